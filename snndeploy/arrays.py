@@ -1,0 +1,36 @@
+"""The array types of the project, and how an array is frozen."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+Shape: TypeAlias = tuple[int, ...]
+
+
+def frozen(values: ArrayLike) -> Floats:
+    """A read-only float64 copy, C-contiguous (so that equal values are equal bytes)."""
+    array = np.array(values, dtype=np.float64, order="C")
+    array.setflags(write=False)
+    return array
+
+
+def frozen_ints(values: ArrayLike) -> Ints:
+    """A read-only int64 copy; raises ``ValueError`` when a value is not a whole number."""
+    raw = np.asarray(values)
+    array = np.array(raw, dtype=np.int64, order="C")
+    if not np.array_equal(array, raw):
+        raise ValueError("not whole numbers")
+    array.setflags(write=False)
+    return array
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equality that also holds for arrays: same shape and values."""
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return np.shape(a) == np.shape(b) and bool(np.array_equal(a, b))
+    return bool(a == b)

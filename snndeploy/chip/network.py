@@ -1,0 +1,221 @@
+"""The network as the chip holds it: integers only, each within its register by construction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeAlias
+
+import numpy as np
+
+from snndeploy.arrays import Ints, Shape, frozen_ints
+from snndeploy.chip.models import HostInput, Lif, Model, TernaryLif
+from snndeploy.errors import ChipError, did_you_mean
+
+MAX_DELAY = 62
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """Every source neuron to every target neuron: ``weights`` [O, I], both sides flat in C order.
+
+    ``delays`` [O, I] delays each synapse by itself (None: none).
+    """
+
+    weights: Ints
+    delays: Ints | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", frozen_ints(self.weights))
+        if self.delays is not None:
+            object.__setattr__(self, "delays", frozen_ints(self.delays))
+
+
+@dataclass(frozen=True, eq=False)
+class Conv:
+    """Cross-correlation as in torch (not flipped): ``weights`` [O, C/groups, *K] on a source [C, *S].
+
+    Lava flips kernels and ignores exponents here; its sum wraps to 24 bits, and so does ours.
+    """
+
+    weights: Ints
+    stride: Shape
+    padding: tuple[tuple[int, int], ...]
+    dilation: Shape
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", frozen_ints(self.weights))
+
+
+@dataclass(frozen=True, eq=False)
+class Sparse:
+    """Single synapses: ``weights[i]`` from flat source ``columns[i]`` to flat target ``rows[i]``."""
+
+    rows: Ints
+    columns: Ints
+    weights: Ints
+
+    def __post_init__(self) -> None:
+        for name in ("rows", "columns", "weights"):
+            object.__setattr__(self, name, frozen_ints(getattr(self, name)))
+
+
+@dataclass(frozen=True, eq=False)
+class Wire:
+    """No synapse: the source's value enters the target in the same step, as synaptic input or ``as_bias``.
+
+    Only a ``HostInput`` may be wired; ``as_bias`` is the host writing bias mantissas (shifted by the bias exponent).
+    """
+
+    as_bias: bool = False
+
+
+Synapses: TypeAlias = Dense | Conv | Sparse | Wire
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Synapses from one population to another.
+
+    The sum of a step is shifted left by ``exponent`` (right, floored, where negative) and arrives ``1 + delay``
+    steps after the spike. ``graded`` multiplies by the payload; otherwise any non-zero spike counts as 1.
+    """
+
+    name: str
+    source: str
+    target: str
+    synapses: Synapses
+    exponent: int = 0
+    delay: int = 0
+    graded: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Neurons of one model. ``origin`` names the layer of the float graph it came from, ``shift`` how many steps
+    later than that layer it runs, ``scale`` the real value of one output unit (a spike, or one unit of v for read-outs)."""
+
+    name: str
+    shape: Shape
+    model: Model
+    origin: str = ""
+    shift: int = 0
+    scale: float = 1.0
+    reads: str = "spikes"
+    """What the host reads: "spikes" or "v" (a membrane that never fires)."""
+
+    @property
+    def size(self) -> int:
+        """How many neurons."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Readout:
+    """How the host turns a population's record into the prediction; names as in ``ir.layers.Output``."""
+
+    population: str
+    decode: str = "sum"
+    vote: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class ChipNetwork:
+    """Populations, projections and the read-out. ``chip`` is the profile it was made for.
+
+    Raises:
+        ChipError: a value outside its register, an unknown name, shapes that do not fit.
+    """
+
+    chip: str
+    populations: Mapping[str, Population]
+    projections: tuple[Projection, ...]
+    readout: Readout | None = None
+    steps: int = 0
+    """Model steps T of a sample; the chip runs T + the largest shift."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "populations", MappingProxyType(dict(self.populations)))
+        for population in self.populations.values():
+            check_registers(population)
+        for projection in self.projections:
+            self._check_ends(projection)
+
+    def _check_ends(self, p: Projection) -> None:
+        for name in (p.source, p.target):
+            if name not in self.populations:
+                raise ChipError(f"projection {p.name}", f"there is no population {name!r}", did_you_mean(name, self.populations))
+        if not 0 <= p.delay <= MAX_DELAY:
+            raise ChipError(f"projection {p.name}", f"delay {p.delay} is outside 0..{MAX_DELAY}", "L008: put relay neurons in between")
+        source, target = self.populations[p.source], self.populations[p.target]
+        fits = {
+            Dense: lambda s: s.weights.shape == (target.size, source.size),
+            Conv: lambda s: s.weights.shape[0] == target.shape[0] and s.weights.shape[1] * s.groups == source.shape[0],
+            Sparse: lambda s: not s.rows.size or (s.rows.max() < target.size and s.columns.max() < source.size),
+            Wire: lambda s: source.shape == target.shape and isinstance(source.model, HostInput),
+        }
+        if not fits[type(p.synapses)](p.synapses):
+            raise ChipError(f"projection {p.name}", f"{type(p.synapses).__name__} does not fit {source.shape} -> {target.shape}")
+
+    def into(self, population: str) -> tuple[Projection, ...]:
+        """The projections that end in a population."""
+        return tuple(p for p in self.projections if p.target == population)
+
+    def inputs(self) -> dict[str, Population]:
+        """The populations the host feeds."""
+        return {n: p for n, p in self.populations.items() if isinstance(p.model, HostInput)}
+
+    @property
+    def latency(self) -> int:
+        """Steps the last layer runs behind the input."""
+        return max((p.shift for p in self.populations.values()), default=0)
+
+    def __str__(self) -> str:
+        populations = (f"  {p.name}: {type(p.model).__name__} {p.shape} shift={p.shift}" for p in self.populations.values())
+        projections = (
+            f"  {p.source} -> {p.target}: {type(p.synapses).__name__} exp={p.exponent} delay={p.delay}" + (" graded" if p.graded else "")
+            for p in self.projections
+        )
+        return "\n".join([f"chip network for {self.chip}, T={self.steps}", *populations, *projections]) + "\n"
+
+
+REGISTERS: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {
+        "du": (-1, 4095),
+        "dv": (0, 4096),
+        "vth": (0, 1 << 17),
+        "vth_hi": (-(1 << 17), 1 << 17),
+        "vth_lo": (-(1 << 17), 1 << 17),
+        "bias_mant": (-(1 << 15), (1 << 15) - 1),
+        "bias_exp": (-16, 16),
+    }
+)
+"""Inclusive ranges. Lava stores bias_mant as int16; the profile's own, narrower limits are checked when placing."""
+
+
+def check_registers(population: Population) -> None:
+    """Raise ``ChipError`` if a register of a fixed LIF holds a value it cannot."""
+    if not isinstance(population.model, Lif | TernaryLif):
+        return
+    for name, (low, high) in REGISTERS.items():
+        values = getattr(population.model, name, None)
+        if values is not None and (values.min() < low or values.max() > high):
+            raise ChipError(f"{population.name}.{name}", f"{values.min()}..{values.max()} is outside {low}..{high}", "rescale the layer")
+
+
+def loihi_weights(weights: Ints, bits: int = 8, sign_mode: int = 0) -> Ints:
+    """The integers that Lava's Dense and Sparse really hold: clipped and truncated to the synapse grid.
+
+    ``sign_mode`` 1 mixed (even values -256..254), 2 excitatory (0..255), 3 inhibitory (-255..0), 0 from the signs.
+    Source: lava-nc 0.10.0 ``utils/weightutils.py`` (clip_weights, truncate_weights).
+    """
+    values = np.trunc(np.asarray(weights)).astype(np.int64)
+    if sign_mode == 0:
+        sign_mode = 2 if values.min(initial=0) >= 0 else 3 if values.max(initial=0) <= 0 else 1
+    mixed, sign = int(sign_mode == 1), -1 if sign_mode == 3 else 1
+    shift = 8 - bits + mixed
+    clipped = np.clip(sign * values, -256 * mixed, 255)
+    return frozen_ints(sign * ((clipped >> shift) << shift))

@@ -1,0 +1,86 @@
+"""Neuron programs: 13 opcodes on 24-bit saturating words.
+
+This instruction set is ours: an abstract programmable neuron core, exact against itself, with no silicon reference
+(Intel's microcode is not public). Whatever rests on it is graded "model only".
+
+Per neuron and step the program reads ``I``, the synaptic input ``wrap24(a << 6)``, its own state words, the
+constants ``k.*`` and plain integers, and may send one payload. Every write saturates to +-(2**23 - 1).
+
+    MOV d a | ADD d a b | SUB d a b | MIN d a b | MAX d a b | MUL d a b sh   (product >> sh, toward zero)
+    GE d a b | GT d a b (1 or 0) | SEL d p a b (p ? a : b) | SHR d a n (arithmetic)
+    LUT d table a | LDT d table (entry t) | SPK p payload (sends payload where p is not 0)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from snndeploy.arrays import Ints, frozen_ints
+from snndeploy.errors import ChipError, did_you_mean
+
+ARITY: Mapping[str, int] = MappingProxyType(
+    {"MOV": 2, "ADD": 3, "SUB": 3, "MUL": 4, "MIN": 3, "MAX": 3, "GE": 3, "GT": 3, "SEL": 4, "LUT": 3, "LDT": 2, "SHR": 3, "SPK": 2}
+)
+MAX_STATE_WORDS = 6
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One line of a program: an opcode and its operands."""
+
+    op: str
+    args: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return " ".join((self.op, *self.args))
+
+
+@dataclass(frozen=True, eq=False)
+class NeuronProgram:
+    """A neuron as code: ``state`` words with their initial values, constants (broadcast ints), tables, instructions.
+
+    ``reset_at``: the step (counted from 1) before which all state words return to their initial values; 0 is never.
+    Raises ``ChipError`` on an unknown opcode, a wrong operand count, an unknown name, or too many state words.
+    """
+
+    name: str
+    state: Mapping[str, int]
+    constants: Mapping[str, Ints]
+    code: tuple[Instruction, ...]
+    tables: Mapping[str, Ints] = field(default_factory=dict)
+    reset_at: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("constants", "tables"):
+            object.__setattr__(self, name, MappingProxyType({k: frozen_ints(v) for k, v in getattr(self, name).items()}))
+        object.__setattr__(self, "state", MappingProxyType(dict(self.state)))
+        where = f"neuron program {self.name}"
+        if len(self.state) > MAX_STATE_WORDS:
+            raise ChipError(where, f"{len(self.state)} state words, at most {MAX_STATE_WORDS}")
+        known = {"I", *self.state}
+        for line in self.code:
+            self._check(line, known, where)
+            if line.op != "SPK":
+                known.add(line.args[0])
+
+    def _check(self, line: Instruction, known: set[str], where: str) -> None:
+        if line.op not in ARITY:
+            raise ChipError(where, f"unknown opcode {line.op}", did_you_mean(line.op, ARITY))
+        if len(line.args) != ARITY[line.op]:
+            raise ChipError(where, f"'{line}' needs {ARITY[line.op]} operands")
+        for operand in line.args[0 if line.op == "SPK" else 1 :]:
+            named = operand in known or operand.removeprefix("k.") in self.constants or operand in self.tables
+            if not named and not operand.lstrip("-").isdigit():
+                raise ChipError(where, f"'{line}' reads {operand!r}, which nothing has set", did_you_mean(operand, known))
+
+    def __str__(self) -> str:
+        return "\n".join(f"  {line}" for line in self.code)
+
+
+def assemble(name: str, text: str, state: Mapping[str, int], constants: Mapping[str, Ints], reset_at: int = 0) -> NeuronProgram:
+    """A program from its text, one instruction a line; ``;`` starts a comment."""
+    lines = (line.split(";")[0].split() for line in text.splitlines())
+    code = tuple(Instruction(words[0], tuple(words[1:])) for words in lines if words)
+    return NeuronProgram(name, state, constants, code, reset_at=reset_at)

@@ -1,0 +1,77 @@
+"""The NumPy backend of ``Namespace``: float64, the definition every other backend is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from snndeploy.arrays import Floats, Shape
+from snndeploy.ir.xp import Pads
+
+
+class NumpyNamespace:
+    """See ``Namespace``; arrays are float64."""
+
+    def where(self, condition: Floats, yes: Floats, no: Floats) -> Floats:
+        return np.where(np.asarray(condition) != 0, yes, no)
+
+    def fire(self, h: Floats, theta: Floats, strict: bool) -> Floats:
+        return np.asarray(h > theta if strict else h >= theta, dtype=np.float64)
+
+    def exp(self, x: Floats) -> Floats:
+        return np.exp(x)
+
+    def minimum(self, a: Floats, b: Floats) -> Floats:
+        return np.minimum(a, b)
+
+    def maximum(self, a: Floats, b: Floats) -> Floats:
+        return np.maximum(a, b)
+
+    def trunc(self, x: Floats) -> Floats:
+        return np.trunc(x)
+
+    def floor(self, x: Floats) -> Floats:
+        return np.floor(x)
+
+    def linear(self, x: Floats, weight: Floats) -> Floats:
+        return x @ np.transpose(weight)
+
+    def conv(self, x: Floats, weight: Floats, stride: Shape, padding: Pads, dilation: Shape, groups: int) -> Floats:
+        reach = tuple(d * (k - 1) + 1 for d, k in zip(dilation, weight.shape[2:], strict=True))
+        windows = _windows(x, reach, stride, padding, 0.0)
+        step = (..., *(slice(None, None, d) for d in dilation))
+        return _contract(windows[step], weight, groups)
+
+    def sum_pool(self, x: Floats, kernel: Shape, stride: Shape, padding: Pads) -> Floats:
+        return _windows(x, kernel, stride, padding, 0.0).sum(axis=tuple(range(-len(kernel), 0)))
+
+    def max_pool(self, x: Floats, kernel: Shape, stride: Shape, padding: Pads) -> Floats:
+        return _windows(x, kernel, stride, padding, -np.inf).max(axis=tuple(range(-len(kernel), 0)))
+
+    def reshape(self, x: Floats, shape: Shape) -> Floats:
+        return np.reshape(x, (len(x), *shape))
+
+    def concat(self, parts: Sequence[Floats], axis: int) -> Floats:
+        return np.concatenate(parts, axis=axis + 1)
+
+
+def _windows(x: Floats, reach: Shape, stride: Shape, padding: Pads, fill: float) -> Floats:
+    """[B, C, *S] -> [B, C, *S_out, *reach]."""
+    padded = np.pad(x, ((0, 0), (0, 0), *padding), constant_values=fill)
+    windows = sliding_window_view(padded, reach, axis=tuple(range(2, padded.ndim)))
+    return windows[(slice(None), slice(None), *(slice(None, None, s) for s in stride))]
+
+
+def _contract(windows: Floats, weight: Floats, groups: int) -> Floats:
+    """[B, C, *S_out, *K] with [O, C/groups, *K] -> [B, O, *S_out], one matrix product a group."""
+    batch, spatial = windows.shape[0], windows.shape[2 : 2 + weight.ndim - 2]
+    axes = (0, *range(2, 2 + len(spatial)), 1, *range(2 + len(spatial), windows.ndim))
+    rows = windows.transpose(axes).reshape(batch, *spatial, groups, -1)
+    columns = weight.reshape(groups, len(weight) // groups, -1)
+    out = np.einsum("...gk,gok->...go", rows, columns, optimize=True)
+    return np.moveaxis(out.reshape(batch, *spatial, len(weight)), -1, 1)
+
+
+NUMPY = NumpyNamespace()

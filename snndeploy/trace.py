@@ -1,0 +1,81 @@
+"""What a run leaves behind: outputs where they were asked for, and always the counted events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snndeploy.arrays import Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Activity:
+    """One layer's events over a whole run (all samples, all steps).
+
+    Attributes:
+        spikes: [*shape] non-zero outputs sent by each neuron.
+        per_sample: [B] non-zero outputs of each sample.
+        updates: neuron-steps computed.
+        active: neuron-steps in which a synaptic input or bias other than 0 arrived.
+        wraps: neuron-steps in which u wrapped; ``saturations``: in which v was clipped.
+    """
+
+    spikes: Ints
+    per_sample: Ints
+    updates: int
+    active: int
+    wraps: int = 0
+    saturations: int = 0
+
+    @property
+    def neurons(self) -> int:
+        """How many neurons."""
+        return int(self.spikes.size)
+
+    @property
+    def rate(self) -> float:
+        """Spikes a neuron-step."""
+        return float(self.spikes.sum()) / self.updates if self.updates else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """A run of ``samples`` samples over ``steps`` steps.
+
+    ``outputs`` [T, B, *shape] holds what each recorded layer sent at each step, ``states`` the same for state words
+    under "layer.word". Layers of a chip network run ``shifts[layer]`` steps late.
+    """
+
+    engine: str
+    steps: int
+    samples: int
+    activity: Mapping[str, Activity]
+    outputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    states: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    shifts: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("activity", "outputs", "states", "shifts"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+
+def merge(parts: list[Trace]) -> Trace:
+    """One trace of several batches of the same network."""
+    first = parts[0]
+    activity = {name: _add([p.activity[name] for p in parts]) for name in first.activity}
+    outputs = {name: np.concatenate([p.outputs[name] for p in parts], axis=1) for name in first.outputs}
+    states = {name: np.concatenate([p.states[name] for p in parts], axis=1) for name in first.states}
+    samples, seconds = sum(p.samples for p in parts), sum(p.seconds for p in parts)
+    return Trace(first.engine, first.steps, samples, activity, outputs, states, first.shifts, seconds)
+
+
+def _add(parts: list[Activity]) -> Activity:
+    totals = {n: sum(getattr(p, n) for p in parts) for n in ("updates", "active", "wraps", "saturations")}
+    spikes = np.sum([p.spikes for p in parts], axis=0)
+    return Activity(spikes, np.concatenate([p.per_sample for p in parts]), **totals)

@@ -1,0 +1,85 @@
+"""What was compared with what, and what was found: exactness and fidelity, never mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Grade = Literal["exact", "different", "not_checked"]
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first place two runs part, in running order: step, layer, neuron, both values, and the likely cause."""
+
+    layer: str
+    step: int
+    sample: int
+    neuron: tuple[int, ...]
+    a: float
+    b: float
+    cause: str = ""
+
+    def __str__(self) -> str:
+        why = f" ({self.cause})" if self.cause else ""
+        return f"first at step {self.step}, layer {self.layer}, neuron {list(self.neuron)}, sample {self.sample}: {self.a:g} against {self.b:g}{why}"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two executions of what should be the same network.
+
+    ``compared`` values, of which ``different`` differ; of those ``within_bound`` lie at a threshold closer than the
+    computed rounding bound (float executors only; integers have none).
+    """
+
+    a: str
+    b: str
+    compared: int
+    different: int
+    first: Divergence | None = None
+    within_bound: int = 0
+    grade: str = "exact"
+    """"exact" where equality is claimed; "model only" where one side has no silicon reference."""
+
+    @property
+    def equal(self) -> bool:
+        """True if nothing differs beyond rounding that was bounded."""
+        return self.different == self.within_bound
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How near the chip's answers are to the float network's: never a claim of equality."""
+
+    samples: int
+    float_accuracy: float | None = None
+    chip_accuracy: float | None = None
+    agreement: float | None = None
+    """Fraction of samples with the same prediction."""
+    layers: Mapping[str, float] = field(default_factory=dict)
+    """Per layer, the fraction of neuron-steps whose spike differs."""
+
+    @property
+    def drop(self) -> float | None:
+        """Points of accuracy lost (positive: the chip is worse)."""
+        if self.float_accuracy is None or self.chip_accuracy is None:
+            return None
+        return 100 * (self.float_accuracy - self.chip_accuracy)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All pairs that were compared, and the fidelity."""
+
+    pairs: tuple[Pair, ...]
+    fidelity: Fidelity | None = None
+    not_checked: tuple[str, ...] = ()
+
+    @property
+    def grade(self) -> Grade:
+        """exact if every pair is equal, different if one is not, not_checked if there is none."""
+        if not self.pairs:
+            return "not_checked"
+        return "exact" if all(p.equal for p in self.pairs) else "different"
