@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
+
+from snndeploy.arrays import Ints
 
 
 @dataclass(frozen=True)
@@ -43,14 +47,35 @@ class Core:
     axons_out: int
 
 
+@dataclass(frozen=True, eq=False)
+class Reach:
+    """Where the spikes of a population go: [size] arrays, one entry a neuron, for one spike of it.
+
+    Attributes:
+        cores: cores with at least one synapse from it (messages a spike).
+        hops_x, hops_y: mesh hops of those messages inside a chip (east-west, north-south), from core to core.
+        off_chip: messages that leave the chip. The host's spikes have no core: their hops are 0.
+    """
+
+    cores: Ints
+    hops_x: Ints
+    hops_y: Ints
+    off_chip: Ints
+
+
 @dataclass(frozen=True)
 class Placement:
-    """A network on a chip."""
+    """A network on a chip. Core ``i`` lies on chip i // cores a chip, and there on tile (i % cores a chip) // cores a tile."""
 
     chip: str
     cores: tuple[Core, ...]
     chips: int
     findings: tuple[Finding, ...]
+    reach: Mapping[str, Reach] = field(default_factory=dict, compare=False)
+    """Per population. Empty where the network could not be cut."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reach", MappingProxyType(dict(self.reach)))
 
     @property
     def fits(self) -> bool:
