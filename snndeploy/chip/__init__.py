@@ -1,0 +1,1 @@
+"""The network as the chip holds it: integers within registers."""

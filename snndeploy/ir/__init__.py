@@ -1,0 +1,1 @@
+"""The network as mathematics: graphs, layers, neurons."""

@@ -1,0 +1,47 @@
+"""What every test may ask for: the shared data folder, and hypothesis without chance in CI."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+REQUIRED = os.environ.get("SNNDEPLOY_REQUIRE_SHARED") == "1"
+
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("local", deadline=None)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+_used_shared: set[str] = set()
+
+
+@pytest.fixture
+def shared(record_property: pytest.RecordProperty) -> Path:
+    """The folder ``../shared`` of recorded data and foreign models; the test is skipped where it is absent."""
+    record_property("shared", "used")
+    if not SHARED.is_dir():
+        if REQUIRED:
+            pytest.fail("SNNDEPLOY_REQUIRE_SHARED=1, but ../shared is absent")
+        pytest.skip("needs ../shared, which is absent")
+    return SHARED
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count, also across worker processes, the tests that used the shared data and were not skipped."""
+    if report.when == "call" and not report.skipped and ("shared", "used") in report.user_properties:
+        _used_shared.add(report.nodeid)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests ran on the shared data."""
+    terminalreporter.write_line(f"{len(_used_shared)} tests ran on ../shared")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI a whole run that never met the shared data is a failure."""
+    whole = not session.config.option.file_or_dir and not hasattr(session.config, "workerinput")
+    if REQUIRED and whole and not _used_shared and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
