@@ -73,7 +73,7 @@ class TernaryLif:
 
 @dataclass(frozen=True, eq=False)
 class SigmaDelta:
-    """Lava ``SigmaDelta`` and, with ``sums`` False, ``Delta``: sends changes of at least ``vth``.
+    """Lava ``SigmaDelta`` and, with ``sums`` False, ``Delta`` (no bias, no relu): sends changes of at least ``vth``.
 
     ``vth`` and ``bias`` are as given to Lava, before the shift by spike_exp + state_exp; ``relu`` clips the
     activation at 0; ``cumulative`` fires on the accumulated error.
@@ -93,7 +93,9 @@ class SigmaDelta:
 
 @dataclass(frozen=True, eq=False)
 class HostInput:
-    """Where the host injects spikes: ``payload_bits`` 0 is binary; ``signed`` payloads may be negative.
+    """Where the host injects spikes: ``payload_bits`` 0 is binary, otherwise 0 .. 2**bits - 1.
+
+    ``signed`` payloads are two's complement: -2**(bits - 1) .. 2**(bits - 1) - 1.
 
     ``static``: the same value at every step of a sample. ``scale`` is the real value of one integer unit.
     """

@@ -49,18 +49,30 @@ class Conv:
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", frozen_ints(self.weights))
 
+    def out_shape(self, source: Shape) -> Shape:
+        """The target's shape for a source [C, *S]; () where the kernel does not fit."""
+        kernel = self.weights.shape[2:]
+        if len(source) != len(kernel) + 1 or source[0] != self.weights.shape[1] * self.groups or len(self.weights) % self.groups:
+            return ()
+        axes = zip(source[1:], kernel, self.stride, self.padding, self.dilation, strict=True)
+        spatial = tuple((n + p[0] + p[1] - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes)
+        return (len(self.weights), *spatial) if min(spatial) > 0 else ()
+
 
 @dataclass(frozen=True, eq=False)
 class Sparse:
-    """Single synapses: ``weights[i]`` from flat source ``columns[i]`` to flat target ``rows[i]``."""
+    """Single synapses: ``weights[i]`` from flat source ``columns[i]`` to flat target ``rows[i]``, ``delays[i]`` late."""
 
     rows: Ints
     columns: Ints
     weights: Ints
+    delays: Ints | None = None
 
     def __post_init__(self) -> None:
         for name in ("rows", "columns", "weights"):
             object.__setattr__(self, name, frozen_ints(getattr(self, name)))
+        if self.delays is not None:
+            object.__setattr__(self, "delays", frozen_ints(self.delays))
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +80,7 @@ class Wire:
     """No synapse: the source's value enters the target in the same step, as synaptic input or ``as_bias``.
 
     Only a ``HostInput`` may be wired; ``as_bias`` is the host writing bias mantissas (shifted by the bias exponent).
+    With a projection ``delay`` the value enters that many steps later.
     """
 
     as_bias: bool = False
@@ -81,7 +94,8 @@ class Projection:
     """Synapses from one population to another.
 
     The sum of a step is shifted left by ``exponent`` (right, floored, where negative) and arrives ``1 + delay``
-    steps after the spike. ``graded`` multiplies by the payload; otherwise any non-zero spike counts as 1.
+    steps after the spike. ``graded`` multiplies by the payload; otherwise any non-zero spike counts as 1. Conv and
+    Wire have no exponent.
     """
 
     name: str
@@ -153,12 +167,13 @@ class ChipNetwork:
         source, target = self.populations[p.source], self.populations[p.target]
         fits = {
             Dense: lambda s: s.weights.shape == (target.size, source.size),
-            Conv: lambda s: s.weights.shape[0] == target.shape[0] and s.weights.shape[1] * s.groups == source.shape[0],
+            Conv: lambda s: s.out_shape(source.shape) == target.shape,
             Sparse: lambda s: not s.rows.size or (s.rows.max() < target.size and s.columns.max() < source.size),
             Wire: lambda s: source.shape == target.shape and isinstance(source.model, HostInput),
         }
         if not fits[type(p.synapses)](p.synapses):
             raise ChipError(f"projection {p.name}", f"{type(p.synapses).__name__} does not fit {source.shape} -> {target.shape}")
+        check_projection(p, target.model)
 
     def into(self, population: str) -> tuple[Projection, ...]:
         """The projections that end in a population."""
@@ -182,18 +197,37 @@ class ChipNetwork:
         return "\n".join([f"chip network for {self.chip}, T={self.steps}", *populations, *projections]) + "\n"
 
 
+def check_projection(p: Projection, target: Model) -> None:
+    """Raise ``ChipError`` where a projection asks for what its synapses or its target do not have."""
+    where = f"projection {p.name}"
+    if isinstance(target, HostInput):
+        raise ChipError(where, f"{p.target} is an input of the host, nothing can enter it")
+    if isinstance(p.synapses, Conv | Wire) and p.exponent:
+        raise ChipError(where, f"a {type(p.synapses).__name__} has no exponent, and {p.exponent} is given", "scale its weights and the threshold")
+    if isinstance(p.synapses, Wire) and p.synapses.as_bias and not isinstance(target, Lif | TernaryLif):
+        raise ChipError(where, f"{p.target} has no bias register", "wire it as synaptic input")
+    delays = p.synapses.delays if isinstance(p.synapses, Dense | Sparse) else None
+    if delays is None:
+        return
+    if delays.shape != p.synapses.weights.shape:
+        raise ChipError(where, f"delays {delays.shape} do not fit weights {p.synapses.weights.shape}")
+    if delays.size and not (0 <= delays.min() and delays.max() + p.delay <= MAX_DELAY):
+        raise ChipError(where, f"delays up to {delays.max() + p.delay} are outside 0..{MAX_DELAY}", "L008: put relay neurons in between")
+
+
 REGISTERS: Mapping[str, tuple[int, int]] = MappingProxyType(
     {
         "du": (-1, 4095),
         "dv": (0, 4096),
-        "vth": (0, 1 << 17),
+        "vth": (-(1 << 17), 1 << 17),
         "vth_hi": (-(1 << 17), 1 << 17),
         "vth_lo": (-(1 << 17), 1 << 17),
         "bias_mant": (-(1 << 15), (1 << 15) - 1),
         "bias_exp": (-16, 16),
     }
 )
-"""Inclusive ranges. Lava stores bias_mant as int16; the profile's own, narrower limits are checked when placing."""
+"""Inclusive ranges: what Lava stores (bias_mant as int16) and computes with (it takes a vth below 0, the chip does not).
+The profile's own, narrower limits are checked when placing."""
 
 
 def check_registers(population: Population) -> None:

@@ -9,6 +9,10 @@ constants ``k.*`` and plain integers, and may send one payload. Every write satu
     MOV d a | ADD d a b | SUB d a b | MIN d a b | MAX d a b | MUL d a b sh   (product >> sh, toward zero)
     GE d a b | GT d a b (1 or 0) | SEL d p a b (p ? a : b) | SHR d a n (arithmetic)
     LUT d table a | LDT d table (entry t) | SPK p payload (sends payload where p is not 0)
+
+``LUT`` interpolates: entry i of its table stands at ``k.table.lo`` + i ``k.table.step`` (two scalar constants named
+after the table), between entries the line is floored, outside the last value holds. ``LDT`` counts t from 0 at the
+program's reset and stays at the last entry.
 """
 
 from __future__ import annotations
@@ -70,17 +74,36 @@ class NeuronProgram:
             raise ChipError(where, f"unknown opcode {line.op}", did_you_mean(line.op, ARITY))
         if len(line.args) != ARITY[line.op]:
             raise ChipError(where, f"'{line}' needs {ARITY[line.op]} operands")
+        if line.op in ("LUT", "LDT"):
+            self._check_table(line, where)
         for operand in line.args[0 if line.op == "SPK" else 1 :]:
             named = operand in known or operand.removeprefix("k.") in self.constants or operand in self.tables
             if not named and not operand.lstrip("-").isdigit():
                 raise ChipError(where, f"'{line}' reads {operand!r}, which nothing has set", did_you_mean(operand, known))
 
+    def _check_table(self, line: Instruction, where: str) -> None:
+        table = line.args[1]
+        if table not in self.tables:
+            raise ChipError(where, f"'{line}' reads the table {table!r}, which is not given", did_you_mean(table, self.tables))
+        if self.tables[table].size < (2 if line.op == "LUT" else 1):
+            raise ChipError(where, f"the table {table!r} is too short for '{line}'")
+        placed = [self.constants.get(f"{table}.{part}") for part in ("lo", "step")]
+        if line.op == "LUT" and not all(c is not None and c.size == 1 for c in placed):
+            raise ChipError(where, f"'{line}' needs the scalar constants {table}.lo and {table}.step", "they place the entries of the table")
+
     def __str__(self) -> str:
         return "\n".join(f"  {line}" for line in self.code)
 
 
-def assemble(name: str, text: str, state: Mapping[str, int], constants: Mapping[str, Ints], reset_at: int = 0) -> NeuronProgram:
+def assemble(
+    name: str,
+    text: str,
+    state: Mapping[str, int],
+    constants: Mapping[str, Ints],
+    reset_at: int = 0,
+    tables: Mapping[str, Ints] | None = None,
+) -> NeuronProgram:
     """A program from its text, one instruction a line; ``;`` starts a comment."""
     lines = (line.split(";")[0].split() for line in text.splitlines())
     code = tuple(Instruction(words[0], tuple(words[1:])) for words in lines if words)
-    return NeuronProgram(name, state, constants, code, reset_at=reset_at)
+    return NeuronProgram(name, state, constants, code, tables or {}, reset_at)
