@@ -33,6 +33,7 @@ class Limits:
     """What a lowering may use: the chip's registers around one node.
 
     Attributes:
+        shape: the node's output shape.
         input_bound: the largest |synaptic sum| that can reach the node, in weight units.
         programs: the chip runs neuron programs.
         payload_bits: bits of a graded spike; 0 where spikes are binary.
@@ -41,6 +42,7 @@ class Limits:
         weight_max: largest synaptic weight; ``weight_exp_max``: its largest exponent.
     """
 
+    shape: Shape
     input_bound: int
     programs: bool
     payload_bits: int
@@ -244,6 +246,8 @@ def infer_shapes(graph: Graph) -> dict[str, Shape]:
     waiting = list(graph.order)
     while waiting:
         ready = [name for name in waiting if _ready(graph, name, shapes)]
+        # inside a cycle, one known summand tells the shape; all summands are compared at the end
+        ready = ready or [name for name in waiting if _half_ready(graph, name, shapes)][:1]
         if not ready:
             raise GraphError(waiting[0], "its shape depends on itself", "give the cycle a node with a fixed output shape")
         for name in ready:
@@ -258,6 +262,11 @@ def _ready(graph: Graph, name: str, shapes: Mapping[str, Shape]) -> bool:
     known = {e.port for e in edges if e.source in shapes}
     undelayed = all(e.source in shapes for e in edges if e.delay == 0)
     return undelayed and known == {e.port for e in edges}
+
+
+def _half_ready(graph: Graph, name: str, shapes: Mapping[str, Shape]) -> bool:
+    edges = graph.into(name)
+    return {e.port for e in edges if e.source in shapes} == {e.port for e in edges}
 
 
 def _node_shape(graph: Graph, name: str, shapes: Mapping[str, Shape]) -> Shape:

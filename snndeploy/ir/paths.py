@@ -1,0 +1,89 @@
+"""Reading a graph in normal form: which synapses enter a neuron, and how much they can deliver.
+
+In normal form a neuron (a node with state) is fed by chains [Reshape] -> synapse -> [Reshape], each from exactly
+one neuron or Input, where a synapse is Linear, Conv or Scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from snndeploy.arrays import Floats
+from snndeploy.errors import GraphError
+from snndeploy.ir.graph import Graph, Node, bind, parameters
+from snndeploy.ir.layers import Conv, Input, Linear, Output, Reshape, Scale
+from snndeploy.ir.on_numpy import NUMPY
+
+
+@dataclass(frozen=True)
+class Path:
+    """One way into a neuron: from ``source``, ``delay`` steps late, through ``nodes`` (names, in running order)."""
+
+    source: str
+    delay: int
+    nodes: tuple[str, ...]
+
+    def synapse(self, graph: Graph) -> str:
+        """The name of the one node on the path that holds weights; raises ``GraphError`` if there is not exactly one."""
+        found = [n for n in self.nodes if not isinstance(graph.nodes[n], Reshape)]
+        if len(found) != 1 or not isinstance(graph.nodes[found[0]], Linear | Conv | Scale):
+            raise GraphError(" -> ".join((self.source, *self.nodes)), "is not one synapse", "the graph is not in normal form")
+        return found[0]
+
+
+def has_state(node: Node) -> bool:
+    """True for neurons: nodes that remember something."""
+    return type(node).initial_state is not Node.initial_state
+
+
+def neurons(graph: Graph) -> tuple[str, ...]:
+    """The neurons' names, in running order."""
+    return tuple(name for name in graph.order if has_state(graph.nodes[name]))
+
+
+def paths_into(graph: Graph, neuron: str) -> tuple[Path, ...]:
+    """Every path that ends in ``neuron`` (or Output). Raises ``GraphError`` where a chain has more than one source."""
+    return tuple(_walk(graph, edge.source, edge.delay, ()) for edge in graph.into(neuron))
+
+
+def _walk(graph: Graph, name: str, delay: int, after: tuple[str, ...]) -> Path:
+    if has_state(graph.nodes[name]) or isinstance(graph.nodes[name], Input):
+        return Path(name, delay, after)
+    edges = graph.into(name)
+    if len(edges) != 1 or isinstance(graph.nodes[name], Output):
+        raise GraphError(name, f"has {len(edges)} sources", "the graph is not in normal form")
+    return _walk(graph, edges[0].source, delay + edges[0].delay, (name, *after))
+
+
+def deliver(graph: Graph, path: Path, values: Floats, *, magnitude: bool = False, constant: bool = True) -> Floats:
+    """What ``values`` [B, *source shape] become at the end of the path; with |weights| where ``magnitude``.
+
+    ``constant`` False leaves biases out.
+    """
+    for name in path.nodes:
+        node = graph.nodes[name]
+        arrays = {k: np.abs(v) for k, v in parameters(node).items()} if magnitude else {}
+        if not constant:
+            arrays |= {k: None for k in ("bias", "shift") if hasattr(node, k)}  # type: ignore[misc]
+        values = bind(node, arrays).step((values,), {}, NUMPY)[0]
+    return values
+
+
+def constant_into(graph: Graph, neuron: str) -> Floats:
+    """The constant that enters ``neuron`` at every step when all sources are silent; shape of the neuron's input."""
+    total: Floats = np.zeros(())
+    for path in paths_into(graph, neuron):
+        total = total + deliver(graph, path, np.zeros((1, *graph.shapes[path.source])))[0]
+    return total
+
+
+def input_bound(graph: Graph, neuron: str, payloads: Mapping[str, float]) -> float:
+    """The largest |sum| that can reach ``neuron``: sum of |weight| times the largest payload of each source, plus constants."""
+    total: Floats = np.zeros(())
+    for path in paths_into(graph, neuron):
+        loudest = np.full((1, *graph.shapes[path.source]), payloads[path.source])
+        total = total + deliver(graph, path, loudest, magnitude=True)[0]
+    return float(total.max(initial=0.0))

@@ -1,0 +1,140 @@
+"""Lowered integer graph + alignment -> the chip network: the same integers, on the chip's own terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from snndeploy.arrays import Floats, Ints, Shape, frozen_ints
+from snndeploy.chip.models import NEVER_FIRES, HostInput, Lif, Model
+from snndeploy.chip.network import ChipNetwork, Dense, Population, Projection, Readout, Sparse
+from snndeploy.chip.network import Conv as ConvSynapses
+from snndeploy.errors import Unsupported
+from snndeploy.ir.graph import Graph
+from snndeploy.ir.layers import Conv, Input, Linear, Output, Scale
+from snndeploy.ir.neurons.integer import IntegerNeuron
+from snndeploy.ir.paths import Path, neurons, paths_into
+from snndeploy.quantize.grid import on_grid
+from snndeploy.quantize.programs import program
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Steps T, each neuron's shift, each path's extra delay (by source, target and the names between)."""
+
+    steps: int
+    shifts: Mapping[str, int]
+    delays: Mapping[tuple[str, str, tuple[str, ...]], int]
+    restart: bool
+    """True if neurons are cleared when their first real input arrives (a bias upstream acts before that)."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What enters: each Input's real value of one unit, its largest payload, and the decode of the Output."""
+
+    units: Mapping[str, float]
+    payloads: Mapping[str, float]
+    signed: Mapping[str, bool]
+
+
+def assemble_network(graph: Graph, chip: str, timing: Timing, ports: Ports, *, conv_exponent: bool) -> ChipNetwork:
+    """Every neuron becomes a population, every synapse one or more projections on the synapse grid.
+
+    Raises:
+        Unsupported: more than one Output.
+        QuantizeError: weights that no combination of mantissas and exponents holds.
+    """
+    outputs = graph.named(Output)
+    if len(outputs) != 1:
+        raise Unsupported(", ".join(outputs), f"{len(outputs)} outputs", "deploy one read-out at a time")
+    (output, decode), *_ = outputs.items()
+    populations = {n: _input(n, node, ports, graph.shapes[n]) for n, node in graph.named(Input).items()}
+    populations |= {n: _population(graph, n, timing, ports) for n in neurons(graph)}
+    projections: list[Projection] = []
+    for name in neurons(graph):
+        for path in paths_into(graph, name):
+            projections += _projections(graph, path, name, timing, populations, conv_exponent)
+    read = paths_into(graph, output)[0].source
+    return ChipNetwork(chip, populations, tuple(projections), Readout(read, decode.decode, decode.vote), timing.steps)
+
+
+def _input(name: str, node: Input, ports: Ports, shape: Shape) -> Population:
+    payload = int(ports.payloads.get(name, 1.0))
+    bits = 0 if payload <= 1 and not ports.signed.get(name, False) else payload.bit_length()
+    model = HostInput(bits, ports.signed.get(name, False), node.static, ports.units.get(name, 1.0))
+    return Population(name, shape, model, name, 0, model.scale)
+
+
+def _population(graph: Graph, name: str, timing: Timing, ports: Ports) -> Population:
+    node, shape, shift = graph.nodes[name], graph.shapes[name], timing.shifts[name]
+    assert isinstance(node, IntegerNeuron)  # noqa: S101 - the quantizer left no other neuron
+    reset_at = shift + 1 if timing.restart and shift > 0 else 0
+    model: Model = _lif(node, reset_at, timing) if node.fixed else program(node, name, reset_at)
+    origin = name if name in ports.units else name.rsplit(".", 1)[0]
+    reads = "v" if node.rungs == 0 else "spikes"
+    return Population(name, shape, model, origin, shift, ports.units.get(name, 1.0), reads)
+
+
+def _lif(node: IntegerNeuron, reset_at: int, timing: Timing) -> Lif:
+    vth = node.thresholds[0] / 64 if node.rungs else np.asarray(float(NEVER_FIRES))
+    exponent = _bias_exponent(node.bias)
+    interval = timing.steps + max(timing.shifts.values()) + 2 if reset_at else 0
+    registers = [frozen_ints(a) for a in (node.du, node.dv, vth, node.bias / 2**exponent, exponent)]
+    return Lif(*registers, reset_interval=interval, reset_offset=reset_at)
+
+
+def _bias_exponent(bias: Floats) -> int:
+    """The smallest exponent whose mantissa of 12 bits and sign holds every bias."""
+    largest = float(np.abs(bias).max(initial=0.0))
+    return max(0, int(np.ceil(np.log2(largest / 4095))) if largest > 4095 else 0)
+
+
+def _projections(
+    graph: Graph, path: Path, target: str, timing: Timing, populations: Mapping[str, Population], conv_exponent: bool
+) -> list[Projection]:
+    node = graph.nodes[path.synapse(graph)]
+    source = populations[path.source]
+    delay = timing.delays[path.source, target, path.nodes]
+    label = f"{path.source}->{target}" + (f"[{path.synapse(graph)}]" if len(paths_into(graph, target)) > 1 else "")
+    graded = _is_graded(graph, path.source, source)
+    made = []
+    for n, (synapses, exponent) in enumerate(_synapses(node, graph, path, target, conv_exponent)):
+        suffix = f"#{n}" if n else ""
+        made.append(Projection(label + suffix, path.source, target, synapses, exponent, delay, graded))
+    return made
+
+
+def _is_graded(graph: Graph, name: str, source: Population) -> bool:
+    if isinstance(source.model, HostInput):
+        return source.model.payload_bits > 0
+    node = graph.nodes[name]
+    return isinstance(node, IntegerNeuron) and bool((node.levels != 1).any())
+
+
+def _synapses(node: object, graph: Graph, path: Path, target: str, conv_exponent: bool) -> list[tuple[Dense | ConvSynapses | Sparse, int]]:
+    if isinstance(node, Linear):
+        grid = on_grid(_ints(node.weight), exponent=True, where=target)
+        return [(Dense(m), e) for m, e in grid]
+    if isinstance(node, Conv):
+        grid = on_grid(_ints(node.weight), exponent=conv_exponent, where=target)
+        return [(ConvSynapses(m, node.stride, node.padding, node.dilation, node.groups), e) for m, e in grid]
+    assert isinstance(node, Scale)  # noqa: S101 - Path.synapse allows nothing else
+    shape = graph.shapes[path.synapse(graph)]
+    size = int(np.prod(shape))
+    source = graph.shapes[path.source]
+    columns = np.broadcast_to(np.arange(int(np.prod(source))).reshape(source), shape).ravel()
+    weights = _ints(np.broadcast_to(node.scale, shape)).ravel()
+    grid = on_grid(weights, exponent=True, where=target)
+    return [(_sparse(np.arange(size), columns, m), e) for m, e in grid]
+
+
+def _sparse(rows: Ints, columns: Ints, weights: Ints) -> Sparse:
+    kept = weights != 0
+    return Sparse(rows[kept], columns[kept], weights[kept])
+
+
+def _ints(values: Floats) -> Ints:
+    return frozen_ints(np.asarray(values))

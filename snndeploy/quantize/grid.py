@@ -1,0 +1,66 @@
+"""Whole weights -> what synapses can hold: mantissas of 8 bits with an exponent, even where signs mix."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snndeploy.arrays import Ints
+from snndeploy.errors import QuantizeError
+
+LARGEST = 255
+EXPONENT_MAX = 7
+
+
+def on_grid(weights: Ints, *, exponent: bool, where: str) -> list[tuple[Ints, int]]:
+    """(mantissas, exponent) pairs whose shifted sum is exactly ``weights``.
+
+    One pair where the matrix fits the grid as it is; a mixed matrix with odd values is split by sign (all-excitatory
+    and all-inhibitory matrices keep odd values); a larger one is split into digits, or without an exponent into
+    repeated matrices. Raises ``QuantizeError`` if more than 8 matrices would be needed.
+    """
+    if not weights.any():
+        return []
+    shift = _common_shift(weights) if exponent else 0
+    mantissas = weights >> shift
+    if np.abs(mantissas).max() <= LARGEST and _even_or_one_sign(mantissas):
+        return [(mantissas, shift)]
+    if np.abs(mantissas).max() <= LARGEST:
+        return [(part, shift) for part in (np.maximum(mantissas, 0), np.minimum(mantissas, 0))]
+    if exponent:
+        return _digits(weights, where)
+    return _repeated(weights, where)
+
+
+def _common_shift(weights: Ints) -> int:
+    """The largest exponent that loses no bit."""
+    together = int(np.bitwise_or.reduce(np.abs(weights).ravel()))
+    shift = (together & -together).bit_length() - 1
+    if not _even_or_one_sign(weights >> shift) and shift > 0:
+        shift -= 1
+    return min(shift, EXPONENT_MAX)
+
+
+def _even_or_one_sign(m: Ints) -> bool:
+    return bool(m.min() >= 0 or m.max() <= 0 or not (m & 1).any())
+
+
+def _digits(weights: Ints, where: str) -> list[tuple[Ints, int]]:
+    """Low seven bits as they are, the rest at the largest exponent, repeated while it exceeds a mantissa."""
+    magnitude, sign = np.abs(weights), np.sign(weights)
+    if magnitude.max() > 8 * 254 << EXPONENT_MAX:
+        raise QuantizeError(where, f"weight {magnitude.max()} is out of reach of mantissa and exponent", "L005: fewer weight bits")
+    parts = on_grid(sign * (magnitude & 127), exponent=True, where=where)
+    high = sign * (magnitude >> 7)
+    return parts + [(m, e + 7) for m, e in _repeated(high, where)]
+
+
+def _repeated(weights: Ints, where: str) -> list[tuple[Ints, int]]:
+    parts: list[tuple[Ints, int]] = []
+    rest = weights
+    while rest.any():
+        if len(parts) >= 8:
+            raise QuantizeError(where, f"weight {np.abs(weights).max()} would take more than 8 convolutions", "L005: fewer weight bits")
+        now = np.clip(rest, -254, 254)
+        parts += on_grid(now, exponent=False, where=where)
+        rest = rest - now
+    return parts

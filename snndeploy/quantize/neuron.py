@@ -1,0 +1,101 @@
+"""One float neuron at a given scale -> the integer neuron."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from snndeploy.arrays import Floats, frozen
+from snndeploy.errors import QuantizeError, Unsupported
+from snndeploy.ir.graph import Node
+from snndeploy.ir.neurons.burst import Burst
+from snndeploy.ir.neurons.cubalif import CubaLIF
+from snndeploy.ir.neurons.integer import IntegerNeuron
+from snndeploy.ir.neurons.li import LI
+from snndeploy.ir.neurons.lif import LIF
+
+BIAS_MANT_MAX = 4095
+BIAS_EXP_MAX = 7
+VTH_MAX = 131_071
+UNIT = 64
+"""Units of v a weight unit is worth."""
+
+
+def gain_of(node: Node) -> Floats:
+    """What multiplies the synaptic sum on its way into the membrane; folded into the weights."""
+    if isinstance(node, CubaLIF):
+        return frozen(node.gain * node.current_gain)
+    if isinstance(node, LIF | LI | Burst):
+        return node.gain
+    raise Unsupported(type(node).__name__, "has no integer form yet", "choose --chip none to keep the float graph")
+
+
+def to_integers(node: Node, constant: Floats, scale: float, level_unit: float, bias_step: int, snap: bool) -> IntegerNeuron:
+    """The integer neuron of ``node`` when one weight unit is worth ``scale``.
+
+    ``constant`` [*shape] is the real constant that enters the membrane each step (gain applied). Thresholds of
+    hard-resetting neurons lie on the mantissa's grid: vth << 6 for ``>``, theta = 64 m + 1 for ``>=``.
+
+    Raises:
+        QuantizeError: L006, L007 where a threshold or bias does not fit its register.
+        Unsupported: a start value other than 0 that the chip cannot hold.
+    """
+    per_unit = UNIT / scale
+    bias = _bias((constant + node.rest * (1.0 - node.decay)) * per_unit, bias_step)  # type: ignore[attr-defined]
+    if node.v_init.any():  # type: ignore[attr-defined]
+        raise Unsupported(type(node).__name__, "its membrane starts at a value other than its reset", "start the neuron at v_reset")
+    du = 4095.0 - np.round(4096.0 * node.current_decay) if isinstance(node, CubaLIF) else 4095.0
+    dv = 4096.0 - np.round(4096.0 * node.decay)  # type: ignore[attr-defined]
+    if isinstance(node, LI):
+        none = np.zeros((0,))
+        return IntegerNeuron(frozen(du), frozen(dv), none, none, frozen(bias))
+    thresholds, strict, levels, amounts = _ladder(node)
+    floor = getattr(node, "floor", None)
+    plain = node.reset == "hard" and floor is None  # type: ignore[attr-defined]
+    grid = UNIT if plain else _lateral_grid(dv) if snap else 1
+    return IntegerNeuron(
+        frozen(du),
+        frozen(dv),
+        frozen(_thresholds(thresholds * per_unit, strict, grid)),
+        frozen(np.round(levels / level_unit)),
+        frozen(bias),
+        node.reset,  # type: ignore[attr-defined]
+        None if amounts is None else frozen(np.round(amounts * per_unit / grid) * grid),
+        getattr(node, "late", False),
+        None if floor is None else frozen(np.round(floor * per_unit)),
+    )
+
+
+def _ladder(node: Node) -> tuple[Floats, tuple[bool, ...], Floats, Floats | None]:
+    """(thresholds, strictness, levels, amounts), one entry a rung; a plain neuron is a ladder of one rung."""
+    if isinstance(node, Burst):
+        return node.thresholds, node.strict, node.levels, node.amounts
+    assert isinstance(node, LIF | CubaLIF)  # noqa: S101 - gain_of has refused everything else
+    amounts = node.amount[None] if node.reset == "subtract" else None
+    return node.threshold[None], (node.strict,), np.ones((1,) * (node.threshold.ndim + 1)), amounts
+
+
+def _thresholds(v: Floats, strict: tuple[bool, ...], grid: int) -> Floats:
+    """Integers t with ``h > t`` for ``h > v`` (strict) or ``h >= v``, on multiples of ``grid``."""
+    rows = [np.floor(v[j]) if s else np.ceil(v[j]) - 1 for j, s in enumerate(strict)]
+    snapped = np.round(np.stack(rows) / grid) * grid
+    if snapped.max() > VTH_MAX * UNIT:
+        raise QuantizeError("threshold", f"vth {snapped.max() / UNIT:g} exceeds {VTH_MAX}", "L006: the weights are tiny against the threshold")
+    return np.maximum(snapped, 0.0) if grid == UNIT else snapped
+
+
+def _bias(v: ArrayLike, step: int) -> Floats:
+    """Mantissa << exponent, one exponent a layer, mantissa at most 4095."""
+    wanted = np.asarray(v, dtype=np.float64)
+    largest = float(np.abs(wanted).max(initial=0.0))
+    exponents = (e for e in range(BIAS_EXP_MAX + 1) if round(largest / 2**e) <= BIAS_MANT_MAX and 2**e >= min(step, 2**BIAS_EXP_MAX))
+    exponent = next(exponents, None)
+    if exponent is None:
+        raise QuantizeError("bias", f"{largest:.0f} exceeds {BIAS_MANT_MAX} << {BIAS_EXP_MAX}", "L007: fewer weight bits, or a smaller bias")
+    return np.round(wanted / 2**exponent) * 2.0**exponent
+
+
+def _lateral_grid(dv: ArrayLike) -> int:
+    """Thresholds on this grid make decay * amount / 4096 / 64 whole, as lateral synapses need."""
+    keep = np.unique(4096 - np.asarray(dv, dtype=np.int64))
+    return int(np.lcm.reduce([4096 * UNIT // np.gcd(int(k), 4096 * UNIT) for k in keep if k] or [1]))

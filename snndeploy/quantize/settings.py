@@ -1,0 +1,73 @@
+"""What the quantizer may use, and what it leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+
+from snndeploy.errors import OptionError
+from snndeploy.ir.graph import Graph
+
+FULL_BITS = 8
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The chip's registers and the user's wishes.
+
+    Attributes:
+        steps: time steps T of a sample (an accumulating read-out must not saturate in T steps).
+        weight_bits: bits by layer pattern, first match wins; "*" is the default.
+        payload_bits: bits of a graded spike, 0 where spikes are binary.
+        programs: the chip runs neuron programs.
+        conv_exponent: convolutions have a weight exponent.
+        bias_step: biases are multiples of this (64 where they are driven through synapses).
+        decoupled: burst neurons will become several plain ones, so each rung's weights must fit the synapse grid.
+        snap: soft-reset thresholds are rounded so that lateral synapses are whole.
+    """
+
+    steps: int
+    weight_bits: Mapping[str, int] = field(default_factory=dict)
+    payload_bits: int = 0
+    programs: bool = False
+    conv_exponent: bool = False
+    bias_step: int = 1
+    decoupled: bool = False
+    snap: bool = False
+
+    def bits(self, layer: str) -> int:
+        """Weight bits of a layer; raises ``OptionError`` outside 2..8."""
+        bits = next((b for pattern, b in self.weight_bits.items() if fnmatch(layer, pattern)), FULL_BITS)
+        if not 2 <= bits <= FULL_BITS:
+            raise OptionError("--weight-bits", f"{bits} bits for {layer}", f"between 2 and {FULL_BITS}")
+        return bits
+
+
+@dataclass(frozen=True)
+class LayerScale:
+    """How one neuron layer became integers.
+
+    ``scale`` is the real value of a weight unit (64 units of v); ``error`` the fraction of neuron-steps whose output
+    differs from the float neuron's when both are fed the float network's spikes; ``threshold_shift`` the largest
+    change of a threshold, relative; ``notes`` what is inexact, in words.
+    """
+
+    layer: str
+    weight_bits: int
+    scale: float
+    error: float
+    threshold_shift: float
+    decay_shift: float
+    bound: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Quantized:
+    """The integer graph. ``units`` is the real value of one unit of each Input's and neuron's output."""
+
+    graph: Graph
+    units: Mapping[str, float]
+    payloads: Mapping[str, float]
+    layers: tuple[LayerScale, ...]

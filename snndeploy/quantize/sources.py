@@ -1,0 +1,54 @@
+"""How what a layer sends becomes whole numbers: payloads of inputs and burst levels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snndeploy.arrays import Floats
+from snndeploy.errors import QuantizeError
+from snndeploy.ir.graph import Node
+from snndeploy.ir.layers import Input
+from snndeploy.ir.neurons.burst import Burst
+
+FINEST = 6
+"""Levels are tried on grids down to 2**-6; binary fractions keep weights exact."""
+INPUT_BITS = 8
+
+
+def input_unit(name: str, node: Input, seen: Floats) -> tuple[float, float]:
+    """(real value of one unit, largest payload) of an Input, from the calibration data ``seen``.
+
+    Spikes and counts are whole already. Real values take the coarsest grid 2**-k that holds them exactly in 8 bits,
+    else 255 steps of the largest value. Raises ``QuantizeError`` if a spike input is not 0/1 or a count not whole.
+    """
+    largest = float(np.abs(seen).max(initial=0.0)) or 1.0
+    if node.carries in ("spikes", "levels"):
+        if not np.array_equal(seen, np.round(seen)) or (node.carries == "spikes" and largest > 1):
+            raise QuantizeError(name, f"the data are not {'0/1 spikes' if node.carries == 'spikes' else 'whole counts'}", "see --encode")
+        return 1.0, largest
+    for k in range(INPUT_BITS + 1):
+        if largest * 2**k <= 2**INPUT_BITS and np.array_equal(seen * 2**k, np.round(seen * 2**k)):
+            return 2.0**-k, largest * 2**k
+    return largest / (2**INPUT_BITS - 1), float(2**INPUT_BITS - 1)
+
+
+def level_unit(node: Node, decoupled: bool) -> float:
+    """The real value of one payload unit of a burst neuron: the coarsest grid 2**-k on which its levels are whole.
+
+    Where levels fit no grid down to 2**-6, that one is used and the levels are rounded. A decoupled neuron stops at
+    2**-3: each rung's weights are multiplied by its step in level and must still fit the synapse.
+    """
+    if not isinstance(node, Burst):
+        return 1.0
+    finest = 3 if decoupled else FINEST
+    exact = (k for k in range(finest) if np.array_equal(node.levels * 2**k, np.round(node.levels * 2**k)))
+    return 2.0 ** -next(exact, finest)
+
+
+def largest_step(node: Node, unit: float) -> int:
+    """The largest step between neighbouring levels, in payload units (1 for plain spikes)."""
+    if not isinstance(node, Burst):
+        return 1
+    levels = np.round(node.levels / unit)
+    steps = np.diff(levels, axis=0, prepend=np.zeros_like(levels[:1]))
+    return max(1, int(np.abs(steps).max()))
