@@ -1,0 +1,88 @@
+"""The torch backend of ``Namespace``: the values of the NumPy reference, with gradients.
+
+``where`` is an arithmetic blend so that gradients also reach its condition, a spike; ``fire`` carries a surrogate
+gradient; ``trunc`` and ``floor`` pass gradients straight through. In float64 every elementwise value equals
+NumPy's bit for bit, because a condition is exactly 0 or 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from snndeploy.arrays import Shape
+from snndeploy.ir.xp import Pads
+from snndeploy.nn.surrogates import Surrogate, fire
+
+
+class TorchNamespace:
+    """See ``Namespace``; arrays are tensors, ``surrogate`` is the derivative of ``fire``."""
+
+    def __init__(self, surrogate: Surrogate) -> None:
+        self.surrogate = surrogate
+
+    def where(self, condition: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+        return condition * yes + (1 - condition) * no
+
+    def fire(self, h: Tensor, theta: Tensor, strict: bool) -> Tensor:
+        return fire(h, theta, strict, self.surrogate)
+
+    def exp(self, x: Tensor) -> Tensor:
+        return torch.exp(x)
+
+    def minimum(self, a: Tensor, b: Tensor) -> Tensor:
+        return torch.minimum(a, b)
+
+    def maximum(self, a: Tensor, b: Tensor) -> Tensor:
+        return torch.maximum(a, b)
+
+    def trunc(self, x: Tensor) -> Tensor:
+        return straight_through(torch.trunc(x), x)
+
+    def floor(self, x: Tensor) -> Tensor:
+        return straight_through(torch.floor(x), x)
+
+    def linear(self, x: Tensor, weight: Tensor) -> Tensor:
+        return functional.linear(x, weight)
+
+    def conv(self, x: Tensor, weight: Tensor, stride: Shape, padding: Pads, dilation: Shape, groups: int) -> Tensor:
+        run = functional.conv1d if weight.ndim == 3 else functional.conv2d
+        return run(_padded(x, padding, 0.0), weight, None, stride, 0, dilation, groups)
+
+    def sum_pool(self, x: Tensor, kernel: Shape, stride: Shape, padding: Pads) -> Tensor:
+        image, size, step = _as_image(_padded(x, padding, 0.0), kernel, stride)
+        pooled = functional.avg_pool2d(image, size, step, divisor_override=1)
+        return pooled.reshape(*x.shape[:2], *pooled.shape[4 - len(kernel) :])
+
+    def max_pool(self, x: Tensor, kernel: Shape, stride: Shape, padding: Pads) -> Tensor:
+        image, size, step = _as_image(_padded(x, padding, -math.inf), kernel, stride)
+        pooled = functional.max_pool2d(image, size, step)
+        return pooled.reshape(*x.shape[:2], *pooled.shape[4 - len(kernel) :])
+
+    def reshape(self, x: Tensor, shape: Shape) -> Tensor:
+        return x.reshape(len(x), *shape)
+
+    def concat(self, parts: Sequence[Tensor], axis: int) -> Tensor:
+        return torch.cat(list(parts), dim=axis + 1)
+
+
+def straight_through(value: Tensor, x: Tensor) -> Tensor:
+    """``value`` forward, the gradient of ``x`` backward."""
+    return value.detach() + (x - x.detach())
+
+
+def _padded(x: Tensor, padding: Pads, fill: float) -> Tensor:
+    """Torch lists the pads from the last axis to the first."""
+    flat = [side for pair in reversed(padding) for side in pair]
+    return functional.pad(x, flat, value=fill) if any(flat) else x
+
+
+def _as_image(x: Tensor, kernel: Shape, stride: Shape) -> tuple[Tensor, list[int], list[int]]:
+    """One spatial axis becomes an image of height 1: torch's 1-d average pooling cannot sum."""
+    if len(kernel) == 1:
+        return x.unsqueeze(2), [1, *kernel], [1, *stride]
+    return x, list(kernel), list(stride)
