@@ -1,0 +1,169 @@
+"""One step of a population, whatever its model: state in, spikes and state out."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snndeploy.arrays import Ints
+from snndeploy.chip.models import DECAY_UNIT, HostInput, Lif, SigmaDelta, TernaryLif
+from snndeploy.chip.network import Population
+from snndeploy.chip.program import NeuronProgram
+from snndeploy.sim import floatlif, kernels
+from snndeploy.sim.program import program_step
+
+State: TypeAlias = Mapping[str, Any]
+ZERO = np.int64(0)
+
+
+@dataclass(frozen=True, eq=False)
+class Drive:
+    """What enters a population at chip step ``step`` (from 1), ``[B, *shape]`` or None for nothing: the synaptic sum
+    before any int32 wrap, and what the host added to the bias, in membrane units.
+    """
+
+    step: int
+    synaptic: NDArray[Any] | None
+    bias: Ints | None
+
+
+@dataclass(frozen=True, eq=False)
+class Fired:
+    """What a step gave: the payloads sent, the words afterwards, and how many neurons wrapped or saturated."""
+
+    spikes: NDArray[Any]
+    state: State
+    wraps: int = 0
+    saturations: int = 0
+
+
+Stepper: TypeAlias = Callable[[State, Drive], Fired]
+
+
+def initial_state(population: Population, batch: int) -> dict[str, Ints]:
+    """The population's words before the first step, ``[B, *shape]``."""
+    shape = (batch, *population.shape)
+    model = population.model
+    if isinstance(model, NeuronProgram):
+        return {word: np.full(shape, value, np.int64) for word, value in model.state.items()}
+    if isinstance(model, Lif | TernaryLif):
+        return {word: np.broadcast_to(getattr(model, word), shape).astype(np.int64) for word in ("u", "v")}
+    if isinstance(model, SigmaDelta):
+        return {word: np.zeros(shape, np.int64) for word in ("sigma", "act", "residue", "error")}
+    return {}
+
+
+def bias_of(model: object) -> Ints:
+    """The constant bias of a population in membrane units; 0 where it has none."""
+    return kernels.bias_value(model.bias_mant, model.bias_exp) if isinstance(model, Lif | TernaryLif) else np.asarray(ZERO)
+
+
+def host_bias(model: Lif | TernaryLif, mantissas: NDArray[Any]) -> Ints:
+    """Bias mantissas that the host wrote, in membrane units."""
+    return kernels.bias_value(mantissas.astype(np.int64), model.bias_exp)
+
+
+def stepper(population: Population, batch: int, exact: bool) -> Stepper:
+    """The step function of a population. ``exact``: int64 kernels only, never float64."""
+    model, shape = population.model, (batch, *population.shape)
+    if isinstance(model, NeuronProgram):
+        return functools.partial(_program, model, shape)
+    if isinstance(model, SigmaDelta):
+        return functools.partial(_sigma_delta, model) if model.sums else functools.partial(_delta, model)
+    if isinstance(model, TernaryLif):
+        return functools.partial(_ternary, model, bias_of(model))
+    assert not isinstance(model, HostInput), "the host runs no neuron"
+    return functools.partial(_lif, model, bias_of(model)) if exact else _fast_lif(model, bias_of(model), shape)
+
+
+def synaptic(drive: Drive) -> Ints:
+    """The synaptic sum in int32, as it wraps; a scalar 0 where nothing arrives."""
+    return np.asarray(ZERO) if drive.synaptic is None else kernels.wrap32(drive.synaptic.astype(np.int64))
+
+
+def _lif(model: Lif, bias: Ints, state: State, drive: Drive) -> Fired:
+    u, v = state["u"], state["v"]
+    if resets(model, drive.step):
+        u, v = np.zeros_like(u), np.zeros_like(v)
+    total = bias if drive.bias is None else kernels.wrap32(bias + drive.bias)
+    u, v, wraps, saturations = kernels.integrate(u, v, synaptic(drive), *_keeps(model), total)
+    spikes, v = kernels.fire(v, model.vth << kernels.INPUT_SHIFT)
+    return Fired(spikes.view(np.int8), {"u": u, "v": v}, wraps, saturations)
+
+
+def _fast_lif(model: Lif, bias: Ints, shape: tuple[int, ...]) -> Stepper:
+    """The LIF in float64; the states it returns are overwritten two steps later."""
+    constants = floatlif.registers(*_keeps(model), bias, model.vth << kernels.INPUT_SHIFT)
+    spare = [(np.empty(shape), np.empty(shape)) for _ in range(2)]
+    scratch = np.empty(shape)
+
+    def step(state: State, drive: Drive) -> Fired:
+        u, v = (state[word].astype(np.float64, copy=False) for word in ("u", "v"))
+        if resets(model, drive.step):
+            u, v = np.zeros_like(u), np.zeros_like(v)
+        into = spare[drive.step % 2]
+        spikes = floatlif.step(u, v, drive.synaptic, drive.bias, constants, (*into, scratch))
+        if spikes is None:
+            whole = {"u": u.astype(np.int64), "v": v.astype(np.int64)}
+            return _lif(model, bias, whole, drive)
+        return Fired(spikes, {"u": into[0], "v": into[1]})
+
+    return step
+
+
+def _keeps(model: Lif | TernaryLif) -> tuple[Ints, Ints]:
+    """4096 - (du + 1) and 4096 - dv: Lava's ds_offset is 1, its dm_offset 0."""
+    return DECAY_UNIT - 1 - model.du, DECAY_UNIT - model.dv
+
+
+def resets(model: Lif, step: int) -> bool:
+    """True where the LIF clears u and v before chip step ``step`` (from 1)."""
+    return model.reset_interval > 0 and step % model.reset_interval == model.reset_offset % model.reset_interval
+
+
+def _ternary(model: TernaryLif, bias: Ints, state: State, drive: Drive) -> Fired:
+    total = bias if drive.bias is None else kernels.wrap32(bias + drive.bias)
+    u, v, wraps, saturations = kernels.integrate(state["u"], state["v"], synaptic(drive), *_keeps(model), total)
+    spikes, v = kernels.fire_ternary(v, model.vth_hi << kernels.INPUT_SHIFT, model.vth_lo << kernels.INPUT_SHIFT)
+    return Fired(spikes.astype(np.int8), {"u": u, "v": v}, wraps, saturations)
+
+
+def _threshold(model: SigmaDelta) -> int:
+    return math.trunc(model.vth * (1 << (model.spike_exp + model.state_exp)))
+
+
+def _sigma_delta(model: SigmaDelta, state: State, drive: Drive) -> Fired:
+    bias = kernels.wrap32(model.bias << (model.spike_exp + model.state_exp))
+    sigma, act = kernels.sigma_step(state["sigma"], synaptic(drive), bias, model.relu)
+    return _changes(model, {**state, "sigma": sigma}, act)
+
+
+def _delta(model: SigmaDelta, state: State, drive: Drive) -> Fired:
+    act = kernels.wrap32(synaptic(drive) << (model.spike_exp + model.state_exp))
+    return _changes(model, state, np.broadcast_to(act, state["act"].shape))
+
+
+def _changes(model: SigmaDelta, state: State, act: Ints) -> Fired:
+    error = state["error"]
+    if model.cumulative:
+        sent, residue, error = kernels.delta_step_cumulative(act, state["act"], state["residue"], error, _threshold(model))
+    else:
+        sent, residue = kernels.delta_step(act, state["act"], state["residue"], _threshold(model))
+    return Fired(sent >> model.state_exp, {**state, "act": act, "residue": residue, "error": error})
+
+
+def _program(program: NeuronProgram, shape: tuple[int, ...], state: State, drive: Drive) -> Fired:
+    if drive.step == program.reset_at:
+        state = {word: np.full(shape, value, np.int64) for word, value in program.state.items()}
+    whole = synaptic(drive) << kernels.INPUT_SHIFT
+    current = kernels.wrap24(whole)
+    wraps = int(np.count_nonzero(current != whole))
+    since = max(0, drive.step - max(program.reset_at, 1))
+    sent, words, saturations = program_step(program, state, np.broadcast_to(current, shape), since)
+    return Fired(sent, words, wraps, saturations)
