@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -110,7 +110,8 @@ class Projection:
 @dataclass(frozen=True, eq=False)
 class Population:
     """Neurons of one model. ``origin`` names the layer of the float graph it came from, ``shift`` how many steps
-    later than that layer it runs, ``scale`` the real value of one output unit (a spike, or one unit of v for read-outs)."""
+    later than that layer it runs, ``scale`` the real value of one output unit (a spike, or one unit of v for read-outs).
+    """
 
     name: str
     shape: Shape
@@ -125,6 +126,25 @@ class Population:
     def size(self) -> int:
         """How many neurons."""
         return math.prod(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class HostLayer:
+    """The first layer where the chip's spikes carry no payload: the host computes it and writes bias mantissas.
+
+    mantissa = clip((synapses(round(x / unit)) + bias) >> shift, +-4095), one a neuron; ``source`` names the network's
+    input of shape ``shape`` that x is. The HostInput of the same name in ``ChipNetwork.populations`` is wired as bias.
+    """
+
+    source: str
+    shape: Shape
+    synapses: Dense | Conv | Sparse
+    bias: Ints
+    shift: int
+    unit: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bias", frozen_ints(self.bias))
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,9 +170,12 @@ class ChipNetwork:
     readout: Readout | None = None
     steps: int = 0
     """Model steps T of a sample; the chip runs T + the largest shift."""
+    host: Mapping[str, HostLayer] = field(default_factory=dict)
+    """First layers that the host computes, by the HostInput they feed."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "populations", MappingProxyType(dict(self.populations)))
+        object.__setattr__(self, "host", MappingProxyType(dict(self.host)))
         for population in self.populations.values():
             check_registers(population)
         for projection in self.projections:
@@ -165,13 +188,7 @@ class ChipNetwork:
         if not 0 <= p.delay <= MAX_DELAY:
             raise ChipError(f"projection {p.name}", f"delay {p.delay} is outside 0..{MAX_DELAY}", "L008: put relay neurons in between")
         source, target = self.populations[p.source], self.populations[p.target]
-        fits = {
-            Dense: lambda s: s.weights.shape == (target.size, source.size),
-            Conv: lambda s: s.out_shape(source.shape) == target.shape,
-            Sparse: lambda s: not s.rows.size or (s.rows.max() < target.size and s.columns.max() < source.size),
-            Wire: lambda s: source.shape == target.shape and isinstance(source.model, HostInput),
-        }
-        if not fits[type(p.synapses)](p.synapses):
+        if not fits(p.synapses, source, target):
             raise ChipError(f"projection {p.name}", f"{type(p.synapses).__name__} does not fit {source.shape} -> {target.shape}")
         check_projection(p, target.model)
 
@@ -197,22 +214,41 @@ class ChipNetwork:
         return "\n".join([f"chip network for {self.chip}, T={self.steps}", *populations, *projections]) + "\n"
 
 
+def fits(synapses: Synapses, source: Population, target: Population) -> bool:
+    """True if the synapses lead from a population of this shape to one of that shape."""
+    if isinstance(synapses, Dense):
+        return synapses.weights.shape == (target.size, source.size)
+    if isinstance(synapses, Conv):
+        return synapses.out_shape(source.shape) == target.shape
+    if isinstance(synapses, Wire):
+        return source.shape == target.shape and isinstance(source.model, HostInput)
+    if not synapses.rows.shape == synapses.columns.shape == synapses.weights.shape:
+        return False
+    ends = ((synapses.rows, target.size), (synapses.columns, source.size))
+    return all(not index.size or (index.min() >= 0 and index.max() < size) for index, size in ends)
+
+
 def check_projection(p: Projection, target: Model) -> None:
     """Raise ``ChipError`` where a projection asks for what its synapses or its target do not have."""
     where = f"projection {p.name}"
     if isinstance(target, HostInput):
         raise ChipError(where, f"{p.target} is an input of the host, nothing can enter it")
     if isinstance(p.synapses, Conv | Wire) and p.exponent:
-        raise ChipError(where, f"a {type(p.synapses).__name__} has no exponent, and {p.exponent} is given", "scale its weights and the threshold")
+        what = f"a {type(p.synapses).__name__} has no exponent, and {p.exponent} is given"
+        raise ChipError(where, what, "scale its weights and the threshold")
     if isinstance(p.synapses, Wire) and p.synapses.as_bias and not isinstance(target, Lif | TernaryLif):
         raise ChipError(where, f"{p.target} has no bias register", "wire it as synaptic input")
-    delays = p.synapses.delays if isinstance(p.synapses, Dense | Sparse) else None
-    if delays is None:
-        return
-    if delays.shape != p.synapses.weights.shape:
-        raise ChipError(where, f"delays {delays.shape} do not fit weights {p.synapses.weights.shape}")
-    if delays.size and not (0 <= delays.min() and delays.max() + p.delay <= MAX_DELAY):
-        raise ChipError(where, f"delays up to {delays.max() + p.delay} are outside 0..{MAX_DELAY}", "L008: put relay neurons in between")
+    if isinstance(p.synapses, Dense | Sparse) and p.synapses.delays is not None:
+        check_delays(where, p.synapses.delays, p.synapses.weights.shape, p.delay)
+
+
+def check_delays(where: str, delays: Ints, shape: Shape, more: int) -> None:
+    """Raise ``ChipError`` unless there is one delay a synapse, and each with ``more`` steps lies within 0..62."""
+    if delays.shape != shape:
+        raise ChipError(where, f"delays {delays.shape} do not fit weights {shape}")
+    if delays.size and (delays.min() < 0 or delays.max() + more > MAX_DELAY):
+        what = f"delays {delays.min()}..{delays.max() + more} are outside 0..{MAX_DELAY}"
+        raise ChipError(where, what, "L008: put relay neurons in between")
 
 
 REGISTERS: Mapping[str, tuple[int, int]] = MappingProxyType(
@@ -240,14 +276,15 @@ def check_registers(population: Population) -> None:
             raise ChipError(f"{population.name}.{name}", f"{values.min()}..{values.max()} is outside {low}..{high}", "rescale the layer")
 
 
-def loihi_weights(weights: Ints, bits: int = 8, sign_mode: int = 0) -> Ints:
+def loihi_weights(weights: Ints, bits: int = 8, sign_mode: int | None = None) -> Ints:
     """The integers that Lava's Dense and Sparse really hold: clipped and truncated to the synapse grid.
 
-    ``sign_mode`` 1 mixed (even values -256..254), 2 excitatory (0..255), 3 inhibitory (-255..0), 0 from the signs.
+    ``sign_mode`` 1 mixed (even values -256..254), 2 excitatory (0..255), 3 inhibitory (-255..0), None from the signs;
+    0 is Lava's NULL, which clips as excitatory.
     Source: lava-nc 0.10.0 ``utils/weightutils.py`` (clip_weights, truncate_weights).
     """
     values = np.trunc(np.asarray(weights)).astype(np.int64)
-    if sign_mode == 0:
+    if sign_mode is None:
         sign_mode = 2 if values.min(initial=0) >= 0 else 3 if values.max(initial=0) <= 0 else 1
     mixed, sign = int(sign_mode == 1), -1 if sign_mode == 3 else 1
     shift = 8 - bits + mixed

@@ -89,7 +89,7 @@ class NeuronProgram:
             raise ChipError(where, f"the table {table!r} is too short for '{line}'")
         placed = [self.constants.get(f"{table}.{part}") for part in ("lo", "step")]
         if line.op == "LUT" and not all(c is not None and c.size == 1 for c in placed):
-            raise ChipError(where, f"'{line}' needs the scalar constants {table}.lo and {table}.step", "they place the entries of the table")
+            raise ChipError(where, f"'{line}' needs the scalar constants {table}.lo and {table}.step", "they place its entries")
 
     def __str__(self) -> str:
         return "\n".join(f"  {line}" for line in self.code)
