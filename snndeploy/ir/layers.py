@@ -109,8 +109,8 @@ class Linear(Node):
 class Conv(Node):
     """Cross-correlation in one or two dimensions, as in torch.
 
-    ``weight`` [O, C/groups, *K]; ``bias`` broadcast (O, 1, ...) or None; ``stride`` and ``dilation`` one value an
-    axis; ``padding`` (before, after) an axis, zeros.
+    ``weight`` [O, C/groups, *K]; ``bias`` broadcast (O, 1, ...) or a whole map (O, *S_out) or None; ``stride`` and
+    ``dilation`` one value an axis; ``padding`` (before, after) an axis, zeros.
     """
 
     weight: Floats
@@ -129,15 +129,20 @@ class Conv(Node):
             require(self, len(getattr(self, name)) == axes, f"{name} needs {axes} entries, one an axis")
         require(self, self.groups >= 1 and len(self.weight) % self.groups == 0, "groups must divide the output channels")
         if self.bias is not None:
-            require(self, self.bias.size == len(self.weight), "bias must have one value an output channel")
-            object.__setattr__(self, "bias", frozen(self.bias.reshape(-1, *(1,) * axes)))
+            if self.bias.size == len(self.weight):
+                object.__setattr__(self, "bias", frozen(self.bias.reshape(-1, *(1,) * axes)))
+            fits = self.bias.ndim == axes + 1 and len(self.bias) == len(self.weight)
+            require(self, fits, "bias must have one value an output channel, or be a map of the output")
 
     def out_shape(self, inputs: tuple[Shape, ...]) -> Shape:
         shape, channels = inputs[0], self.weight.shape[1] * self.groups
         if len(shape) != self.weight.ndim - 1 or shape[0] != channels:
             raise ValueError(f"takes [{channels} channels, {self.weight.ndim - 2} spatial axes], but gets {shape}")
         reach = tuple(d * (k - 1) + 1 for d, k in zip(self.dilation, self.weight.shape[2:], strict=True))
-        return (len(self.weight), *window_count(shape[1:], reach, self.stride, self.padding))
+        out = (len(self.weight), *window_count(shape[1:], reach, self.stride, self.padding))
+        if self.bias is not None and np.broadcast_shapes(out, self.bias.shape) != out:
+            raise ValueError(f"has a bias map of {self.bias.shape}, but puts out {out}")
+        return out
 
     def step(self, inputs: tuple[Array, ...], state: State, xp: Namespace) -> tuple[Array, State]:
         y = xp.conv(inputs[0], self.weight, self.stride, self.padding, self.dilation, self.groups)
@@ -176,7 +181,10 @@ class Scale(Node):
         freeze(self, "scale", *(["shift"] if self.shift is not None else []))
 
     def out_shape(self, inputs: tuple[Shape, ...]) -> Shape:
-        return np.broadcast_shapes(inputs[0], self.scale.shape, () if self.shift is None else self.shift.shape)
+        shape = np.broadcast_shapes(inputs[0], self.scale.shape, () if self.shift is None else self.shift.shape)
+        if len(shape) > len(inputs[0]):
+            raise ValueError(f"its parameters {self.scale.shape} have more axes than its input {inputs[0]}: reshape first")
+        return shape
 
     def step(self, inputs: tuple[Array, ...], state: State, xp: Namespace) -> tuple[Array, State]:
         y = inputs[0] * self.scale

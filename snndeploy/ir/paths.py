@@ -15,6 +15,7 @@ from snndeploy.arrays import Floats
 from snndeploy.errors import GraphError
 from snndeploy.ir.graph import Graph, Node, bind, parameters
 from snndeploy.ir.layers import Conv, Input, Linear, Output, Reshape, Scale
+from snndeploy.ir.neurons.host import HostCurrent
 from snndeploy.ir.on_numpy import NUMPY
 
 
@@ -39,6 +40,11 @@ def has_state(node: Node) -> bool:
     return type(node).initial_state is not Node.initial_state
 
 
+def is_source(node: Node) -> bool:
+    """True for what a path may start from: an Input, a neuron, or a current that the host computed."""
+    return has_state(node) or isinstance(node, Input | HostCurrent)
+
+
 def neurons(graph: Graph) -> tuple[str, ...]:
     """The neurons' names, in running order."""
     return tuple(name for name in graph.order if has_state(graph.nodes[name]))
@@ -50,7 +56,7 @@ def paths_into(graph: Graph, neuron: str) -> tuple[Path, ...]:
 
 
 def _walk(graph: Graph, name: str, delay: int, after: tuple[str, ...]) -> Path:
-    if has_state(graph.nodes[name]) or isinstance(graph.nodes[name], Input):
+    if is_source(graph.nodes[name]):
         return Path(name, delay, after)
     edges = graph.into(name)
     if len(edges) != 1 or isinstance(graph.nodes[name], Output):

@@ -14,8 +14,7 @@ from types import MappingProxyType
 
 from snndeploy.errors import Unsupported
 from snndeploy.ir.graph import Graph
-from snndeploy.ir.layers import Input
-from snndeploy.ir.paths import Path, has_state, neurons, paths_into
+from snndeploy.ir.paths import Path, is_source, neurons, paths_into
 
 WIRED_HOPS = 0
 
@@ -40,7 +39,7 @@ def align(graph: Graph, wired: frozenset[str] = frozenset()) -> Alignment:
         Unsupported: L017, a cycle with more synapses than delay.
     """
     names = neurons(graph)
-    shifts = {name: 0 for name, node in graph.nodes.items() if isinstance(node, Input) or has_state(node)}
+    shifts = {name: 0 for name, node in graph.nodes.items() if is_source(node)}
     links = [(path, name) for name in names for path in paths_into(graph, name)]
     for _ in range(len(shifts) + 1):
         late = [(path, name, _earliest(path, name, shifts, wired)) for path, name in links]

@@ -9,15 +9,19 @@ import numpy as np
 
 from snndeploy.arrays import Floats, Ints, Shape, frozen_ints
 from snndeploy.chip.models import NEVER_FIRES, HostInput, Lif, Model
-from snndeploy.chip.network import ChipNetwork, Dense, Population, Projection, Readout, Sparse
+from snndeploy.chip.network import ChipNetwork, Dense, HostLayer, Population, Projection, Readout, Sparse, Wire
 from snndeploy.chip.network import Conv as ConvSynapses
 from snndeploy.errors import Unsupported
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Conv, Input, Linear, Output, Scale
+from snndeploy.ir.neurons.host import HostCurrent
 from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.ir.paths import Path, neurons, paths_into
 from snndeploy.quantize.grid import on_grid
 from snndeploy.quantize.programs import program
+
+HOST_BITS = 12
+"""Magnitude bits of a bias mantissa."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +56,27 @@ def assemble_network(graph: Graph, chip: str, timing: Timing, ports: Ports, *, c
         raise Unsupported(", ".join(outputs), f"{len(outputs)} outputs", "deploy one read-out at a time")
     (output, decode), *_ = outputs.items()
     populations = {n: _input(n, node, ports, graph.shapes[n]) for n, node in graph.named(Input).items()}
+    hosts = host_layers(graph, ports)
+    populations = {n: p for n, p in populations.items() if n not in {h.source for h in hosts.values()}}
+    populations |= {n: Population(n, graph.shapes[n], HostInput(HOST_BITS, True, True), h.source) for n, h in hosts.items()}
     populations |= {n: _population(graph, n, timing, ports) for n in neurons(graph)}
     projections: list[Projection] = []
     for name in neurons(graph):
         for path in paths_into(graph, name):
             projections += _projections(graph, path, name, timing, populations, conv_exponent)
     read = paths_into(graph, output)[0].source
-    return ChipNetwork(chip, populations, tuple(projections), Readout(read, decode.decode, decode.vote), timing.steps)
+    return ChipNetwork(chip, populations, tuple(projections), Readout(read, decode.decode, decode.vote), timing.steps, hosts)
+
+
+def host_layers(graph: Graph, ports: Ports) -> dict[str, HostLayer]:
+    """The first layers that the host computes, by the name of the current they give."""
+    layers = {}
+    for name, node in graph.named(HostCurrent).items():
+        (path,) = paths_into(graph, name)
+        ((synapses, _),) = _synapses(graph.nodes[path.synapse(graph)], graph, path, name, True, on_host=True)
+        bias = frozen_ints(np.broadcast_to(node.bias, graph.shapes[name]))
+        layers[name] = HostLayer(path.source, graph.shapes[path.source], synapses, bias, node.shift, ports.units[path.source])
+    return layers
 
 
 def _input(name: str, node: Input, ports: Ports, shape: Shape) -> Population:
@@ -72,15 +90,16 @@ def _population(graph: Graph, name: str, timing: Timing, ports: Ports) -> Popula
     node, shape, shift = graph.nodes[name], graph.shapes[name], timing.shifts[name]
     assert isinstance(node, IntegerNeuron)  # noqa: S101 - the quantizer left no other neuron
     reset_at = shift + 1 if timing.restart and shift > 0 else 0
-    model: Model = _lif(node, reset_at, timing) if node.fixed else program(node, name, reset_at)
+    hosts = [graph.nodes[p.source] for p in paths_into(graph, name) if isinstance(graph.nodes[p.source], HostCurrent)]
+    exponent = hosts[0].exponent if hosts else _bias_exponent(node.bias)  # type: ignore[attr-defined]
+    model: Model = _lif(node, reset_at, timing, exponent) if node.fixed else program(node, name, reset_at)
     origin = name if name in ports.units else name.rsplit(".", 1)[0]
     reads = "v" if node.rungs == 0 else "spikes"
     return Population(name, shape, model, origin, shift, ports.units.get(name, 1.0), reads)
 
 
-def _lif(node: IntegerNeuron, reset_at: int, timing: Timing) -> Lif:
+def _lif(node: IntegerNeuron, reset_at: int, timing: Timing, exponent: int) -> Lif:
     vth = node.thresholds[0] / 64 if node.rungs else np.asarray(float(NEVER_FIRES))
-    exponent = _bias_exponent(node.bias)
     interval = timing.steps + max(timing.shifts.values()) + 2 if reset_at else 0
     registers = [frozen_ints(a) for a in (node.du, node.dv, vth, node.bias / 2**exponent, exponent)]
     return Lif(*registers, reset_interval=interval, reset_offset=reset_at)
@@ -95,9 +114,10 @@ def _bias_exponent(bias: Floats) -> int:
 def _projections(
     graph: Graph, path: Path, target: str, timing: Timing, populations: Mapping[str, Population], conv_exponent: bool
 ) -> list[Projection]:
-    node = graph.nodes[path.synapse(graph)]
-    source = populations[path.source]
     delay = timing.delays[path.source, target, path.nodes]
+    if isinstance(graph.nodes[path.source], HostCurrent):
+        return [Projection(f"{path.source}->{target}", path.source, target, Wire(as_bias=True), delay=delay)]
+    node, source = graph.nodes[path.synapse(graph)], populations[path.source]
     label = f"{path.source}->{target}" + (f"[{path.synapse(graph)}]" if len(paths_into(graph, target)) > 1 else "")
     graded = _is_graded(graph, path.source, source)
     made = []
@@ -114,12 +134,18 @@ def _is_graded(graph: Graph, name: str, source: Population) -> bool:
     return isinstance(node, IntegerNeuron) and bool((node.levels != 1).any())
 
 
-def _synapses(node: object, graph: Graph, path: Path, target: str, conv_exponent: bool) -> list[tuple[Dense | ConvSynapses | Sparse, int]]:
+def _grid(weights: Ints, target: str, exponent: bool, on_host: bool) -> list[tuple[Ints, int]]:
+    return [(weights, 0)] if on_host else on_grid(weights, exponent=exponent, where=target)
+
+
+def _synapses(
+    node: object, graph: Graph, path: Path, target: str, conv_exponent: bool, on_host: bool = False
+) -> list[tuple[Dense | ConvSynapses | Sparse, int]]:
     if isinstance(node, Linear):
-        grid = on_grid(_ints(node.weight), exponent=True, where=target)
+        grid = _grid(_ints(node.weight), target, True, on_host)
         return [(Dense(m), e) for m, e in grid]
     if isinstance(node, Conv):
-        grid = on_grid(_ints(node.weight), exponent=conv_exponent, where=target)
+        grid = _grid(_ints(node.weight), target, conv_exponent, on_host)
         return [(ConvSynapses(m, node.stride, node.padding, node.dilation, node.groups), e) for m, e in grid]
     assert isinstance(node, Scale)  # noqa: S101 - Path.synapse allows nothing else
     shape = graph.shapes[path.synapse(graph)]
@@ -127,7 +153,7 @@ def _synapses(node: object, graph: Graph, path: Path, target: str, conv_exponent
     source = graph.shapes[path.source]
     columns = np.broadcast_to(np.arange(int(np.prod(source))).reshape(source), shape).ravel()
     weights = _ints(np.broadcast_to(node.scale, shape)).ravel()
-    grid = on_grid(weights, exponent=True, where=target)
+    grid = _grid(weights, target, True, on_host)
     return [(_sparse(np.arange(size), columns, m), e) for m, e in grid]
 
 

@@ -12,6 +12,7 @@ from snndeploy.errors import QuantizeError, Unsupported
 from snndeploy.ir.graph import Graph, Node
 from snndeploy.ir.layers import Conv, Linear, Scale
 from snndeploy.ir.neurons.burst import Burst
+from snndeploy.ir.neurons.host import HostCurrent
 from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.on_numpy import NUMPY
@@ -25,11 +26,16 @@ V_LIMIT = (1 << 23) - 1
 CLIPS = (1.0, 0.92, 0.84, 0.76, 0.68, 0.6, 0.5, 0.4)
 """Candidate scales, as fractions of the one at which no weight is clipped."""
 EXPONENT_MAX = 7
+HOST_SHIFT = 16
+"""Fraction bits of the host's own weights."""
 
 
 @dataclass(frozen=True, eq=False)
 class Synapse:
-    """One path into the layer: real weights per integer unit of its source, and its share of the synapse grid."""
+    """One path into the layer: real weights per integer unit of its source, and its share of the synapse grid.
+
+    ``host``: the host computes this synapse and writes the sum into the bias register; no grid applies.
+    """
 
     path: Path
     name: str
@@ -37,6 +43,7 @@ class Synapse:
     limit: int
     step: int
     exponents: int
+    host: bool = False
 
     def at(self, scale: float) -> Floats:
         """The whole weights at this scale, clipped to the grid; the exponent is the smallest that holds them."""
@@ -62,6 +69,8 @@ class Layer:
     """Integer source values [T, B, *shape], recorded in the float network."""
     wanted: Floats
     """The float neuron's output [T, B, *shape]."""
+    host_peak: float = 0.0
+    """The largest current that the host may have to write, in real units."""
 
 
 def gather(graph: Graph, name: str, units: Mapping[str, float], settings: Settings, reference: Mapping[str, Floats]) -> Layer:
@@ -70,14 +79,27 @@ def gather(graph: Graph, name: str, units: Mapping[str, float], settings: Settin
     gain = gain_of(node)
     paths = paths_into(graph, name)
     synapses = tuple(_synapse(graph, path, name, gain, units, settings) for path in paths)
-    constant = constant_into(graph, name) * gain
+    constant = constant_into(graph, name) * gain + node.rest * (1.0 - node.decay)  # type: ignore[attr-defined]
     sources = {p.source: np.round(reference[p.source] / units[p.source]) for p in paths}
-    return Layer(name, node, synapses, frozen(constant), level_unit(node, settings.decoupled), sources, reference[name])
+    unit, peak = level_unit(node, settings.decoupled), _host_peak(graph, paths, gain, settings, reference)
+    return Layer(name, node, synapses, frozen(constant), unit, sources, reference[name], peak + float(np.abs(constant).max()) * (peak > 0))
+
+
+def _host_peak(graph: Graph, paths: tuple[Path, ...], gain: Floats, settings: Settings, reference: Mapping[str, Floats]) -> float:
+    """The largest |current| of the synapses that the host computes, at the largest input seen."""
+    total: Floats = np.zeros(())
+    for path in paths:
+        if path.source in settings.host_inputs:
+            loudest = np.full((1, *graph.shapes[path.source]), np.abs(reference[path.source]).max())
+            total = total + deliver(graph, path, loudest, magnitude=True, constant=False)[0] * np.abs(gain)
+    return float(total.max(initial=0.0))
 
 
 def _synapse(graph: Graph, path: Path, target: str, gain: Floats, units: Mapping[str, float], settings: Settings) -> Synapse:
     name = path.synapse(graph)
     node = graph.nodes[name]
+    if path.source in settings.host_inputs:
+        return Synapse(path, name, _with_gain(node, gain, target) * units[path.source], 0, 1, 0, host=True)
     bits, source = settings.bits(target), graph.nodes[path.source]
     split = largest_step(source, units[path.source]) if settings.decoupled else 1
     step = 1 if split > 1 and bits == 8 else 2 ** (9 - bits)  # a rung's weights may be odd: they are split by sign
@@ -117,13 +139,15 @@ def choose(graph: Graph, layer: Layer, settings: Settings, payloads: Mapping[str
 
 def _scales(layer: Layer, settings: Settings) -> Iterator[float]:
     """Scales to try. Synapses without an exponent decide; one with an exponent shifts up to follow."""
-    peaks = [(s, float(np.abs(s.weights).max(initial=0.0)) / s.limit) for s in layer.synapses]
+    peaks = [(s, float(np.abs(s.weights).max(initial=0.0)) / s.limit) for s in layer.synapses if not s.host]
     rigid = [peak for s, peak in peaks if s.exponents == 0 and peak > 0]
     free = [peak for _, peak in peaks if peak > 0]
+    floor = UNIT * layer.host_peak / (4095 * 128)
     if not free:
+        yield from [_on_threshold(layer.node, floor * 1.01)] if floor else []
         return
     base = max(rigid) if rigid else min(free) if min(free) * 2**EXPONENT_MAX >= max(free) else max(free) / 2**EXPONENT_MAX
-    yield from (_on_threshold(layer.node, base * clip) for clip in CLIPS)
+    yield from (_on_threshold(layer.node, max(base * clip, floor * 1.01)) for clip in CLIPS)
 
 
 def _on_threshold(node: Node, scale: float) -> float:
@@ -152,14 +176,32 @@ def _within_registers(graph: Graph, layer: Layer, scale: float, settings: Settin
 
 def _integers(graph: Graph, layer: Layer, scale: float, settings: Settings) -> dict[str, Node]:
     nodes: dict[str, Node] = {}
+    hosted = any(s.host for s in layer.synapses)
+    mantissa = _host_exponent(layer.host_peak, scale)
     for synapse in layer.synapses:
-        node, weights = graph.nodes[synapse.name], frozen(synapse.at(scale))
+        node = graph.nodes[synapse.name]
+        per_mantissa = scale * 2.0**mantissa / UNIT
+        weights = frozen(np.round(synapse.weights / per_mantissa * 2.0**HOST_SHIFT) if synapse.host else synapse.at(scale))
         if isinstance(node, Scale):
             nodes[synapse.name] = Scale(weights)
         else:
             nodes[synapse.name] = replace(node, weight=weights, bias=None)  # type: ignore[call-arg]
-    nodes[layer.name] = to_integers(layer.node, layer.constant, scale, layer.unit, settings.bias_step, settings.snap)
+    if hosted:
+        bias = np.round(layer.constant / per_mantissa * 2.0**HOST_SHIFT) + 2.0 ** (HOST_SHIFT - 1)
+        nodes[host_name(layer.name)] = HostCurrent(frozen(bias), HOST_SHIFT, mantissa)
+    constant = layer.constant * (not hosted)
+    nodes[layer.name] = to_integers(layer.node, constant, scale, layer.unit, settings.bias_step, settings.snap)
     return nodes
+
+
+def _host_exponent(peak: float, scale: float) -> int:
+    """The smallest bias exponent at which the host's largest current fits the mantissa."""
+    return next((e for e in range(EXPONENT_MAX) if peak * UNIT / scale <= 4095 * 2**e), EXPONENT_MAX)
+
+
+def host_name(neuron: str) -> str:
+    """The name of the current that the host writes into ``neuron``."""
+    return f"{neuron}.host"
 
 
 def _with_nodes(graph: Graph, nodes: Mapping[str, Node]) -> Graph:
@@ -190,6 +232,8 @@ def _sums(graph: Graph, layer: Layer) -> Floats:
         values = layer.sources[synapse.path.source]
         late = np.concatenate([np.zeros_like(values[: synapse.path.delay]), values])[: len(values)]
         flat = deliver(graph, synapse.path, late.reshape(-1, *late.shape[2:]))
+        if synapse.host:
+            flat = graph.nodes[host_name(layer.name)].step((flat,), {}, NUMPY)[0]
         total = total + flat.reshape(*late.shape[:2], *flat.shape[1:])
     return total
 

@@ -41,7 +41,7 @@ def to_integers(node: Node, constant: Floats, scale: float, level_unit: float, b
         Unsupported: a start value other than 0 that the chip cannot hold.
     """
     per_unit = UNIT / scale
-    bias = _bias((constant + node.rest * (1.0 - node.decay)) * per_unit, bias_step)  # type: ignore[attr-defined]
+    bias = _bias(constant * per_unit, bias_step)
     if node.v_init.any():  # type: ignore[attr-defined]
         raise Unsupported(type(node).__name__, "its membrane starts at a value other than its reset", "start the neuron at v_reset")
     du = 4095.0 - np.round(4096.0 * node.current_decay) if isinstance(node, CubaLIF) else 4095.0

@@ -24,6 +24,7 @@ class Settings:
         conv_exponent: convolutions have a weight exponent.
         bias_step: biases are multiples of this (64 where they are driven through synapses).
         decoupled: burst neurons will become several plain ones, so each rung's weights must fit the synapse grid.
+        host_inputs: real-valued inputs whose first layer the host computes (chips without graded spikes).
         snap: soft-reset thresholds are rounded so that lateral synapses are whole.
     """
 
@@ -35,6 +36,7 @@ class Settings:
     bias_step: int = 1
     decoupled: bool = False
     snap: bool = False
+    host_inputs: frozenset[str] = frozenset()
 
     def bits(self, layer: str) -> int:
         """Weight bits of a layer; raises ``OptionError`` outside 2..8."""

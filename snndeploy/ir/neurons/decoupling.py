@@ -22,7 +22,7 @@ import numpy as np
 
 from snndeploy.arrays import Floats, frozen
 from snndeploy.ir.graph import Candidate, Condition, Edge, Graph, Limits, Node
-from snndeploy.ir.layers import Input, Output, Scale
+from snndeploy.ir.layers import Input, Output, Reshape, Scale
 
 UNIT = 64
 """Units of v a weight unit is worth (synaptic sums enter u shifted left by 6)."""
@@ -70,8 +70,9 @@ def ping_pong(node: Any, limits: Limits, relays: bool) -> Candidate:
     force = on_grid(int(np.ceil(reach / UNIT)) + limits.input_bound + 1)
     rungs = range(1, node.rungs + 1)
     plain = {f"{bank}{j}": _plain(node, j - 1) for bank in "AB" for j in rungs}
-    nodes: dict[str, Node] = {"in": Input(limits.shape, "levels"), "one": Input((1,), "spikes", static=True), "drive": _constant(limits, force), **plain}
-    edges = [Edge("in", name) for name in plain] + [Edge("one", "drive")] + [Edge("drive", f"B{j}") for j in rungs]
+    nodes: dict[str, Node] = {"in": Input(limits.shape, "levels"), "one": Input((1,), "spikes", static=True), **plain}
+    edges = [Edge("in", name) for name in plain] + [Edge("drive", f"B{j}") for j in rungs]
+    _add_constant("drive", force, limits, nodes, edges)
     # f_A = A1 - B1 + BK one step earlier forces bank A; bank B is forced by 1 - f_A.
     for source, sign in (("A1", 1), ("B1", -1), (f"B{node.rungs}", 1)):
         for bank, side in (("A", 1), ("B", -1)):
@@ -102,8 +103,8 @@ def _add_rungs(node: Any, limits: Limits, nodes: dict[str, Node], edges: list[Ed
             edges += [Edge(s, f"step{j}") for s in sources]
     if not relays:
         # the forced bank fires every rung, every step: its level is taken off as a constant
-        nodes["offset"] = _constant(limits, -node.levels[-1])
-        edges += [Edge("one", "offset"), Edge("offset", "out")]
+        _add_constant("offset", -node.levels[-1], limits, nodes, edges)
+        edges.append(Edge("offset", "out"))
 
 
 def _ping_pong_conditions(node: Any, limits: Limits, force: int) -> tuple[Condition, ...]:
@@ -180,6 +181,8 @@ def _one(values: Floats, rung: int) -> Floats:
 
 
 
-def _constant(limits: Limits, value: Floats | int) -> Scale:
-    """A synapse from the constant input to every neuron of the node's shape."""
-    return Scale(frozen(np.broadcast_to(np.asarray(value, dtype=np.float64), limits.shape)))
+def _add_constant(name: str, value: Floats | int, limits: Limits, nodes: dict[str, Node], edges: list[Edge]) -> None:
+    """A synapse ``name`` from the constant input to every neuron of the node's shape."""
+    nodes[f"{name}.one"] = Reshape((1,) * len(limits.shape))
+    nodes[name] = Scale(frozen(np.broadcast_to(np.asarray(value, dtype=np.float64), limits.shape)))
+    edges += [Edge("one", f"{name}.one"), Edge(f"{name}.one", name)]

@@ -1,0 +1,49 @@
+"""The host's side of a run: real data -> the whole numbers that it injects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from snndeploy.arrays import Floats, Ints
+from snndeploy.chip.models import HostInput
+from snndeploy.chip.network import ChipNetwork, HostLayer, Projection
+from snndeploy.errors import DataError
+from snndeploy.sim.synapses import sender
+
+MANTISSA_MAX = 4095
+
+
+def inject(network: ChipNetwork, inputs: Mapping[str, Floats]) -> dict[str, Ints]:
+    """Real data [T, B, *shape] ([1, B, *shape] where static) -> what each HostInput sends, in whole numbers.
+
+    Values are rounded to the input's unit; first layers that run on the host are computed here; an input that is not
+    in the data and has one neuron is the constant 1. Raises ``DataError`` where an input is missing.
+    """
+    samples = next(iter(inputs.values())).shape[1]
+    values = {}
+    for name, population in network.inputs().items():
+        assert isinstance(population.model, HostInput)  # noqa: S101 - inputs() returns nothing else
+        if name in network.host:
+            values[name] = host_layer(network.host[name], _need(inputs, network.host[name].source), population.shape)
+        elif name not in inputs and population.size == 1:
+            values[name] = np.ones((1, samples, *population.shape), dtype=np.int64)
+        else:
+            values[name] = np.round(_need(inputs, name) / population.model.scale).astype(np.int64)
+    return values
+
+
+def _need(inputs: Mapping[str, Floats], name: str) -> Floats:
+    if name not in inputs:
+        raise DataError(f"input {name}", "is not in the data", f"the data have {', '.join(sorted(inputs))}")
+    return inputs[name]
+
+
+def host_layer(layer: HostLayer, x: Floats, target: tuple[int, ...]) -> Ints:
+    """Bias mantissas [T, B, *target] of a first layer that the host computes."""
+    whole = np.round(x / layer.unit).astype(np.int64)
+    flat = whole.reshape(-1, *layer.shape)
+    synapses = sender(Projection("host", "", "", layer.synapses, graded=True), layer.shape, target, exact=True)
+    sums = synapses.taps[0].apply(flat, np.int64).reshape(*whole.shape[:2], *target)
+    return np.clip((sums + layer.bias) >> layer.shift, -MANTISSA_MAX, MANTISSA_MAX)
