@@ -62,6 +62,7 @@ TEXTS = ("id", "name", "process", "status", "energy_scope", "energy_set")
 KEYS = ("schema", *TEXTS, "simulate", "notes", "barrier", *TABLES)
 FIELDS = ("value", "unit", "low", "high", "kind", "source", "locator", "confidence", "group")
 
+CHOICES = {"status": ("calibrated", "estimated", "limits_only"), "energy_scope": ("per_term", "all_in")}
 KINDS = ("measured", "fitted", "simulated", "vendor", "derived", "assumed", "architectural", "unpublished", "inapplicable")
 CONFIDENCE = ("A", "A-", "B+", "B", "B-", "C+", "C", "C-", "D", "-")
 PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15}
@@ -221,12 +222,7 @@ def _heading(where: str, data: dict[str, Any]) -> None:
     for kind, keys in {dict: TABLES, str: TEXTS, list: ("notes", "barrier"), bool: ("simulate",)}.items():
         for key in keys:
             _typed(where, data, key, kind)
-    choices = {
-        "status": ("calibrated", "estimated", "limits_only"),
-        "energy_scope": ("per_term", "all_in"),
-        "energy_set": tuple(data["energy"]),
-    }
-    for key, known in choices.items():
+    for key, known in {**CHOICES, "energy_set": tuple(data["energy"])}.items():
         _one_of(where, key, data[key], known)
     _strings(where, "notes", data["notes"])
     _strings(where, "sources", data["sources"].values())
