@@ -187,13 +187,27 @@ def shared_over_tokens(d):
 
 def diagonal_maps(d):
     nodes = {"x": SPIKES, "m": Scale(d(2, 6, 6), d(2, 6, 6)), "c": d.conv(3, 2, 3), "n": Scale(d(3, 4, 4)), "a": lif(), "r": Reshape()}
-    nodes |= {"m2": Scale(d(48)), "f": d.linear(4, 48), "m3": Scale(d(4), d(4)), "r2": Reshape((1, 4)), "out": Output()}
-    return wire(nodes | {"b": lif(threshold=np.full((3, 1), 0.75))}, "x m c n a r m2 f m3 r2 b out")
+    nodes |= {"m2": Scale(d(48)), "f": d.linear(4, 48), "m3": Scale(d(4), d(4)), "r2": Reshape((1, 4)), "k": lif()}
+    nodes |= {"b": lif(threshold=np.full((3, 1), 0.75)), "out": Output(), "o2": Output()}
+    return wire(nodes, "x m c n a r m2 f m3 r2 b out", "c k o2")
 
 
 def convolutions(d):
     nodes = {"x": Input((4, 9, 8), "spikes"), "c1": d.conv(4, 4, 3, groups=2, bias=False), "c2": d.conv(2, 4, 2, stride=2, dilation=2)}
     return wire(nodes | {"a": lif(), "out": Output("count")}, "x c1 c2 a out")
+
+
+def read_otherwise(d):
+    nodes = {
+        "x": Input((2, 4, 4), "spikes"),
+        "c": d.conv(4, 2, 2),
+        "r": Reshape((2, 3, 6)),
+        "c2": d.conv(3, 2, 2),
+        "a": lif(),
+        "r2": Reshape(),
+    }
+    nodes |= {"s": Scale(d(30), d(30)), "b": lif(), "out": Output("count")}
+    return wire(nodes, "x c r c2 a r2 s b out")
 
 
 def sequences(d):
@@ -228,7 +242,7 @@ ZOO: dict[str, Callable[[Dice], Graph]] = {
     for f in (
         plain, residual, bn_after_add, bn_on_identity, currents_are_added, pool_then_conv, pool_flatten_linear, border_average, concat_conv,
         concat_features, max_of_spikes, max_of_bursts, recurrent, shared_layers, many_outputs, biased_then_padded, images_from_features,
-        shared_over_tokens, diagonal_maps, convolutions, sequences, every_neuron, dead_ends,
+        shared_over_tokens, diagonal_maps, convolutions, read_otherwise, sequences, every_neuron, dead_ends,
     )
 }  # fmt: skip
 ZOO["pool_remainder"] = lambda d: pool_then_conv(d, size=7)

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from snndeploy.errors import GraphError
 from snndeploy.ir.graph import Edge, Graph
 from snndeploy.ir.layers import Conv, Input, Linear, Output, Reshape, Scale
-from snndeploy.ir.paths import has_state, neurons, paths_into
+from snndeploy.ir.paths import has_state, paths_into
 
 Weights: TypeAlias = Linear | Conv | Scale
 """The nodes that can be a synapse."""
@@ -105,9 +105,3 @@ def _check_inner(graph: Graph, name: str) -> None:
 def _leaves_source(graph: Graph, edge: Edge) -> bool:
     node = graph.nodes[edge.source]
     return has_state(node) or isinstance(node, Input)
-
-
-def sources(graph: Graph) -> tuple[str, ...]:
-    """Inputs and neurons, in running order: what a synapse can start from."""
-    inputs = tuple(graph.named(Input))
-    return (*inputs, *neurons(graph))

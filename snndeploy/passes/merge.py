@@ -17,7 +17,6 @@ none. Where several paths share those layers, source, target and delay are added
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count, islice, pairwise
@@ -36,6 +35,7 @@ from snndeploy.passes.linear_map import LinearMap, convolution, diagonal, matrix
 MAX_ROUTES = 4096
 """Synapses into one neuron layer, beyond which linear branches have multiplied out of hand."""
 ONE = np.ones(())
+FORMS = ("{0.label}", "{0.source}->{0.label}", "{0.label}->{0.target}", "{0.source}->{0.label}->{0.target}", "{0.label}@{0.delay}")
 ROUNDING = 1e-14
 """Relative differences of a constant between positions that are the order of a sum, not the position."""
 
@@ -171,14 +171,17 @@ def _bearers(routes: list[Route]) -> set[Route]:
 
 
 def _names(routes: list[Route], taken: set[str]) -> list[str]:
-    names = [route.label for route in routes]
-    for part in ("{0.source}->{1}", "{1}->{0.target}", "{1}@{0.delay}"):
-        often = Counter(names)
-        names = [part.format(r, n) if often[n] > 1 else n for r, n in zip(routes, names, strict=True)]
-    for i, name in enumerate(names):
-        free = (n for k in count(1) if (n := name if k == 1 else f"{name}#{k}") not in taken)
-        names[i] = next(free)
-        taken |= {names[i], f"{names[i]}.flat", f"{names[i]}.shape"}
+    """One name a route: its label, with as much of source, target and delay as tells it from its like."""
+    alike: dict[str, list[Route]] = {}
+    for route in routes:
+        alike.setdefault(route.label, []).append(route)
+    names = []
+    for route in routes:
+        form = next((f for f in FORMS if len({f.format(r) for r in alike[route.label]}) == len(alike[route.label])), FORMS[-1])
+        wanted = form.format(route)
+        name = next(n for k in count(1) if (n := wanted if k == 1 else f"{wanted}#{k}") not in taken)
+        taken |= {name, f"{name}.flat", f"{name}.shape"}
+        names.append(name)
     return names
 
 
