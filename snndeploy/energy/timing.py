@@ -45,10 +45,8 @@ def timing(events: Events, profile: Profile) -> Timing:
         )
     step = widen(Interval(sums[0], sums[1], sums[2], "s"), profile.validation["latency_factor"])
     latency = Interval(step.value * events.steps, step.low * events.steps, step.high * events.steps, "s")
-    split = ", ".join(
-        f"{name} {engineering(value[0], 's')}"
-        for name, value in (("busiest core", compute), ("barrier", barrier), ("management", management))
-    )
+    parts = {"busiest core": compute, "barrier": barrier, "management": management}
+    split = ", ".join(f"{name} {engineering(value[0], 's') if value[0] else 'unknown'}" for name, value in parts.items())
     notes = (f"step time: {split}; overlapped at best {engineering(sums[1], 's')}; congestion of the mesh is not modelled",)
     return Timing(step, latency, _unpriced(profile), notes)
 
