@@ -31,7 +31,8 @@ class Pair:
     """Two executions of what should be the same network.
 
     ``compared`` values, of which ``different`` differ; of those ``within_bound`` lie at a threshold closer than the
-    computed rounding bound (float executors only; integers have none).
+    computed rounding bound (float executors only; integers have none). ``consequences`` are later differences of
+    the same samples, which follow from those and count nowhere else.
     """
 
     a: str
@@ -42,6 +43,7 @@ class Pair:
     within_bound: int = 0
     grade: str = "exact"
     """"exact" where equality is claimed; "model only" where one side has no silicon reference."""
+    consequences: int = 0
 
     @property
     def equal(self) -> bool:

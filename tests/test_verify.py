@@ -1,0 +1,290 @@
+"""Comparison finds what differs and excuses only what rounding explains; the rounding bound really bounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snndeploy.arrays import frozen
+from snndeploy.errors import DataError, OptionError
+from snndeploy.ir.graph import Edge, Graph
+from snndeploy.ir.layers import Input, Linear, Output
+from snndeploy.ir.neurons.li import LI
+from snndeploy.ir.neurons.lif import LIF
+from snndeploy.ir.on_numpy import NUMPY
+from snndeploy.sim.reference import run_reference, stepper
+from snndeploy.trace import Trace
+from snndeploy.verify import Margins, compare, compare_float, fidelity, rounding_margins
+from snndeploy.verify.rounding import IntervalNamespace, lift
+
+T, B = 6, 3
+
+
+def trace(engine="a", shifts=None, **outputs) -> Trace:
+    first = next(iter(outputs.values()))
+    return Trace(engine, len(first), first.shape[1], {}, outputs, shifts=shifts or {})
+
+
+def spikes(seed, shape=(T, B, 4)):
+    return np.random.default_rng(seed).integers(0, 2, shape).astype(np.float64)
+
+
+def late(series, steps):
+    return np.concatenate([np.zeros((steps, *series.shape[1:])), series])
+
+
+def test_equal_runs_are_equal_under_their_shifts():
+    one, two = spikes(0), spikes(1, (T, B, 2, 2))
+    a = trace(one=one, two=two)
+    b = trace("b", {"one": 1, "two": 3}, one=late(one, 1), two=late(two.reshape(T, B, 4), 3))
+    pair = compare(a, b, ["one", "two"])
+    assert pair.equal
+    assert (pair.a, pair.b, pair.compared, pair.different, pair.first) == ("a", "b", one.size + two.size, 0, None)
+    assert not compare(a, b, ["one", "two"], shifts={"one": 1, "two": 2}).equal
+    renamed = trace("b", {"uno": 1}, uno=late(one, 1))
+    assert compare(a, renamed, {"one": "uno"}, grade="model only").grade == "model only"
+    assert compare(a, renamed, {"one": "uno"}, steps=2).compared == 2 * B * 4
+
+
+def test_the_first_divergence_is_first_in_time_then_in_order():
+    one, two = spikes(0), spikes(1)
+    wrong_one, wrong_two = one.copy(), two.copy()
+    wrong_one[4, 1, 2] += 1
+    wrong_two[3, 2, 1] += 5
+    wrong_two[3, 2, 3] += 1
+    pair = compare(trace(one=one, two=two), trace("b", one=wrong_one, two=wrong_two), ["one", "two"])
+    first = pair.first
+    assert pair.different == 3
+    assert (first.layer, first.step, first.sample, first.neuron) == ("two", 3, 2, (1,))
+    assert (first.a, first.b) == (two[3, 2, 1], two[3, 2, 1] + 5)
+    wrong_one[3, 0, 0] += 1
+    assert compare(trace(one=one, two=two), trace("b", one=wrong_one, two=wrong_two), ["one", "two"]).first.layer == "one"
+    wrong_two[0, 0, 0] = np.nan
+    assert compare(trace(two=two), trace("b", two=wrong_two), ["two"]).different == 3
+
+
+CAUSES = {
+    "silent in the second run": np.zeros_like,
+    "a shift of 1 instead of 0": lambda s: late(s, 1),
+    "levels do not": lambda s: s * 3,
+    "at the first step": lambda s: np.concatenate([1 - s[:1], s[1:]]),
+}
+
+
+@pytest.mark.parametrize("words", CAUSES)
+def test_the_cause_is_named_where_it_shows(words):
+    s = spikes(2)
+    pair = compare(trace(n=s), trace("b", n=CAUSES[words](s)), ["n"], shifts={})
+    assert words in str(pair.first)
+
+
+def test_no_cause_is_invented():
+    s = spikes(2)
+    other = s.copy()
+    other[2, 0, 0] = 1 - other[2, 0, 0]
+    assert compare(trace(n=s), trace("b", n=other), ["n"]).first.cause == ""
+    assert "silent in the first" in compare(trace(n=s * 0), trace("b", n=s), ["n"]).first.cause
+    early = compare(trace(n=s), trace("b", n=late(s, 2)), ["n"], {"n": 1}).first
+    assert "a shift of 2 instead of 1" in early.cause
+
+
+@pytest.mark.parametrize(
+    ("b", "shifts", "words"),
+    [
+        ({"m": spikes(0)}, {}, "did not record the layer 'n'"),
+        ({"n": spikes(0, (T, B, 5))}, {}, "in the other"),
+        ({"n": spikes(0, (T, B + 1, 4))}, {}, "in the other"),
+        ({"n": spikes(0)}, {"n": 1}, "7 steps are needed, but 6 were run"),
+        ({"n": spikes(0)}, {"n": -1}, "needed"),
+    ],
+)
+def test_runs_that_cannot_be_compared_are_refused(b, shifts, words):
+    with pytest.raises(DataError, match=words):
+        compare(trace(n=spikes(0)), trace("b", **b), ["n"], shifts)
+
+
+def margins(near_at=(), bound=0.0, names=("one", "two"), shape=(T, B, 4)) -> Margins:
+    near = {name: np.zeros(shape, np.bool_) for name in names}
+    for name, at in near_at:
+        near[name][at] = True
+    return Margins(near, {name: np.full(shape, bound) for name in names})
+
+
+def test_a_first_difference_near_a_threshold_is_excused_and_so_is_what_follows():
+    one, two = spikes(0), spikes(1)
+    other_one, other_two = one.copy(), two.copy()
+    other_one[2, 1, 3] += 1
+    other_two[2, 1, 0] += 1
+    other_one[5, 1] += 1
+    a, b = trace(one=one, two=two), trace("b", one=other_one, two=other_two)
+    pair = compare_float(a, b, margins([("one", (2, 1, 3))]))
+    assert pair.equal
+    assert (pair.different, pair.within_bound, pair.consequences) == (1, 1, 5)
+    assert (pair.first.layer, pair.first.step) == ("one", 2)
+    # the same differences, the margin elsewhere: not excused
+    pair = compare_float(a, b, margins([("one", (2, 1, 2))]))
+    assert not pair.equal
+    assert (pair.different, pair.within_bound) == (1, 0)
+    assert "beyond" in pair.first.cause
+
+
+def test_an_excuse_in_one_sample_excuses_no_other():
+    one, two = spikes(0), spikes(1)
+    other = one.copy()
+    other[1, 0, 0] += 1
+    other[4, 2, 1] += 1
+    pair = compare_float(trace(one=one, two=two), trace("b", one=other, two=two), margins([("one", (1, 0, 0))]))
+    assert not pair.equal
+    assert (pair.different, pair.within_bound, pair.consequences) == (2, 1, 0)
+    assert (pair.first.step, pair.first.sample) == (4, 2)
+
+
+def test_values_may_be_off_by_their_bound_and_no_more():
+    v = np.random.default_rng(0).normal(size=(T, B, 4))
+    a = trace(one=v, two=v)
+    assert compare_float(a, trace("b", one=v + 1e-6, two=v), margins(bound=2e-6)).different == 0
+    assert not compare_float(a, trace("b", one=v + 1e-5, two=v), margins(bound=2e-6)).equal
+    assert not compare_float(a, trace("b", one=v * np.nan, two=v), margins(bound=2e-6)).equal
+    assert compare_float(trace(x=v), trace("b", x=v), Margins({}, {})).compared == 0
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.sampled_from([1.0, 1e-3, 1e4]), st.booleans())
+def test_a_float32_evaluation_stays_within_the_bound(seed, terms, scale, sparse):
+    """The same formula in float32 arithmetic, held against value +- error."""
+    rng = np.random.default_rng(seed)
+    x, w, v = rng.normal(size=(4, terms)) * scale, rng.normal(size=(5, terms)), rng.normal(size=(4, 5))
+    x = np.where(rng.random(x.shape) < 0.5, 0, 1.0) if sparse else x
+
+    def formula(x, w, v, xp, number):
+        h = v * number(0.9) + xp.linear(x, w)
+        for _ in range(3):
+            h = (h - number(0.1)) * number(0.7) + xp.maximum(xp.linear(x, w) * number(1.3), h) - xp.minimum(h, number(0.2))
+        return xp.exp(xp.minimum(xp.maximum(h, number(-3.0)), number(3.0))) + h
+
+    with np.errstate(over="ignore"):
+        narrow = formula(*(a.astype(np.float32) for a in (x, w, v)), NUMPY, np.float32)
+    assert narrow.dtype == np.float32
+    bound = formula(*(lift(a) for a in (x, w, v)), IntervalNamespace(), float)
+    assert np.array_equal(bound.value, formula(x, w, v, NUMPY, float))
+    assert (np.abs(narrow - bound.value) <= bound.error).all()
+    # and it is a bound of rounding, not of anything: within a few hundred units in the last place of the largest term
+    assert bound.error.max() < 1e-4 * (terms + 10) * max(1.0, scale) * (1 + np.exp(3.0))
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_convolutions_and_pools_stay_within_the_bound(seed):
+    rng = np.random.default_rng(seed)
+    x, w = rng.normal(size=(2, 4, 6, 6)), rng.normal(size=(6, 2, 3, 3))
+
+    def formula(x, w, xp):
+        y = xp.conv(x, w, (1, 1), ((1, 1), (1, 1)), (1, 1), 2)
+        return xp.max_pool(xp.sum_pool(y, (3, 3), (1, 1), ((1, 0), (0, 0))), (2, 2), (2, 2), ((0, 0), (0, 0)))
+
+    narrow = formula(x.astype(np.float32), w.astype(np.float32), NUMPY)
+    bound = formula(lift(x), lift(w), IntervalNamespace())
+    assert narrow.dtype == np.float32
+    assert (np.abs(narrow - bound.value) <= bound.error).all()
+    assert 0 < bound.error.max() < 1e-3
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(-12, 4), st.integers(1, 12))
+def test_sums_on_a_grid_are_known_to_be_exact_and_beyond_it_are_not(seed, power, bits):
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-(2**bits), 2**bits + 1, (3, 8)) * 2.0**power
+    w = rng.integers(-8, 9, (5, 8)) / 8
+    xp = IntervalNamespace()
+    assert not xp.linear(lift(x), lift(w)).error.any()
+    assert xp.linear(lift(x + 1 / 3), lift(w)).error.any() or not w.any()
+    wide = np.concatenate([x * 0 + 2.0**30, x * 0 + 2.0**-4], axis=1)
+    assert xp.linear(lift(wide), lift(np.ones((1, 16)))).error.all()
+
+
+def test_rounding_to_whole_numbers_may_jump_only_near_them():
+    xp = IntervalNamespace()
+    third = lift(np.array([0.3, 1.0, -1.7])) * 3.0
+    assert (xp.floor(third).error > 0).tolist() == [False, False, False]
+    near = lift(np.array([1 / 3, 1.5])) * 3.0
+    assert xp.floor(near).error.tolist() == [1.0, 0.0]
+    assert xp.trunc(near).value.tolist() == [1.0, 4.0]
+    assert lift(np.array([[0.1], [0.5]]))[1].error == 0
+    assert (np.array([1.0]) - lift(0.1)).value == 0.9
+    assert (2.0 * lift(0.5)).value == 1.0
+    assert (np.array([1.0]) + lift(0.5)).value == 1.5
+    joined = xp.concat([xp.reshape(lift(np.ones((1, 2))), (2,)), np.full((1, 1), 0.1)], 0)
+    assert (joined.error > 0).tolist() == [[False, False, True]]
+    assert xp.where(np.array([1.0, 0.0]), 0.1, 0.5).error[1] == 0
+
+
+def test_a_decision_is_near_only_where_rounding_reaches_it():
+    xp = IntervalNamespace()
+    h = lift(np.array([0.1, 0.1, 0.5])) * 3.0
+    xp.fire(h, np.array([0.3, 0.31, 1.5]), False)
+    (decision,) = xp.decisions
+    # a tie of exact values (0.5 * 3 against 1.5) is decided the same way in both precisions
+    assert decision.near.tolist() == [True, False, False]
+    assert decision.margin[2] == 0
+
+
+def two_layers() -> Graph:
+    nodes = {
+        "x": Input((3,)), "still": Input((3,), static=True), "n": LIF(frozen(0.5)), "fc": Linear(np.full((2, 3), 0.1)),
+        "li": LI(frozen(0.9)), "y": Output(),
+    }  # fmt: skip
+    return Graph(nodes, (Edge("x", "n"), Edge("still", "n"), Edge("n", "fc"), Edge("fc", "li"), Edge("li", "y")))
+
+
+def test_margins_belong_to_their_node_and_step():
+    graph = two_layers()
+    x = np.zeros((3, 2, 3))
+    x[1, 1, 2] = 1 - 2.0**-25
+    data = {"x": x, "still": np.zeros((1, 2, 3))}
+    m = rounding_margins(graph, data, 3, stepper)
+    assert np.argwhere(m.near["n"]).tolist() == [[1, 1, 2]]
+    assert list(m.near) == ["n", "li", "y"]
+    assert not m.near["li"].any()
+    assert m.undecided == 1
+    assert not m.exact
+    reference = run_reference(graph, data, 3)
+    assert reference.outputs["n"].shape == m.near["n"].shape
+    assert not m.bound["n"].any()
+    assert list(rounding_margins(graph, data, 3, stepper, record=["fc"]).bound) == ["fc"]
+    with pytest.raises(OptionError, match="no node 'lo'"):
+        rounding_margins(graph, data, 3, stepper, record=["lo"])
+
+
+def test_fidelity_counts_answers_and_spikes():
+    one = spikes(0)
+    chip = one.copy()
+    chip[1, 0, 0] = 1 - chip[1, 0, 0]
+    labels, ours, theirs = np.array([0, 1, 2, 3]), np.array([0, 1, 2, 0]), np.array([0, 1, 0, 0])
+    found = fidelity(ours, theirs, labels, trace(n=one), trace("chip", {"n": 2}, n=late(chip * 7, 2)), ["n"])
+    assert (found.samples, found.float_accuracy, found.chip_accuracy, found.agreement) == (4, 0.75, 0.5, 0.75)
+    assert found.layers == {"n": 1 / one.size}
+    assert found.drop == 25
+    unlabelled = fidelity(ours, theirs)
+    assert unlabelled.drop is None
+    assert unlabelled.layers == {}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "labels"),
+    [
+        (np.zeros(3), np.zeros(4), None),
+        (np.zeros(3), np.zeros(3), np.zeros(2)),
+        (np.zeros(0), np.zeros(0), None),
+        (np.zeros((2, 2)), np.zeros((2, 2)), None),
+    ],
+)
+def test_predictions_that_do_not_fit_are_refused(ours, theirs, labels):
+    with pytest.raises(DataError, match="one class a sample"):
+        fidelity(ours, theirs, labels)
+
+
+def test_layers_that_do_not_fit_are_refused():
+    p = np.zeros(3)
+    with pytest.raises(DataError, match="was not recorded"):
+        fidelity(p, p, None, trace(n=spikes(0)), trace("b", m=spikes(0)), ["n"])
+    with pytest.raises(DataError, match="another size"):
+        fidelity(p, p, None, trace(n=spikes(0)), trace("b", n=spikes(0, (T, B, 5))), ["n"])
