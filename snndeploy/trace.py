@@ -68,6 +68,8 @@ class Trace:
 def merge(parts: list[Trace]) -> Trace:
     """One trace of several batches of the same network."""
     first = parts[0]
+    if len(parts) == 1:
+        return first
     activity = {name: _add([p.activity[name] for p in parts]) for name in first.activity}
     outputs = {name: np.concatenate([p.outputs[name] for p in parts], axis=1) for name in first.outputs}
     states = {name: np.concatenate([p.states[name] for p in parts], axis=1) for name in first.states}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -53,24 +53,25 @@ def run_chip(
         OptionError: an unknown name in ``record`` or ``states``, or a number below 1.
     """
     started = time.perf_counter()
-    hosts = {name: p.model for name, p in network.inputs().items() if isinstance(p.model, HostInput)}
     inputs = {name: np.asarray(values) for name, values in inputs.items()}
-    length, samples = sizes(inputs, {name: Port(network.populations[name].shape, host.static) for name, host in hosts.items()})
-    for name, host in hosts.items():
-        check_payload(name, inputs[name], host)
+    length, samples = _check(network, inputs)
     length = length or network.steps or (steps or 0) - network.latency
     steps = length + network.latency if steps is None else steps
     batch = max(1, samples) if batch is None else batch
     if min(length, steps, batch) < 1:
         raise OptionError("steps", f"nothing to run: {length} input steps, {steps} chip steps, {batch} samples at a time")
     plan = _plan(network, length, steps, _names(network, record, "record"), _names(network, states, "states"), exact)
-    firsts = range(0, max(1, samples), batch)
-    parts = []
-    for i, first in enumerate(firsts):
-        part = {name: values[:, first : first + batch] for name, values in inputs.items()}
-        parts.append(_run(plan, part, min(batch, samples - first), _offset(progress, i * steps, len(firsts) * steps)))
-    whole = merge(parts) if len(parts) > 1 else parts[0]
+    whole = merge(list(_batches(plan, inputs, samples, batch, progress)))
     return dataclasses.replace(whole, seconds=time.perf_counter() - started)
+
+
+def _check(network: ChipNetwork, inputs: Data) -> tuple[int | None, int]:
+    """(T, B) of data that the host can inject; T is None where every input is one static step."""
+    hosts = {name: p.model for name, p in network.inputs().items() if isinstance(p.model, HostInput)}
+    found = sizes(inputs, {name: Port(network.populations[name].shape, host.static) for name, host in hosts.items()})
+    for name, host in hosts.items():
+        check_payload(name, inputs[name], host)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +126,13 @@ class Arrivals:
     def take(self, target: str, step: int) -> Values | None:
         """What reaches ``target`` at ``step``; None: nothing."""
         return self._sums.pop((target, step), None)
+
+
+def _batches(plan: Plan, inputs: Data, samples: int, batch: int, progress: Progress | None) -> Iterator[Trace]:
+    firsts = range(0, max(1, samples), batch)
+    for i, first in enumerate(firsts):
+        part = {name: values[:, first : first + batch] for name, values in inputs.items()}
+        yield _run(plan, part, min(batch, samples - first), _offset(progress, i * plan.steps, len(firsts) * plan.steps))
 
 
 def _run(plan: Plan, inputs: Data, samples: int, progress: Progress) -> Trace:

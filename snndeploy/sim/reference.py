@@ -107,18 +107,22 @@ def run_reference(
     words = {f"{n}.{w}": np.empty((steps, *value.shape)) for n in names if states for w, value in neurons.get(n, {}).items()}
     counts = {name: SpikeCount(graph.shapes[name], batch) for name in neurons}
     active = dict.fromkeys(neurons, 0)
-    feed = ({name: at(inputs[name], t, port.static) for name, port in ports.items()} for t in range(steps))
+    feed = ({name: at(inputs[name], t, port.static).astype(np.float64) for name, port in ports.items()} for t in range(steps))
     for t, step in enumerate(stepper(graph, feed, batch, xp)):
-        for name, array in kept.items():
-            array[t] = step.outputs[name]
-        for key, array in words.items():
-            name, _, word = key.rpartition(".")
-            array[t] = step.states[name][word]
+        _keep(t, step, kept, words)
         for name, counter in counts.items():
             counter.add(step.outputs[name])
             active[name] += int(np.count_nonzero(np.broadcast_to(step.inputs[name][0] != 0, counter.spikes.shape)))
     activity = {name: counter.activity(steps * counter.spikes.size, active[name]) for name, counter in counts.items()}
     return Trace("reference", steps, batch, activity, kept, words, seconds=time.perf_counter() - started)
+
+
+def _keep(t: int, step: Step, outputs: Mapping[str, Floats], words: Mapping[str, Floats]) -> None:
+    for name, array in outputs.items():
+        array[t] = step.outputs[name]
+    for key, array in words.items():
+        name, _, word = key.rpartition(".")
+        array[t] = step.states[name][word]
 
 
 def _check(inputs: Mapping[str, Floats], ports: Mapping[str, Port], steps: int) -> int:

@@ -52,6 +52,7 @@ class Sender:
 
     projection: Projection
     taps: tuple[Tap, ...]
+    target: Shape
     exact: bool
 
     def send(self, spikes: Values, peak: int) -> list[tuple[int, Values]]:
@@ -64,7 +65,7 @@ class Sender:
     def _sum(self, tap: Tap, spikes: Values, peak: int) -> Values:
         bound = tap.gain * peak
         if _products_wrap(self.projection, tap.largest * peak):
-            sums = wrapped_products(self.projection.synapses, tap.delay, spikes)
+            sums = wrapped_products(self.projection.synapses, tap.delay, spikes).reshape(len(spikes), *self.target)
         else:
             sums = tap.apply(spikes, np.int64 if self.exact else narrowest(bound))
         return finish(sums, self.projection, bound, self.exact)
@@ -88,7 +89,7 @@ def sender(projection: Projection, source: Shape, target: Shape, exact: bool) ->
         taps = _sparse_taps(synapses, int(np.prod(source)), target)
     else:
         raise ChipError(f"projection {projection.name}", "a wire has no synapses to sum")
-    return Sender(projection, taps, exact)
+    return Sender(projection, taps, target, exact)
 
 
 def finish(sums: Values, projection: Projection, bound: int, exact: bool) -> Values:
@@ -125,7 +126,8 @@ def wrapped_products(synapses: Any, delay: int, spikes: Values) -> Ints:
     """The sum of int32-wrapped products of a Dense's synapses with this delay: [B, *source] -> [B, O]."""
     weights = np.where(synapses.delays == delay, synapses.weights, 0)
     flat = spikes.reshape(len(spikes), -1).astype(np.int64)
-    return np.stack([wrap32(weights * sample).sum(axis=1) for sample in flat])
+    sums = [wrap32(weights * sample).sum(axis=1) for sample in flat]  # rare: all products at once may not fit into memory
+    return np.stack(sums) if sums else np.zeros((0, len(weights)), np.int64)
 
 
 def _dense_taps(synapses: Dense, target: Shape) -> tuple[Tap, ...]:
