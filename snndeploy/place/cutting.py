@@ -1,0 +1,83 @@
+"""How a population is cut into boxes that fit a core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from snndeploy.chip.network import ChipNetwork, Conv, Population
+from snndeploy.place.boxes import Box, cut, narrow, volume, whole
+from snndeploy.place.budget import Budget
+from snndeploy.place.demand import Block, Wiring, within
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to cut a convolutional layer: at most ``channels`` a core, then by rows where even that is too much.
+
+    ``cores`` and ``axons_in`` are estimated from the first channels.
+    """
+
+    channels: int
+    cores: int
+    axons_in: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The boxes of a population. ``options``, cheapest first, where there was a choice; not ``fits`` where a single neuron is too much."""
+
+    boxes: tuple[Box, ...]
+    options: tuple[Option, ...] = ()
+    fits: bool = True
+
+
+def plan(net: Wiring, limits: Budget, population: Population, cap: float) -> Plan:
+    """Cut a population into boxes of at most ``cap`` neurons, each within a core."""
+
+    def fits(box: Box) -> bool:
+        return volume(box) <= cap and within(net.demand([Block(population.name, box)]), limits)
+
+    box = whole(population.shape)
+    axes = tuple(range(len(box)))
+    if fits(box):
+        return Plan((box,))
+    options: list[Option] = []
+    if _convolved(net.network, population):
+        options = sorted(_options(net, population, limits, cap), key=lambda o: (o.cores, o.axons_in))
+    if options:
+        chunks = _chunks(box, options[0].channels)
+        parts = [cut(chunk, (*axes[1:], 0), fits) for chunk in chunks]
+    else:
+        parts = [cut(box, axes, fits)]
+    if any(part is None for part in parts):
+        by_number = cut(box, axes, lambda b: volume(b) <= max(1, cap))
+        return Plan(tuple(by_number or [box]), fits=False)
+    return Plan(tuple(b for part in parts for b in part or ()), tuple(options))
+
+
+def _convolved(network: ChipNetwork, population: Population) -> bool:
+    """Boxes of channels and rows matter where sources are shared between positions."""
+    return len(population.shape) > 1 and any(isinstance(p.synapses, Conv) for p in network.into(population.name))
+
+
+def _options(net: Wiring, population: Population, limits: Budget, cap: float) -> list[Option]:
+    def fits(box: Box) -> bool:
+        return volume(box) <= cap and within(net.demand([Block(population.name, box)]), limits)
+
+    box, found = whole(population.shape), []
+    total = population.shape[0]
+    for width in sorted({-(-total // n) for n in range(1, total + 1)}, reverse=True):
+        chunk = narrow(box, 0, 0, width)
+        boxes = cut(chunk, tuple(range(1, len(box))), fits)
+        if boxes is None:
+            continue
+        count = -(-total // width)
+        found.append(Option(width, count * len(boxes), count * sum(net.demand([Block(population.name, b)]).axons_in for b in boxes)))
+        if len(boxes) == 1:
+            break
+    return found
+
+
+def _chunks(box: Box, width: int) -> list[Box]:
+    first, last = box[0]
+    return [narrow(box, 0, at, min(at + width, last)) for at in range(first, last, width)]

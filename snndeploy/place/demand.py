@@ -1,0 +1,114 @@
+"""What blocks of neurons take when they share a core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from snndeploy.arrays import Ints
+from snndeploy.chip.models import HostInput
+from snndeploy.chip.network import ChipNetwork, Population, Projection
+from snndeploy.place.boxes import Box, slices, volume
+from snndeploy.place.budget import Budget
+from snndeploy.place.fan_in import FanIn, Mask, entry_bits, fan_in, index_bits, list_bits
+
+
+@dataclass(frozen=True)
+class Block:
+    """A box of one population's neurons."""
+
+    population: str
+    box: Box
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What blocks take when they share one core."""
+
+    neurons: int
+    synapse_bits: int
+    axons_in: int
+    configs: int
+
+
+@dataclass(frozen=True, eq=False)
+class Wiring:
+    """A network ready for counting: fan-in of each projection and the configuration of each neuron."""
+
+    network: ChipNetwork
+    into: Mapping[str, tuple[tuple[Projection, FanIn, int], ...]]
+    configs: Mapping[str, Ints]
+
+    @cached_property
+    def placed(self) -> tuple[Population, ...]:
+        """The populations that need cores; the host's do not."""
+        return tuple(p for p in self.network.populations.values() if not isinstance(p.model, HostInput))
+
+    def demand(self, blocks: Sequence[Block]) -> Demand:
+        """What these blocks take on one core."""
+        neurons = sum(volume(b.box) for b in blocks)
+        address, bits, axons = index_bits(neurons), 0, 0
+        sources: list[str] = []
+        for block in blocks:
+            for projection, synapses, entry in self.into[block.population]:
+                lists = synapses.lists(block.box)
+                bits += list_bits(lists.lengths, entry + address)
+                axons += lists.axons
+                sources.append(projection.source)
+        if len(set(sources)) < len(sources):
+            axons = sum(int(np.count_nonzero(m)) for m in self.reached(blocks).values())
+        kinds = [self.configs[b.population][slices(b.box)].ravel() for b in blocks]
+        return Demand(neurons, bits, axons, np.unique(np.concatenate(kinds)).size)
+
+    def reached(self, blocks: Sequence[Block]) -> dict[str, Mask]:
+        """Per source population [size], the neurons with a synapse into these blocks."""
+        masks: dict[str, Mask] = {}
+        for block in blocks:
+            for projection, synapses, _ in self.into[block.population]:
+                mask = synapses.reached(block.box)
+                masks[projection.source] = masks[projection.source] | mask if projection.source in masks else mask
+        return masks
+
+
+def wiring(network: ChipNetwork) -> Wiring:
+    """Prepare a network for counting."""
+    into: dict[str, list[tuple[Projection, FanIn, int]]] = {name: [] for name in network.populations}
+    for projection in network.projections:
+        synapses = fan_in(network, projection)
+        if synapses is not None:
+            into[projection.target].append((projection, synapses, entry_bits(projection)))
+    return Wiring(network, {name: tuple(list_) for name, list_ in into.items()}, _configurations(network))
+
+
+CONFIG_FIELDS = ("du", "dv", "vth", "vth_hi", "vth_lo", "bias_exp")
+
+
+def _configurations(network: ChipNetwork) -> dict[str, Ints]:
+    """Per population [*shape], the number of each neuron's combination of shared registers; equal numbers mean equal registers."""
+    known: dict[tuple[object, ...], int] = {}
+    out: dict[str, Ints] = {}
+    for name, population in network.populations.items():
+        registers = [getattr(population.model, f) for f in CONFIG_FIELDS if isinstance(getattr(population.model, f, None), np.ndarray)]
+        alike = all(r.size == 1 for r in registers)
+        columns = [np.broadcast_to(r.reshape(-1)[:1] if alike else r, 1 if alike else population.shape).reshape(-1) for r in registers]
+        rows, which = np.unique(np.stack([np.zeros_like(columns[0]), *columns], 1), axis=0, return_inverse=True) if columns else _ONE
+        numbers = np.array([known.setdefault((type(population.model), *row), len(known)) for row in rows.tolist()], np.int64)
+        out[name] = np.broadcast_to(numbers[which.reshape(-1)], population.size).reshape(population.shape or (1,))
+    return out
+
+
+_ONE = (np.zeros((1, 1), np.int64), np.zeros(1, np.int64))
+"""A model without shared registers has one configuration."""
+
+
+def within(demand: Demand, limits: Budget, share: float = 1.0) -> bool:
+    """True if no resource of a core is used beyond that share."""
+    return (
+        demand.neurons <= share * limits["neurons_per_core"]
+        and demand.synapse_bits <= share * limits["synapse_bits_per_core"]
+        and demand.axons_in <= share * limits["axons_in_per_core"]
+        and demand.configs <= share * limits["config_tables_per_core"]
+    )
