@@ -190,7 +190,9 @@ def test_data_that_do_not_fit_are_refused(data, what):
         run_chip(chain(relay()), data)
 
 
-@pytest.mark.parametrize(("host", "low", "high"), [(HostInput(8), 0, 255), (HostInput(8, signed=True), -128, 127)])
+@pytest.mark.parametrize(
+    ("host", "low", "high"), [(HostInput(8), 0, 255), (HostInput(8, signed=True), -255, 255), (HostInput(0, signed=True), 0, 1)]
+)
 def test_payloads_fill_their_bits_and_no_more(host, low, high):
     net = network([Population("x", (1,), host), Population("a", (1,), relay())])
     assert run_chip(net, {"x": np.array([low, high])[:, None, None]}).outputs["x"].ravel().tolist() == [low, high]

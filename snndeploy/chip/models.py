@@ -95,7 +95,7 @@ class SigmaDelta:
 class HostInput:
     """Where the host injects spikes: ``payload_bits`` 0 is binary, otherwise 0 .. 2**bits - 1.
 
-    ``signed`` payloads are two's complement: -2**(bits - 1) .. 2**(bits - 1) - 1.
+    ``signed`` payloads have a sign besides: -(2**bits - 1) .. 2**bits - 1.
 
     ``static``: the same value at every step of a sample. ``scale`` is the real value of one integer unit.
     """

@@ -75,8 +75,5 @@ def check_payload(name: str, values: NDArray[Any], host: HostInput) -> None:
 
 def payload_range(host: HostInput) -> tuple[int, int]:
     """The inclusive range of what an input may send; binary is 0 or 1."""
-    if host.payload_bits == 0:
-        return 0, 1
-    if host.signed:
-        return -(1 << (host.payload_bits - 1)), (1 << (host.payload_bits - 1)) - 1
-    return 0, (1 << host.payload_bits) - 1
+    high = (1 << max(1, host.payload_bits)) - 1
+    return (-high if host.signed and host.payload_bits else 0), high
