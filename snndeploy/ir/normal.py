@@ -16,7 +16,7 @@ from typing import TypeAlias
 from snndeploy.errors import GraphError
 from snndeploy.ir.graph import Edge, Graph
 from snndeploy.ir.layers import Conv, Input, Linear, Output, Reshape, Scale
-from snndeploy.ir.paths import has_state, paths_into
+from snndeploy.ir.paths import has_state, is_source, neurons, paths_into
 
 Weights: TypeAlias = Linear | Conv | Scale
 """The nodes that can be a synapse."""
@@ -59,7 +59,7 @@ def check_normal_form(graph: Graph) -> None:
             _check_output(graph, name)
         elif has_state(node):
             _check_neuron(graph, name)
-        elif not isinstance(node, Input):
+        elif not is_source(node):
             _check_inner(graph, name)
 
 
@@ -103,5 +103,4 @@ def _check_inner(graph: Graph, name: str) -> None:
 
 
 def _leaves_source(graph: Graph, edge: Edge) -> bool:
-    node = graph.nodes[edge.source]
-    return has_state(node) or isinstance(node, Input)
+    return is_source(graph.nodes[edge.source])

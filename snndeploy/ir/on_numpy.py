@@ -68,6 +68,9 @@ def _contract(windows: Floats, weight: Floats, groups: int) -> Floats:
     """[B, C, *S_out, *K] with [O, C/groups, *K] -> [B, O, *S_out], one matrix product a group."""
     batch, spatial = windows.shape[0], windows.shape[2 : 2 + weight.ndim - 2]
     axes = (0, *range(2, 2 + len(spatial)), 1, *range(2 + len(spatial), windows.ndim))
+    if groups == 1:
+        flat = windows.transpose(axes).reshape(batch * int(np.prod(spatial)), -1) @ weight.reshape(len(weight), -1).T
+        return np.moveaxis(flat.reshape(batch, *spatial, len(weight)), -1, 1)
     rows = windows.transpose(axes).reshape(batch, *spatial, groups, -1)
     columns = weight.reshape(groups, len(weight) // groups, -1)
     out = np.einsum("...gk,gok->...go", rows, columns, optimize=True)

@@ -14,38 +14,36 @@ from types import MappingProxyType
 
 from snndeploy.errors import Unsupported
 from snndeploy.ir.graph import Graph
+from snndeploy.ir.neurons.host import HostCurrent
 from snndeploy.ir.paths import Path, is_source, neurons, paths_into
-
-WIRED_HOPS = 0
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """``shifts`` in steps of every neuron and Input (0); ``wired`` names neurons whose input needs no synapse step."""
+    """``shifts`` in steps of every neuron and source (0). What the host writes into ``hosts``' targets takes no step."""
 
     shifts: Mapping[str, int]
-    wired: frozenset[str]
+    hosts: frozenset[str]
 
     def delay(self, path: Path, target: str) -> int:
         """Extra steps D of the synapse at the end of ``path``."""
-        hops = WIRED_HOPS if target in self.wired and path.source in self.wired else 1
-        return self.shifts[target] - self.shifts[path.source] + path.delay - hops
+        return self.shifts[target] - self.shifts[path.source] + path.delay - (path.source not in self.hosts)
 
 
-def align(graph: Graph, wired: frozenset[str] = frozenset()) -> Alignment:
-    """The smallest shifts. ``wired``: host inputs and the neurons they enter in the same step.
+def align(graph: Graph) -> Alignment:
+    """The smallest shifts. A current that the host computed enters its neuron in the same step.
 
     Raises:
         Unsupported: L017, a cycle with more synapses than delay.
     """
-    names = neurons(graph)
+    names, hosts = neurons(graph), frozenset(graph.named(HostCurrent))
     shifts = {name: 0 for name, node in graph.nodes.items() if is_source(node)}
     links = [(path, name) for name in names for path in paths_into(graph, name)]
     for _ in range(len(shifts) + 1):
-        late = [(path, name, _earliest(path, name, shifts, wired)) for path, name in links]
+        late = [(path, name, shifts[path.source] + (path.source not in hosts) - path.delay) for path, name in links]
         moved = [(name, need) for _, name, need in late if need > shifts[name]]
         if not moved:
-            return Alignment(MappingProxyType(shifts), wired)
+            return Alignment(MappingProxyType(shifts), hosts)
         for name, need in moved:
             shifts[name] = max(shifts[name], need)
     loop = ", ".join(sorted({name for name, _ in moved}))
@@ -54,11 +52,6 @@ def align(graph: Graph, wired: frozenset[str] = frozenset()) -> Alignment:
         "L017: the feedback through these layers passes more synapses than it has delay, and each synapse takes a step on the chip",
         "train the recurrence with a delay of one step per synapse it passes, or run several chip steps per model step",
     )
-
-
-def _earliest(path: Path, target: str, shifts: Mapping[str, int], wired: frozenset[str]) -> int:
-    hops = WIRED_HOPS if target in wired and path.source in wired else 1
-    return shifts[path.source] + hops - path.delay
 
 
 def cyclic(graph: Graph) -> frozenset[str]:

@@ -168,6 +168,9 @@ def _within_registers(graph: Graph, layer: Layer, scale: float, settings: Settin
         if isinstance(layer.node, LI):
             bound *= min(settings.steps, 1 / max(1e-9, 1 - float(layer.node.decay.max())))
             bound += float(np.abs(layer.constant).max(initial=0.0)) / scale * settings.steps
+        if isinstance(layer.node, Burst):
+            # a decoupled neuron's idle bank is forced by more than its inputs can undo: room for both
+            bound = 2 * bound + float(np.abs(layer.node.thresholds).max()) / scale
         if bound <= U_LIMIT:
             return scale
         scale *= max(bound / U_LIMIT, 1.01)

@@ -53,14 +53,15 @@ def to_integers(node: Node, constant: Floats, scale: float, level_unit: float, b
     floor = getattr(node, "floor", None)
     plain = node.reset == "hard" and floor is None  # type: ignore[attr-defined]
     grid = UNIT if plain else _lateral_grid(dv) if snap else 1
+    snapped = _thresholds(thresholds * per_unit, strict, grid)
     return IntegerNeuron(
         frozen(du),
         frozen(dv),
-        frozen(_thresholds(thresholds * per_unit, strict, grid)),
+        frozen(snapped),
         frozen(np.round(levels / level_unit)),
         frozen(bias),
         node.reset,  # type: ignore[attr-defined]
-        None if amounts is None else frozen(np.round(amounts * per_unit / grid) * grid),
+        None if amounts is None else frozen(_amounts(amounts * per_unit, thresholds * per_unit, snapped, grid)),
         getattr(node, "late", False),
         None if floor is None else frozen(np.round(floor * per_unit)),
     )
@@ -82,6 +83,12 @@ def _thresholds(v: Floats, strict: tuple[bool, ...], grid: int) -> Floats:
     if snapped.max() > VTH_MAX * UNIT:
         raise QuantizeError("threshold", f"vth {snapped.max() / UNIT:g} exceeds {VTH_MAX}", "L006: the weights are tiny against the threshold")
     return np.maximum(snapped, 0.0) if grid == UNIT else snapped
+
+
+def _amounts(v: Floats, thresholds: Floats, snapped: Floats, grid: int) -> Floats:
+    """What a spike takes off, on the grid; what stayed at or above 0 in the model does so here."""
+    rounded = np.round(v / grid) * grid
+    return np.where(v <= thresholds, np.minimum(rounded, snapped + (grid == 1)), rounded)
 
 
 def _bias(v: ArrayLike, step: int) -> Floats:

@@ -92,8 +92,9 @@ def _add_rungs(node: Any, limits: Limits, nodes: dict[str, Node], edges: list[Ed
         nodes[f"step{j}"] = Scale(frozen(steps[j - 1]))
         edges.append(Edge(f"step{j}", "out"))
         if relays:
+            # 4095 / 4096 of at most 128 truncates to nothing, and 4096 does not fit the register
             memoryless = dataclasses.replace(
-                node, du=frozen(4095.0), dv=frozen(4096.0), thresholds=frozen([float(UNIT)]), levels=frozen([1.0]), bias=frozen(0.0)
+                node, du=frozen(4095.0), dv=frozen(4095.0), thresholds=frozen([float(UNIT)]), levels=frozen([1.0]), bias=frozen(0.0)
             )
             nodes[f"R{j}"] = memoryless
             edges += [Edge(f"unit{j}{s[0]}", f"R{j}") for s in sources] + [Edge(f"R{j}", f"step{j}")]

@@ -1,0 +1,154 @@
+"""Which construction each burst neuron gets: all candidates, their conditions, their price, and the cheapest exact one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from snndeploy.arrays import Floats
+from snndeploy.errors import Unsupported
+from snndeploy.hw import Profile
+from snndeploy.ir.graph import Candidate, Graph, Limits, Node
+from snndeploy.ir.layers import Input
+from snndeploy.ir.neurons.decoupling import CONSTANT
+from snndeploy.ir.neurons.host import HostCurrent
+from snndeploy.ir.paths import deliver, input_bound, neurons, paths_into
+from snndeploy.passes import decouple, merge
+from snndeploy.passes.align import cyclic
+from snndeploy.quantize import Quantized
+from snndeploy.sim.reference import run_reference
+from snndeploy.verdict import Pair
+from snndeploy.verify import compare
+
+NAMES = ("auto", "graded", "lateral", "ping-pong", "ping-pong-direct")
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One construction of one layer with its price. ``why_not`` is empty if it is exact here."""
+
+    layer: str
+    construction: str
+    neurons: int
+    synapses: int
+    latency: int
+    spikes: float
+    joules: float
+    why_not: str
+    chosen: bool
+    pair: Pair | None
+
+
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """The integer graph with every burst neuron replaced, and the offers that were weighed."""
+
+    graph: Graph
+    offers: tuple[Offer, ...]
+
+
+def lower_bursts(q: Quantized, profile: Profile, wanted: str, inputs: Mapping[str, Floats], steps: int) -> Lowered:
+    """Offer, price, choose and splice; every construction that is exact is run against the burst neuron.
+
+    Raises:
+        Unsupported: no construction of a neuron is exact on this chip; the failing conditions are named.
+    """
+    chosen: dict[str, Candidate] = {}
+    offers: list[Offer] = []
+    for name in neurons(q.graph):
+        candidates = q.graph.nodes[name].lower(limits_of(q, name, profile))
+        if not candidates:
+            continue
+        rows = [_offer(q, name, c, profile, inputs, steps) for c in candidates]
+        best = _choose(name, candidates, rows, wanted)
+        chosen[name] = candidates[best]
+        offers += [_mark(row, i == best) for i, row in enumerate(rows)]
+    lowered = decouple.apply(q.graph, chosen)
+    return Lowered(_merged(lowered) if lowered is not q.graph else lowered, tuple(offers))
+
+
+def _merged(graph: Graph) -> Graph:
+    """The chip's part of the graph in normal form again; what the host computes stays as it is."""
+    hosts = graph.named(HostCurrent)
+    behind = {n for host in hosts for path in paths_into(graph, host) for n in path.nodes}
+    cut = graph.replace(
+        {**{n: Input(graph.shapes[n], "real") for n in hosts}, **dict.fromkeys(behind)},
+        [e for e in graph.edges if e.target not in hosts and e.target not in behind],
+    )
+    merged = merge.apply(cut)
+    restored = {**hosts, **{n: graph.nodes[n] for n in behind}}
+    return merged.replace(restored, [*merged.edges, *(e for e in graph.edges if e.target in hosts or e.target in behind)])
+
+
+def limits_of(q: Quantized, name: str, profile: Profile) -> Limits:
+    """The chip's registers around one neuron."""
+    bound = int(np.ceil(input_bound(q.graph, name, q.payloads)))
+    payload = int(profile.limit("payload_bits")) if profile.features["graded"] else 0
+    vth = int(profile.limit("vth_max"))
+    return Limits(q.graph.shapes[name], bound, profile.features["programs"], payload, vth_max=vth)
+
+
+def _offer(q: Quantized, name: str, c: Candidate, profile: Profile, inputs: Mapping[str, Floats], steps: int) -> Offer:
+    why = "; ".join(f"{k.name}: {k.value}, needs {k.limit}. {k.hint}" for k in c.conditions if not k.holds)
+    if not why and "direct" not in c.construction and c.latency and name in cyclic(q.graph):
+        why = "relay neurons add a step, which this layer's feedback does not have"
+    spliced = q.graph if c.construction == "graded" else decouple.splice(q.graph, name, c)
+    inner = [n for n in neurons(spliced) if n == name or n.startswith(f"{name}.")]
+    size = sum(int(np.prod(spliced.shapes[n])) for n in inner)
+    synapses = sum(_synapse_count(spliced, n) for n in inner)
+    before = run_reference(q.graph, inputs, steps, record=[name])
+    after = before if c.construction == "graded" else run_reference(spliced, with_constant(spliced, inputs), steps, record=[name])
+    samples = max(1, before.samples)
+    spikes = sum(float(after.activity[n].spikes.sum()) for n in inner) / samples
+    pair = compare(before, after, [name]) if not why else None
+    return Offer(name, c.construction, size, synapses, c.latency, spikes, _price(profile)(size * steps, spikes, synapses / size), why, False, pair)
+
+
+def _synapse_count(graph: Graph, name: str) -> int:
+    """Synapses into a neuron layer: what a one in every source would touch."""
+    total = 0.0
+    for path in paths_into(graph, name):
+        source = graph.shapes[path.source]
+        ones = np.ones((1, *source))
+        binary = {n: graph.nodes[n] for n in path.nodes}
+        marked = graph.replace({n: _marked(node) for n, node in binary.items()})
+        total += float(deliver(marked, path, ones, magnitude=True, constant=False).sum())
+    return int(total)
+
+
+def _marked(node: Node) -> Node:
+    """The same synapse with every non-zero weight 1."""
+    names = [f.name for f in fields(node) if f.name in ("weight", "scale")]
+    return replace(node, **{n: (getattr(node, n) != 0).astype(np.float64) for n in names}) if names else node
+
+
+def _price(profile: Profile) -> Callable[[int, float, float], float]:
+    """Joules an inference of one layer's neuron updates and of its spikes' local synapses, by the profile's numbers."""
+
+    def joules(updates: int, spikes: float, fan: float) -> float:
+        active, sop = profile.energy["neuron_active"].si(), profile.energy["sop_dense"].si()
+        return (updates * active[0] if active else 0.0) + (spikes * fan * sop[0] if sop else 0.0)
+
+    return joules
+
+
+def _choose(name: str, candidates: tuple[Candidate, ...], rows: list[Offer], wanted: str) -> int:
+    usable = [i for i, row in enumerate(rows) if not row.why_not and (row.pair is None or row.pair.equal)]
+    if wanted != "auto":
+        usable = [i for i in usable if candidates[i].construction == wanted or len(candidates) == 1]
+    if not usable:
+        reasons = " | ".join(f"{row.construction}: {row.why_not or 'not asked for'}" for row in rows)
+        raise Unsupported(name, f"no construction of this neuron is exact here ({reasons})", "choose another chip, or another --burst")
+    return min(usable, key=lambda i: rows[i].joules)
+
+
+def _mark(row: Offer, chosen: bool) -> Offer:
+    return replace(row, chosen=chosen)
+
+
+def with_constant(graph: Graph, inputs: Mapping[str, Floats]) -> dict[str, Floats]:
+    """The inputs, and the constant 1 where the graph asks for it."""
+    samples = next(iter(inputs.values())).shape[1]
+    return {**inputs, **({CONSTANT: np.ones((1, samples, 1))} if isinstance(graph.nodes.get(CONSTANT), Input) else {})}

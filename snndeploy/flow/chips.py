@@ -1,0 +1,111 @@
+"""Normal form -> chip network: quantize, lower the bursts, align, assemble; then hold the result against its definition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from snndeploy.arrays import Floats
+from snndeploy.chip.network import ChipNetwork
+from snndeploy.errors import ProfileError
+from snndeploy.flow.bursts import Lowered, lower_bursts, with_constant
+from snndeploy.flow.feeding import Feed
+from snndeploy.hw import Profile
+from snndeploy.ir.graph import Graph
+from snndeploy.ir.layers import Input
+from snndeploy.ir.neurons.burst import Burst
+from snndeploy.ir.normal import check_normal_form
+from snndeploy.ir.paths import neurons, paths_into
+from snndeploy.passes import drive
+from snndeploy.passes.align import align
+from snndeploy.quantize import Quantized, Settings, quantize
+from snndeploy.quantize.assemble import Ports, Timing, assemble_network
+from snndeploy.sim.chip import run_chip
+from snndeploy.sim.host import inject
+from snndeploy.sim.reference import run_reference
+from snndeploy.trace import Trace
+from snndeploy.verdict import Pair
+from snndeploy.verify import compare
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A chip network and everything between it and the float graph."""
+
+    quantized: Quantized
+    lowered: Lowered
+    integer: Graph
+    """The integer graph that the chip network must equal, spike for spike."""
+    network: ChipNetwork
+
+    def payloads(self) -> dict[str, int]:
+        """The largest payload each population was proven to send."""
+        known = {name: int(value) for name, value in self.quantized.payloads.items()}
+        return {name: known.get(name, 1) for name in self.network.populations}
+
+
+def settings_for(graph: Graph, profile: Profile, steps: int, weight_bits: Mapping[str, int], burst: str) -> Settings:
+    """What the chip and the wishes mean for the quantizer. Raises ``ProfileError`` if the chip cannot be simulated."""
+    if not profile.simulate:
+        raise ProfileError(f"--chip {profile.id}", "can be priced, but not simulated: nothing would show that it still works",
+                           "choose loihi1 or loihi2, and price this chip with report")  # fmt: skip
+    graded, programs = profile.features["graded"], profile.features["programs"]
+    decoupled = bool(graph.named(Burst)) and (burst not in ("auto", "graded") or not (graded and programs))
+    delayed = any(edge.delay for edge in graph.edges)
+    hosts = frozenset() if graded else frozenset(n for n, node in graph.named(Input).items() if node.carries != "spikes")
+    return Settings(
+        steps=steps,
+        weight_bits=weight_bits,
+        payload_bits=int(profile.limit("payload_bits")) if graded else 0,
+        programs=programs,
+        conv_exponent=profile.features["conv_exponent"],
+        bias_step=64 if decoupled or delayed else 1,
+        decoupled=decoupled,
+        snap=burst == "lateral",
+        host_inputs=hosts,
+    )
+
+
+def build(graph: Graph, profile: Profile, data: Feed, settings: Settings, burst: str, reference: Trace, probe: int = 8) -> Built:
+    """Quantize with ``data`` (``reference`` is the float run on it), lower, align and assemble.
+
+    Raises:
+        QuantizeError, Unsupported: a layer has no exact place on this chip.
+    """
+    seen = {**reference.outputs, **{name: _through_time(values, data.steps) for name, values in data.inputs.items()}}
+    quantized = quantize(graph, settings, seen)
+    whole = integer_inputs(quantized, data.first(probe))
+    lowered = lower_bursts(quantized, profile, burst, whole, data.steps)
+    integer = drive.apply(lowered.graph)
+    check_normal_form(integer)
+    network = _assemble(integer, profile, quantized, data, settings)
+    return Built(quantized, lowered, integer, network)
+
+
+def _assemble(integer: Graph, profile: Profile, q: Quantized, data: Feed, settings: Settings) -> ChipNetwork:
+    alignment = align(integer)
+    paths = [(path, name) for name in neurons(integer) for path in paths_into(integer, name)]
+    delays = {(p.source, name, p.nodes): alignment.delay(p, name) for p, name in paths}
+    biased = any(np.any(getattr(integer.nodes[n], "bias", 0)) for n in neurons(integer))
+    timing = Timing(data.steps, alignment.shifts, delays, restart=biased)
+    signed = {name: bool((values < 0).any()) for name, values in data.inputs.items()}
+    return assemble_network(integer, profile.id, timing, Ports(q.units, q.payloads, signed), conv_exponent=settings.conv_exponent)
+
+
+def integer_inputs(q: Quantized, data: Feed) -> dict[str, Floats]:
+    """The data in whole units of each input."""
+    return {name: np.round(values / q.units[name]) for name, values in data.inputs.items()}
+
+
+def hold_against_definition(built: Built, data: Feed) -> tuple[Pair, Trace]:
+    """The chip network, shifted layer by layer, against the integer graph it was made from: equal, or a defect."""
+    layers = neurons(built.integer)
+    definition = run_reference(built.integer, with_constant(built.integer, integer_inputs(built.quantized, data)), data.steps, record=layers)
+    trace = run_chip(built.network, inject(built.network, data.inputs))
+    return compare(definition, trace, layers), trace
+
+
+def _through_time(values: Floats, steps: int) -> Floats:
+    return np.broadcast_to(values, (steps, *values.shape[1:]))

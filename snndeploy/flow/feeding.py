@@ -1,0 +1,106 @@
+"""Samples -> what executors take, and what they leave -> predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from snndeploy.arrays import Floats, Ints
+from snndeploy.chip.network import ChipNetwork
+from snndeploy.data import Encoding, Samples, decode, fit, over_time, part, predict
+from snndeploy.errors import DataError, OptionError
+from snndeploy.ir.graph import Emits, Graph
+from snndeploy.ir.layers import Input, Output
+from snndeploy.trace import Trace
+
+
+@dataclass(frozen=True, eq=False)
+class Feed:
+    """Data ready to run: inputs [T, B, *shape] ([1, B, *shape] where static), labels, steps T, and what was assumed."""
+
+    inputs: Mapping[str, Floats]
+    labels: Ints | None
+    steps: int
+    assumptions: tuple[str, ...] = ()
+
+    @property
+    def samples(self) -> int:
+        """B."""
+        return int(next(iter(self.inputs.values())).shape[1])
+
+    def first(self, samples: int) -> Feed:
+        """The first so many samples."""
+        inputs = {name: values[:, :samples] for name, values in self.inputs.items()}
+        return replace(self, inputs=inputs, labels=None if self.labels is None else self.labels[:samples])
+
+
+def feed(samples: Samples, shapes: Mapping[str, tuple[int, ...]], steps: int | None, encoding: Encoding, seed: int) -> Feed:
+    """Fit data to the network's inputs, encode static data, and put time first.
+
+    Raises:
+        DataError: shapes that do not fit, data of another length.
+        OptionError: nothing says how many time steps to run.
+    """
+    fitted = fit(samples, shapes, steps)
+    steps = steps or fitted.steps
+    if steps is None:
+        raise OptionError("--timesteps", "neither the model nor the data say how many steps to run", "give --timesteps T")
+    static = fitted.static or frozenset()
+    if encoding != "direct":
+        fitted = over_time(fitted, encoding, steps, seed)
+        static = frozenset()
+    inputs = {}
+    for name, values in fitted.inputs.items():
+        array = np.asarray(values, dtype=np.float64)
+        inputs[name] = array[None] if name in static else np.moveaxis(array, 1, 0)
+    return Feed(inputs, fitted.labels, steps, fitted.notes)
+
+
+def describe_inputs(graph: Graph, data: Feed) -> tuple[Graph, tuple[str, ...]]:
+    """The graph whose Inputs say what the data are: static or not, spikes, counts or real; and that it was assumed."""
+    nodes, notes = {}, []
+    for name, node in graph.named(Input).items():
+        values = data.inputs[name]
+        static = len(values) == 1 and data.steps > 1 or (node.static and len(values) == 1)
+        carries = node.carries if node.carries != "real" else carried(values)
+        nodes[name] = replace(node, static=static, carries=carries)
+        if carries != node.carries:
+            notes.append(f"ASSUMED input {name} carries {carries}: every value of the data is {_words(carries)}")
+    return graph.replace(nodes), tuple(notes)
+
+
+def carried(values: Floats) -> Emits:
+    """ "spikes" if all values are 0 or 1, "levels" if they are whole and not negative, else "real"."""
+    if not np.array_equal(values, np.round(values)) or values.min(initial=0.0) < 0:
+        return "real"
+    return "spikes" if values.max(initial=0.0) <= 1 else "levels"
+
+
+def _words(carries: Emits) -> str:
+    return "0 or 1" if carries == "spikes" else "a whole number"
+
+
+def float_predictions(graph: Graph, trace: Trace) -> Ints:
+    """[B] the class the float network answers. Raises ``DataError`` if it has no Output."""
+    outputs = graph.named(Output)
+    if not outputs:
+        raise DataError("read-out", "the network has no output", "end the model in a layer that returns something")
+    name, output = next(iter(outputs.items()))
+    return predict(decode(trace.outputs[name], output.decode, output.vote))
+
+
+def chip_predictions(network: ChipNetwork, trace: Trace) -> Ints:
+    """[B] the class the chip answers, read at the read-out population's own time."""
+    if network.readout is None:
+        raise DataError("read-out", "the chip network has none", "convert the model again")
+    name = network.readout.population
+    shift = network.populations[name].shift
+    record = trace.outputs[name][shift : shift + network.steps]
+    return predict(decode(record, network.readout.decode, network.readout.vote))  # type: ignore[arg-type]
+
+
+def calibration(samples: Samples, count: int) -> Samples:
+    """The first ``count`` samples."""
+    return part(samples, 0, min(count, len(samples)))
