@@ -61,7 +61,7 @@ def settings_for(graph: Graph, profile: Profile, steps: int, weight_bits: Mappin
         payload_bits=int(profile.limit("payload_bits")) if graded else 0,
         programs=programs,
         conv_exponent=profile.features["conv_exponent"],
-        bias_step=64 if decoupled or delayed else 1,
+        bias_step=64 if decoupled or delayed or not programs else 1,
         decoupled=decoupled,
         snap=burst == "lateral",
         host_inputs=hosts,
@@ -78,7 +78,7 @@ def build(graph: Graph, profile: Profile, data: Feed, settings: Settings, burst:
     quantized = quantize(graph, settings, seen)
     whole = integer_inputs(quantized, data.first(probe))
     lowered = lower_bursts(quantized, profile, burst, whole, data.steps)
-    integer = drive.apply(lowered.graph)
+    integer = drive.apply(lowered.graph, always=not profile.features["programs"])
     check_normal_form(integer)
     network = _assemble(integer, profile, quantized, data, settings)
     return Built(quantized, lowered, integer, network)

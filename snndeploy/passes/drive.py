@@ -2,7 +2,8 @@
 
 A bias register acts from the first chip step on, before the layer's first real input. In a feed-forward network the
 layers are cleared when that input arrives, and nothing is left of it. Along a delayed synapse an early spike would
-still be in flight then, so there the bias comes with the input: from the host's constant spike.
+still be in flight then, so there the bias comes with the input: from the host's constant spike. ``always`` serves
+chips whose neurons cannot be cleared at a chosen step (the fixed LIF of Loihi 1).
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from snndeploy.ir.neurons.decoupling import CONSTANT, UNIT
 from snndeploy.ir.neurons.integer import IntegerNeuron
 
 
-def apply(graph: Graph) -> Graph:
-    """The integer graph with every bias driven, if any edge is delayed; otherwise the graph itself."""
+def apply(graph: Graph, always: bool = False) -> Graph:
+    """The integer graph with every bias driven, if any edge is delayed or ``always``; otherwise the graph itself."""
     biased = [name for name, node in graph.named(IntegerNeuron).items() if node.bias.any()]
-    if not biased or not any(edge.delay for edge in graph.edges):
+    if not biased or not (always or any(edge.delay for edge in graph.edges)):
         return graph
     nodes: dict[str, Node | None] = {CONSTANT: Input((1,), "spikes", static=True)}
     edges = list(graph.edges)

@@ -136,7 +136,7 @@ def timing(network: ChipNetwork) -> Iterator[Finding]:
     """L017: a path that arrives before its target layer has started its clock."""
     for projection in network.projections:
         source, target = network.populations[projection.source], network.populations[projection.target]
-        arrival = source.shift + (0 if isinstance(projection.synapses, Wire) else 1 + projection.delay)
+        arrival = source.shift + projection.delay + (not isinstance(projection.synapses, Wire))
         if arrival < target.shift:
             why = f"spikes of step 0 arrive at chip step {arrival}, but {target.name} runs {target.shift} steps late"
             fix = f"delay the projection by {target.shift - arrival} steps"

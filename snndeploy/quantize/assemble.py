@@ -58,7 +58,7 @@ def assemble_network(graph: Graph, chip: str, timing: Timing, ports: Ports, *, c
     populations = {n: _input(n, node, ports, graph.shapes[n]) for n, node in graph.named(Input).items()}
     hosts = host_layers(graph, ports)
     populations = {n: p for n, p in populations.items() if n not in {h.source for h in hosts.values()}}
-    populations |= {n: Population(n, graph.shapes[n], HostInput(HOST_BITS, True, True), h.source) for n, h in hosts.items()}
+    populations |= {n: Population(n, graph.shapes[n], HostInput(HOST_BITS, True, _static(graph, h.source)), h.source) for n, h in hosts.items()}
     populations |= {n: _population(graph, n, timing, ports) for n in neurons(graph)}
     projections: list[Projection] = []
     for name in neurons(graph):
@@ -66,6 +66,11 @@ def assemble_network(graph: Graph, chip: str, timing: Timing, ports: Ports, *, c
             projections += _projections(graph, path, name, timing, populations, conv_exponent)
     read = paths_into(graph, output)[0].source
     return ChipNetwork(chip, populations, tuple(projections), Readout(read, decode.decode, decode.vote), timing.steps, hosts)
+
+
+def _static(graph: Graph, source: str) -> bool:
+    node = graph.nodes[source]
+    return isinstance(node, Input) and node.static
 
 
 def host_layers(graph: Graph, ports: Ports) -> dict[str, HostLayer]:

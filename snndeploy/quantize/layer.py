@@ -267,6 +267,6 @@ def _notes(layer: Layer, neuron: IntegerNeuron) -> tuple[str, ...]:
     if isinstance(layer.node, Burst):
         lost = float(np.abs(neuron.levels * layer.unit - layer.node.levels).max())
         notes.append(f"levels in units of {layer.unit:g}" + (f", off by at most {lost:.3g}" if lost else ", exact"))
-    narrow = [s for s in layer.synapses if s.limit < 126]
+    narrow = [s for s in layer.synapses if not s.host and s.limit < 126 * s.step]
     notes += [f"{s.path.source}: {np.log2(2 * s.limit / s.step + 1):.1f} weight bits are left by its levels" for s in narrow]
     return tuple(notes)

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from snndeploy.arrays import Shape
 from snndeploy.chip.models import HostInput, Lif, TernaryLif
 from snndeploy.chip.network import ChipNetwork, Projection, Wire
 from snndeploy.errors import ChipError, OptionError, did_you_mean
@@ -85,7 +86,8 @@ class Plan:
     states: tuple[str, ...]
     exact: bool
     wires: Mapping[str, tuple[Projection, ...]]
-    senders: Mapping[str, tuple[Sender, ...]]
+    senders: Mapping[str, tuple[tuple[Sender, tuple[str, ...]], ...]]
+    """Per source: what it sends, and every population that gets these same sums."""
 
 
 def _plan(network: ChipNetwork, length: int, steps: int, record: tuple[str, ...], states: tuple[str, ...], exact: bool) -> Plan:
@@ -96,10 +98,23 @@ def _plan(network: ChipNetwork, length: int, steps: int, record: tuple[str, ...]
     leaving = {name: [p for p in network.projections if p.source == name] for name in shapes}
     wires = {name: tuple(p for p in out if isinstance(p.synapses, Wire)) for name, out in leaving.items()}
     senders = {
-        name: tuple(sender(p, shapes[p.source], shapes[p.target], exact) for p in out if not isinstance(p.synapses, Wire))
+        name: tuple((sender(p, shapes[p.source], shapes[p.target], exact), targets) for p, targets in _shared(out, shapes))
         for name, out in leaving.items()
     }
     return Plan(network, length, steps, record, states, exact, wires, senders)
+
+
+def _shared(leaving: list[Projection], shapes: Mapping[str, Shape]) -> Iterator[tuple[Projection, tuple[str, ...]]]:
+    """Projections that sum the same synapses (the banks of a decoupled neuron do), summed once for all their targets."""
+    groups: dict[object, list[Projection]] = {}
+    for p in leaving:
+        if not isinstance(p.synapses, Wire):
+            parts = (getattr(p.synapses, f.name) for f in dataclasses.fields(p.synapses))
+            content = tuple(x.tobytes() if isinstance(x, np.ndarray) else x for x in parts)
+            key = (type(p.synapses), content, p.exponent, p.delay, p.graded, shapes[p.target])
+            groups.setdefault(key, []).append(p)
+    for same in groups.values():
+        yield same[0], tuple(p.target for p in same)
 
 
 def _names(network: ChipNetwork, wanted: Iterable[str] | bool | None, option: str) -> tuple[str, ...]:
@@ -173,13 +188,14 @@ def _wire(plan: Plan, name: str, values: Values, t: int, synaptic: Arrivals, bia
             synaptic.add(p.target, t + p.delay, values.astype(np.int64 if plan.exact else np.float64))
 
 
-def _send(senders: tuple[Sender, ...], spikes: Values, t: int, synaptic: Arrivals) -> None:
+def _send(senders: tuple[tuple[Sender, tuple[str, ...]], ...], spikes: Values, t: int, synaptic: Arrivals) -> None:
     if not senders:
         return
     peak = max(int(spikes.max(initial=0)), -int(spikes.min(initial=0)))
-    for made in senders if peak else ():
+    for made, targets in senders if peak else ():
         for late, sums in made.send(spikes, peak):
-            synaptic.add(made.projection.target, t + late, sums)
+            for target in targets:
+                synaptic.add(target, t + late, sums)
 
 
 def _offset(progress: Progress | None, done: int, total: int) -> Progress:
