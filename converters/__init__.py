@@ -1,0 +1,175 @@
+"""Formats in and out. The folder is the registry: one module a format, and nothing to register.
+
+A module (or package) in this folder is a format if it defines ``SUFFIXES`` and any of
+
+    load(path, options) -> Loaded | Graph | ChipNetwork      (``options`` may be left out)
+    save(noun, path)                                         a Graph or a ChipNetwork
+
+Importing this package loads none of them; a format imports its framework inside its functions.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Literal, TypeAlias
+
+from snndeploy.arrays import Floats, Shape
+from snndeploy.chip.network import ChipNetwork
+from snndeploy.errors import ModelError, OptionError, did_you_mean
+from snndeploy.ir.graph import Graph
+
+OWNER = "snndeploy"
+"""Tells this package from a foreign one of the same name: ``getattr(converters, "OWNER", None) == "snndeploy"``."""
+
+Origin: TypeAlias = Literal["model", "file", "user", "ASSUMED"]
+"""Where a fact was read: the model's own parameters or code, a file, an option, or nowhere (a default)."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a file cannot say of itself, and the user can.
+
+    Attributes:
+        arch: the code that makes the module: ``file.py:Net(T=10)`` or ``pkg.mod:factory``.
+        input_shape: one input's shape, without batch and time.
+        timesteps: T; None if the model says it, or the data will.
+        static: True if the same value enters at every step; None if the model or the data says it.
+        trust: allow full unpickling, which runs whatever code the file names.
+        dt: the length of a step in seconds, or None.
+    """
+
+    arch: str | None = None
+    input_shape: Shape | None = None
+    timesteps: int | None = None
+    static: bool | None = None
+    trust: bool = False
+    dt: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.input_shape is not None and (not self.input_shape or any(n < 1 for n in self.input_shape)):
+            raise OptionError("--input-shape", f"{self.input_shape} has an axis below 1", "give it without batch and time: 1,28,28")
+        if self.timesteps is not None and self.timesteps < 1:
+            raise OptionError("--timesteps", f"is {self.timesteps}", "a run has at least one step")
+        if self.dt is not None and not self.dt > 0:
+            raise OptionError("--dt", f"is {self.dt}", "the length of a step is a positive number of seconds")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that is known of a layer, and where it was read."""
+
+    name: str
+    value: str
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class LayerSource:
+    """What a layer of the graph computes, what it was in the model, and where each fact was read."""
+
+    layer: str
+    computes: str
+    was: str
+    facts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Witness:
+    """A run of the original model, to hold the graph against.
+
+    Attributes:
+        steps: T.
+        inputs: by Input name, [T, B, *shape], or [1, B, *shape] where the Input is static.
+        outputs: by Output name, what the model gave: [T, B, *shape] where the Output decodes "none", else [B, *shape].
+    """
+
+    steps: int
+    inputs: Mapping[str, Floats]
+    outputs: Mapping[str, Floats]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model read as a network.
+
+    Attributes:
+        graph: the network.
+        semantics: one entry a layer, in running order.
+        assumptions: what was taken for granted, each with the option that changes it.
+        steps: T where the model or the user says it, else None.
+        witness: a run of the original model, where there is one to run.
+    """
+
+    graph: Graph
+    semantics: tuple[LayerSource, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    steps: int | None = None
+    witness: Witness | None = None
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format: its name, the suffixes it answers to, and what it can do."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    loads: bool
+    saves: bool
+
+
+def formats() -> tuple[Format, ...]:
+    """Every format in this folder, by name."""
+    found = ((name, module) for name, module in _modules().items() if hasattr(module, "SUFFIXES"))
+    return tuple(Format(name, tuple(m.SUFFIXES), hasattr(m, "load"), hasattr(m, "save")) for name, m in found)
+
+
+def load(path: str | Path, options: Options | None = None) -> Loaded | ChipNetwork:
+    """Read a model file by its suffix.
+
+    Raises:
+        ModelError: missing, empty, a folder, of an unknown format, or whatever the format finds wrong.
+    """
+    file = Path(path)
+    module = _module_for(file, "load")
+    _readable(file)
+    takes_options = len(inspect.signature(module.load).parameters) > 1
+    noun = module.load(file, options or Options()) if takes_options else module.load(file)
+    return Loaded(noun) if isinstance(noun, Graph) else noun
+
+
+def save(noun: Graph | ChipNetwork, path: str | Path) -> None:
+    """Write a graph or a chip network in the format of the suffix. Raises ``ModelError`` for an unknown one."""
+    _module_for(Path(path), "save").save(noun, Path(path))
+
+
+def _modules() -> Mapping[str, ModuleType]:
+    names = sorted(found.name for found in pkgutil.iter_modules(__path__))
+    return {name: importlib.import_module(f"{__name__}.{name}") for name in names}
+
+
+def _module_for(file: Path, verb: Literal["load", "save"]) -> ModuleType:
+    """The format with the longest suffix that ends the file's name."""
+    able = [m for m in _modules().values() if hasattr(m, "SUFFIXES") and hasattr(m, verb)]
+    matches = [(len(s), m) for m in able for s in m.SUFFIXES if file.name.lower().endswith(s)]
+    if matches:
+        return max(matches, key=lambda match: match[0])[1]
+    suffixes = [s for m in able for s in m.SUFFIXES]
+    if verb == "load" and not file.suffix:
+        _readable(file)
+    raise ModelError(str(file), f"no format to {verb} ends in {file.suffix!r}", did_you_mean(file.suffix, suffixes))
+
+
+def _readable(file: Path) -> None:
+    if file.is_dir():
+        raise ModelError(str(file), "is a folder, not a model file", "name the file inside it")
+    if not file.exists():
+        siblings = [p.name for p in file.parent.iterdir()] if file.parent.is_dir() else []
+        raise ModelError(str(file), "there is no such file", did_you_mean(file.name, siblings) if siblings else "check the path")
+    if file.stat().st_size == 0:
+        raise ModelError(str(file), "is empty (0 bytes)", "copy or download it again; the transfer was cut short")

@@ -1,0 +1,97 @@
+"""Trained torch networks: a live module, or the weights of one (``.pt``) with the code that builds it.
+
+Files are read with ``weights_only`` after a look at what they claim and which globals they name; nothing of them is
+run. The module is traced by running it once (``tracing``); one table a library says what its layers are.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from converters import Loaded, Options
+from snndeploy.errors import GraphError, MissingPackage, ModelError, SnnError, Unsupported
+
+SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
+BATCH = 2
+
+
+def from_module(module: Any, x: Any, options: Options | None = None) -> Loaded:
+    """Trace a live torch module on an example input.
+
+    ``x`` is what the module takes: a tensor or array with a batch axis, a tuple of them, or a dict by parameter name.
+
+    Raises:
+        ModelError: the module cannot be run on ``x``, or has NaN weights.
+        Unsupported: something has no exact meaning as a node; named with the user's line.
+        MissingPackage: torch is not installed.
+    """
+    chosen = options or Options()
+    tracing = _part("tracing")
+    loaded: Loaded = tracing.trace_module(module, tracing.named_inputs(module, x), chosen.timesteps, chosen.dt)
+    return loaded
+
+
+def load(path: Path, options: Options) -> Loaded:
+    """Read weights, build the module they belong to (``options.arch``), and trace it on random spikes.
+
+    Raises:
+        ModelError: not a torch file, damaged, dishonest about its size, NaN, keys that do not fit, no ``--arch``.
+        UnsafePickle: it names a global that weights never need.
+    """
+    reading = _part("reading")
+    content = reading.read(path, options.trust)
+    notes: tuple[str, ...] = ()
+    if reading.is_module(content):
+        module = content
+        notes = (f"{path.name} was unpickled in full (--trust): code in the file was run",)
+    elif options.arch is None:
+        what = f"holds weights only ({reading.summary(content)}); how they are connected is in your code"
+        raise ModelError(str(path), what, "name it: --arch 'file.py:Net(T=10)' or --arch pkg.mod:factory")
+    else:
+        module = _part("arch").build(options.arch)
+        reading.fill(module, content, str(path))
+        notes = (f"the layers' order and types come from running {options.arch} (--arch); the file gave the weights",)
+    if options.input_shape is None:
+        what = "does not say what enters it"
+        raise ModelError(str(path), what, "name one input's shape without batch and time: --input-shape 1,28,28")
+    return _with_notes(_first_that_runs(module, options), notes)
+
+
+def _first_that_runs(module: Any, options: Options) -> Loaded:
+    """Trace with an example of each layout until one runs; the first error if none does."""
+    errors: list[SnnError] = []
+    tracing = _part("tracing")
+    for example in _examples(module, options):
+        try:
+            return from_module(module, example, options)
+        except (ModelError, Unsupported, GraphError) as error:  # noqa: PERF203  (each try is a whole trace)
+            errors.append(error)
+    tracing.check_finite(module)
+    raise errors[0]
+
+
+def _examples(module: Any, options: Options) -> Iterator[Any]:
+    """Random spikes as [B, *shape]; with ``--timesteps`` also [T, B, *shape] (first for multi-step models), [B, T, *shape]."""
+    torch: Any = importlib.import_module("torch")
+    shape, steps = options.input_shape or (), options.timesteps
+    batch = BATCH if steps != BATCH else BATCH + 1
+    whole = any(getattr(part, "step_mode", "s") == "m" for part in module.modules())
+    leads = [(batch,)] + ([(steps, batch), (batch, steps)] if steps else [])
+    generator = torch.Generator().manual_seed(0)
+    for lead in leads[1:] + leads[:1] if whole else leads:
+        yield (torch.rand((*lead, *shape), generator=generator) < 0.5).to(torch.float32)
+
+
+def _with_notes(loaded: Loaded, notes: tuple[str, ...]) -> Loaded:
+    return Loaded(loaded.graph, loaded.semantics, (*notes, *loaded.assumptions), loaded.steps, loaded.witness)
+
+
+def _part(name: str) -> Any:
+    """A module of this package that needs torch. Raises ``MissingPackage`` where torch is not installed."""
+    if importlib.util.find_spec("torch") is None:
+        raise MissingPackage("converters.pt", "torch", "torch")
+    return importlib.import_module(f"{__name__}.{name}")

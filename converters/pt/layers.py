@@ -1,0 +1,112 @@
+"""Leaf modules: layers through the table of their library, neurons by their own word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from converters.pt import snndeploy_nn, torch_nn
+from converters.pt.chains import chain
+from converters.pt.drives import Constant, Drive, Place, Source
+from converters.pt.streams import Builder
+from converters.pt.tape import Call
+from converters.pt.torch_nn import Chain, Convert
+from snndeploy.errors import SnnError, Unsupported
+from snndeploy.ir.on_numpy import NUMPY
+
+
+def kind(module: torch.nn.Module) -> str | None:
+    """What a module is: "neuron", "layer", or None where it is looked into."""
+    if snndeploy_nn.states_itself(module):
+        return "neuron"
+    if entry(module) is not None:
+        return "layer"
+    home = type(module).__module__
+    return "layer" if home.startswith("torch.nn.modules.") and home.rpartition(".")[2] not in torch_nn.TRANSPARENT else None
+
+
+def entry(module: torch.nn.Module) -> tuple[str, Convert] | None:
+    """The table's entry for a module's class, or for the class it has its ``forward`` from."""
+    for ancestor in type(module).__mro__:
+        name = qualified(ancestor)
+        if name in torch_nn.TABLE:
+            return (name, torch_nn.TABLE[name]) if _forward(ancestor) is _forward(type(module)) else None
+    return None
+
+
+def _forward(kind: type) -> object:
+    return getattr(kind, "forward", None)
+
+
+def qualified(kind: type) -> str:
+    """A class's full name."""
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def path_of(call: Call) -> str:
+    """A leaf module's name in the graph; its class where it is the whole model."""
+    return call.path or type(call.module).__name__.lower()
+
+
+def layer(builder: Builder, place: Place) -> Drive:
+    """A torch.nn layer, checked against what the module gave for what it got."""
+    call = place.call
+    assert call.module is not None
+    found = entry(call.module)
+    if found is None:
+        name = type(call.module).__name__
+        reason = torch_nn.REASONS.get(name, "use a supported layer, or a module that states itself with to_node()")
+        raise Unsupported(str(call), f"{qualified(type(call.module))} has no exact meaning as a node", reason)
+    name, convert = found
+    shape = builder.shape(place.operands[0], call)
+    operand = next(value for value, _ in reversed(place.operands[0]) if value >= 0)
+    if builder.view.axes.lead(operand) != 1 and name not in torch_nn.ANY_LEAD:
+        lead = builder.view.tape.shapes[operand]
+        raise Unsupported(str(call), f"works on [B, ...], but gets {list(lead)}", "flatten time and batch into one axis first")
+    try:
+        nodes = convert(call.module, shape)
+        _check(nodes, builder.shared[call.key][0], builder.view.axes.lead(operand), call)
+    except SnnError as error:
+        raise type(error)(str(call), error.what, error.hint) from None
+    return chain(builder, place, nodes, path_of(call), numbered=False)
+
+
+def _check(nodes: Chain, first: Call, lead: int, call: Call) -> None:
+    """Run the nodes on what the module got at its first call; they must give what it gave, up to float32 rounding."""
+    if first.sample is None or not nodes:
+        return
+    given, gave = first.sample.given, first.sample.gave
+    value: Any = given.reshape(-1, *given.shape[lead:])
+    for node in nodes:
+        value, _ = node.step((value,), {}, NUMPY)
+    error = float(np.max(np.abs(value.reshape(gave.shape) - gave), initial=0.0))
+    bound = 1e-4 * float(np.max(np.abs(gave), initial=0.0)) + 1e-5
+    if not error <= bound:
+        what = f"gives other numbers than its class says (they differ by {error:.3g})"
+        raise Unsupported(str(call), what, "a hook, a changed forward or a re-parametrization? Make it a plain layer first")
+
+
+def neuron(builder: Builder, place: Place) -> Drive:
+    """A neuron: its k-th call is step k (step_mode "s"), or its one call is all steps (step_mode "m")."""
+    call = place.call
+    assert call.module is not None
+    tokens = builder.view.axes.of(place.operands[0][-1][0])
+    ks = [k for _, k in place.stream]
+    if snndeploy_nn.multi_step(call.module):
+        if tokens is None or tokens[:2] != ("T", "B") or ks != list(range(builder.steps)):
+            raise Unsupported(str(call), "takes [T, B, ...] (step_mode 'm'), but is given something else", "give it all steps, time first")
+    elif list(place.calls) != builder.shared[call.key] or tokens is None or tokens[:1] != ("B",):
+        what = "is one neuron, but is used at several places or not once a step in order: its state would mix"
+        raise Unsupported(str(call), what, "give each place a neuron of its own; step_mode='m' takes all steps at once")
+    if place.call.outs[0] != place.stream[-1][0]:
+        raise Unsupported(str(call), "its state is read outside", "use the neuron's output; read a membrane with an LI neuron")
+    handle = builder.reserve(path_of(call), call.index, str(call))
+    builder.remember(place.stream, Source(handle))
+    builder.nodes[handle] = snndeploy_nn.node(call.module)
+    drive = builder.source(place.operands[0])
+    if isinstance(drive, Constant):
+        raise Unsupported(str(call), "is driven by nothing that depends on the data", "remove it, or feed it")
+    builder.connect(drive, handle)
+    return Source(handle)

@@ -1,0 +1,270 @@
+"""Running a torch module once while writing down what it does: hooks on leaf modules, a mode for functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from converters.pt.places import raised_at, user_frames
+from converters.pt.tape import Call, Ref, Sample, Tape, refs
+from snndeploy.arrays import Floats
+from snndeploy.errors import ModelError, SnnError, Unsupported
+
+DECIDES = frozenset(["__bool__", "__float__", "__int__", "__index__", "item", "tolist", "equal", "allclose", "is_nonzero", "__contains__"])
+"""Functions that turn a tensor into a Python value, on which the program may then depend."""
+RANDOM = frozenset(
+    [
+        *("rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like", "bernoulli", "normal", "poisson"),
+        *("multinomial", "uniform_", "normal_", "bernoulli_", "random_", "exponential_", "empty", "empty_like", "new_empty"),
+    ]
+)
+"""Functions whose result is no constant, though it may depend on no input."""
+MAKES = frozenset(["zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "new_tensor"])
+"""Functions whose result does not depend on their tensor argument's numbers."""
+
+
+class Recorder(TorchFunctionMode):
+    """Writes the tape. ``leaf`` says which modules are one call ("layer", "neuron") and which are looked into (None)."""
+
+    def __init__(self, module: nn.Module, leaf: Callable[[nn.Module], str | None]) -> None:
+        super().__init__()
+        self.leaf = leaf
+        self.calls: list[Call] = []
+        self.tensors: list[Tensor] = []
+        self.producers: dict[int, tuple[Call, int]] = {}
+        self.constants: dict[int, Floats] = {}
+        self.inputs: dict[int, tuple[str, int]] = {}
+        self.unknown: dict[int, str] = {}
+        self.reset_inside = False
+        self.scope: list[str] = []
+        self._values: dict[int, int] = {}
+        self._pending: list[tuple[Any, Any, Floats | None]] = []
+        self._owned = {id(tensor) for tensor in owned_tensors(module)}
+        self._seen: set[int] = set()
+
+    def enter_value(self, tensor: Tensor) -> int:
+        """Number a tensor as a new value."""
+        self._values[id(tensor)] = len(self.tensors)
+        self.tensors.append(tensor)
+        return len(self.tensors) - 1
+
+    def ref(self, tensor: Tensor) -> Ref:
+        """The current value of a tensor; one that was never seen is a parameter, or cannot be followed."""
+        if id(tensor) not in self._values:
+            value = self.enter_value(tensor)
+            if id(tensor) in self._owned:
+                self.constants[value] = numbers(tensor)
+            else:
+                self.unknown[value] = "a tensor made outside the recorded forward pass, or by code that torch does not show"
+        return Ref(self._values[id(tensor)])
+
+    def pack(self, tree: Any) -> Any:
+        """Arguments with tensors replaced by ``Ref``."""
+        if isinstance(tree, Tensor):
+            return self.ref(tree)
+        if isinstance(tree, tuple | list):
+            return tuple(self.pack(item) for item in tree)
+        if isinstance(tree, Mapping):
+            return {name: self.pack(item) for name, item in tree.items()}
+        return tree
+
+    def depends(self, packed: Any) -> bool:
+        """Whether any argument depends on an input."""
+        return any(value not in self.constants for value in refs(packed))
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run a torch function and write it down; inside a leaf module, only run it."""
+        kwargs = kwargs or {}
+        if self._pending:
+            return func(*args, **kwargs)
+        name = function_name(func)
+        packed = self.pack((args, kwargs))
+        if name in DECIDES and self.depends(packed):
+            where, _ = user_frames()
+            hint = "only a forward pass that is the same for all data can be traced"
+            raise Unsupported(where, f"the program depends on a tensor's numbers ({name})", hint)
+        result = func(*args, **kwargs)
+        changed = args[0] if name == "__setitem__" or (name.endswith("_") and not name.endswith("__")) else None
+        outs = [changed] if changed is not None else list(tensors_in(result))
+        if outs and (name in RANDOM or (self.depends(packed) and name not in MAKES)):
+            self.write(name, packed, outs, None)
+        for tensor in outs:
+            if name not in RANDOM and (name in MAKES or not self.depends(packed)):
+                self.constants[self.enter_value(tensor)] = numbers(tensor)
+        if changed is not None:
+            self._forget_views(changed)
+        return result
+
+    def write(self, name: str, packed: Any, outs: Iterable[Tensor], module: nn.Module | None, sample: Sample | None = None) -> None:
+        """Append one call."""
+        where, site = user_frames()
+        values = tuple(self.enter_value(tensor) for tensor in outs)
+        op = name if module is not None else name.strip("_")
+        path = self.scope[-1] if self.scope else ""
+        call = Call(len(self.calls), op, packed[0], packed[1], values, module, path, where, site, sample)
+        self.calls.append(call)
+        self.producers.update({value: (call, i) for i, value in enumerate(values)})
+
+    def _forget_views(self, changed: Tensor) -> None:
+        """Other tensors on the same memory changed as well; whoever reads them now reads something untraced."""
+        memory = changed.untyped_storage().data_ptr()
+        for tensor in self.tensors[:]:
+            if tensor is not changed and memory and tensor.untyped_storage().data_ptr() == memory:
+                self.unknown[self.enter_value(tensor)] = "a view of a tensor that was changed in place"
+
+    def before(self, module: nn.Module, path: str, args: Any, kwargs: Any) -> None:
+        """Forward pre-hook of every module."""
+        self.scope.append(path)
+        if self.leaf(module) is not None:
+            first = next(tensors_in((args, kwargs)), None)
+            fresh = id(module) not in self._seen and first is not None
+            packed = None if self._pending else self.pack((args, kwargs))
+            self._pending.append((module, packed, numbers(first) if fresh and first is not None else None))
+            self._seen.add(id(module))
+
+    def after(self, module: nn.Module, result: Any) -> None:
+        """Forward hook of every module."""
+        kind = self.leaf(module)
+        if kind is not None:
+            _, packed, given = self._pending.pop()
+            outs = list(tensors_in(result))
+            sample = Sample(given, numbers(outs[0])) if given is not None and outs else None
+            if packed is not None:
+                self.write(kind, packed, outs, module, sample)
+        self.scope.pop()
+
+    def reset_called(self, module: nn.Module) -> None:
+        """A neuron's ``reset`` was called by the model itself; after its first step that ends its memory."""
+        self.reset_inside = self.reset_inside or id(module) in self._seen
+
+    def tape(self, results: tuple[Any, ...]) -> Tape:
+        """The finished recording."""
+        shapes = tuple(tuple(t.shape) for t in self.tensors)
+        tables = (self.producers, self.constants, self.inputs, self.unknown)
+        return Tape(tuple(self.calls), tuple(self.tensors), shapes, *tables, results, self.reset_inside)
+
+
+def record(module: nn.Module, runs: Iterable[Mapping[str, Tensor]], leaf: Callable[[nn.Module], str | None]) -> Tape:
+    """Run ``module(**run)`` for every run, one after the other without a reset, and write down what happens.
+
+    The module is put into eval mode and its neurons are reset first; afterwards modes are restored, neurons reset
+    and every hook is gone, also after an error.
+
+    Raises:
+        ModelError: the forward pass fails.  Unsupported: it depends on the data's numbers.
+    """
+    recorder = Recorder(module, leaf)
+    with ExitStack() as undo:
+        undo.enter_context(evaluated(module))
+        undo.enter_context(hooked(module, recorder))
+        undo.enter_context(torch.no_grad())
+        results = tuple(_run(module, recorder, number, inputs) for number, inputs in enumerate(runs))
+    return recorder.tape(results)
+
+
+def _run(module: nn.Module, recorder: Recorder, number: int, inputs: Mapping[str, Tensor]) -> Any:
+    fresh = {name: tensor.clone() for name, tensor in inputs.items()}
+    for name, tensor in fresh.items():
+        recorder.inputs[recorder.enter_value(tensor)] = (name if len(fresh) > 1 else "input", number)
+    try:
+        with recorder:
+            return recorder.pack(module(**fresh))
+    except SnnError:
+        raise
+    except Exception as error:
+        path = recorder.scope[-1] if recorder.scope else ""
+        place = f"{path} ({type(module.get_submodule(path)).__name__})" if path else type(module).__name__
+        shapes = ", ".join(f"{name} {list(t.shape)}" for name, t in inputs.items())
+        what = f"the forward pass fails for {shapes}: {str(error).strip().splitlines()[0] if str(error) else type(error).__name__}"
+        raise ModelError(f"{place}, {raised_at(error)}", what, "check --input-shape (without batch and time) and --timesteps") from error
+
+
+@contextmanager
+def evaluated(module: nn.Module) -> Iterator[None]:
+    """Eval mode and fresh neurons inside; the former modes and fresh neurons outside."""
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    _reset(module)
+    try:
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
+        _reset(module)
+
+
+def _reset(module: nn.Module) -> None:
+    for part in module.modules():
+        if is_stateful(part):
+            part.reset()  # type: ignore[operator]
+
+
+@contextmanager
+def hooked(module: nn.Module, recorder: Recorder) -> Iterator[None]:
+    """The recorder's hooks on every module, and its watch on every neuron's ``reset``."""
+    with ExitStack() as undo:
+        for path, part in module.named_modules():
+            undo.callback(part.register_forward_pre_hook(_before(recorder, path), with_kwargs=True).remove)
+            undo.callback(part.register_forward_hook(_after(recorder)).remove)
+            if is_stateful(part):
+                undo.callback(part.__dict__.pop, "reset")
+                part.__dict__["reset"] = _watched(part, recorder)
+        yield
+
+
+def _before(recorder: Recorder, path: str) -> Callable[..., None]:
+    return lambda part, args, kwargs: recorder.before(part, path, args, kwargs)
+
+
+def _after(recorder: Recorder) -> Callable[..., None]:
+    return lambda part, _, result: recorder.after(part, result)
+
+
+def _watched(part: nn.Module, recorder: Recorder) -> Callable[[], None]:
+    reset: Callable[[], None] = part.reset  # type: ignore[assignment]
+
+    def watched() -> None:
+        recorder.reset_called(part)
+        reset()
+
+    return watched
+
+
+def is_stateful(module: nn.Module) -> bool:
+    """Whether a module states its own node and keeps state: ``to_node()``, ``reset()``."""
+    return callable(getattr(module, "to_node", None)) and callable(getattr(module, "reset", None))
+
+
+def owned_tensors(module: nn.Module) -> Iterator[Tensor]:
+    """Parameters, buffers, and tensors that are plain attributes."""
+    for part in module.modules():
+        yield from tensors_in([part._parameters, part._buffers, list(vars(part).values())])
+
+
+def tensors_in(tree: Any) -> Iterator[Tensor]:
+    """The tensors inside nested tuples, lists and dicts."""
+    if isinstance(tree, Tensor):
+        yield tree
+    elif isinstance(tree, tuple | list):
+        for item in tree:
+            yield from tensors_in(item)
+    elif isinstance(tree, Mapping):
+        for item in tree.values():
+            yield from tensors_in(item)
+
+
+def numbers(tensor: Tensor) -> Floats:
+    """A float64 copy."""
+    with torch._C.DisableTorchFunction():
+        return tensor.detach().cpu().to(torch.float64).clone().numpy()
+
+
+def function_name(func: Any) -> str:
+    """A torch function's name; attributes (``x.T``) by the attribute's name."""
+    name = str(getattr(func, "__name__", func))
+    return str(getattr(getattr(func, "__self__", None), "__name__", name)) if name == "__get__" else name

@@ -1,0 +1,181 @@
+"""A live torch module -> Loaded: record it, find time, build the graph."""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from converters import Fact, LayerSource, Loaded, Witness
+from converters.pt import snndeploy_nn, torch_nn
+from converters.pt.axes import Layout, derive
+from converters.pt.functions import HANDLERS, unsupported
+from converters.pt.layers import entry, kind, qualified
+from converters.pt.readout import Result, outputs
+from converters.pt.recording import numbers, record
+from converters.pt.slices import View
+from converters.pt.streams import Builder
+from converters.pt.tape import Tape
+from snndeploy.arrays import Floats
+from snndeploy.errors import GraphError, ModelError, SnnError, Unsupported
+from snndeploy.ir.layers import Input
+
+PROBES = 3
+"""How many steps a one-step model is run for: enough to see what the second step takes from the first, and that the
+third does the same."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """One way to understand a recording: where time is in the inputs, T, and who loops."""
+
+    tape: Tape
+    layout: Layout
+    steps: int
+    outside: bool
+
+
+def trace_module(module: nn.Module, inputs: Mapping[str, Tensor], timesteps: int | None = None, dt: float | None = None) -> Loaded:
+    """Trace ``module(**inputs)``.
+
+    The model may compute one step a call (inputs [B, *shape]; the executor loops), loop over time itself (inputs
+    [T, B, *shape], [B, T, *shape], or [B, *shape] entering at every step), or take time as an axis.
+
+    Raises:
+        ModelError: the forward pass fails, or its T is not ``timesteps``.
+        Unsupported: something has no exact meaning as a node; named with the user's line.
+    """
+    check_finite(module)
+    errors: list[SnnError] = []
+    for reading in readings(module, inputs, timesteps):
+        try:
+            return build(reading, module, timesteps, dt)
+        except (Unsupported, GraphError) as error:  # noqa: PERF203  (at most four ways, each a whole build)
+            errors.append(error)
+    raise errors[0]
+
+
+def check_finite(module: nn.Module) -> None:
+    """Raise ``ModelError`` naming the first parameter or buffer that has NaN or infinite values."""
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        bad = int((~torch.isfinite(tensor)).sum()) if tensor.is_floating_point() else 0
+        if bad:
+            raise ModelError(name, f"has {bad} NaN or infinite values of {tensor.numel()}", "the training diverged, or the file is damaged")
+
+
+def readings(module: nn.Module, inputs: Mapping[str, Tensor], timesteps: int | None) -> Iterator[Reading]:
+    """The ways to understand the model, likeliest first."""
+    tape = record(module, [inputs], kind)
+    steps, whole = own_steps(tape)
+    if steps > 1 or whole:
+        if timesteps not in (None, steps):
+            hint = f"leave --timesteps out, or build the model with T={timesteps}"
+            raise ModelError("--timesteps", f"is {timesteps}, but the model itself runs {steps} steps", hint)
+        yield from (Reading(tape, layout, steps, outside=False) for layout in layouts(tape, steps, whole))
+        return
+    if tape.reset_inside or timesteps == 1 or any(call.op in ("stack", "unbind", "getitem", "select") for call in tape.calls):
+        yield from (Reading(tape, layout, 1, outside=False) for layout in layouts(tape, 1, whole))
+    if not tape.reset_inside:
+        yield Reading(record(module, [inputs] * PROBES, kind), "B", PROBES, outside=True)
+
+
+def own_steps(tape: Tape) -> tuple[int, bool]:
+    """How many steps the model itself runs, and whether some neuron takes all of them at once."""
+    calls = [call for call in tape.calls if call.op == "neuron"]
+    at_once = [call for call in calls if snndeploy_nn.multi_step(call.module)]
+    lengths = Counter(tape.shapes[tape.first_ref(call)][0] for call in at_once)
+    counts = Counter(call.path for call in calls if not snndeploy_nn.multi_step(call.module))
+    found = set(lengths) | set(counts.values())
+    if len(found) > 1:
+        named = {n: next(p for p, c in counts.items() if c == n) for n in sorted(set(counts.values()))}
+        listed = ", ".join([*(f"{path!r} {n} times" for n, path in named.items()), *(f"step_mode='m' with {n} steps" for n in lengths)])
+        hint = "every neuron takes one step in every step; use each at one place"
+        raise Unsupported("the forward pass", f"runs its neurons unequally often: {listed}", hint)
+    return (found.pop() if found else 1), bool(at_once)
+
+
+def layouts(tape: Tape, steps: int, whole: bool) -> list[Layout]:
+    """The possible axes of the inputs, likeliest first."""
+    first = {call.args[0].value for call in tape.calls if call.op in ("getitem", "select", "unbind", "permute", "transpose", "flatten")}
+    sequences: list[Layout] = ["TB", "BT"]
+    shapes = [tape.shapes[v] for v in tape.inputs]
+    fits = [x for x in sequences if all(len(s) > 1 and s[x.index("T")] == steps for s in shapes)]
+    return [*fits, "B"] if whole or first & set(tape.inputs) else ["B", *fits]
+
+
+def build(reading: Reading, module: nn.Module, timesteps: int | None, dt: float | None) -> Loaded:
+    """The graph of one reading."""
+    axes = derive(reading.tape, reading.layout, reading.steps)
+    quiet = {path for path, part in module.named_modules() if type(part).__module__ == "torch.nn.modules.flatten"}
+    builder = Builder(View(reading.tape, axes), HANDLERS, unsupported, quiet)
+    results = outputs(builder)
+    graph = builder.graph(dt)
+    names = builder.names()
+    semantics = tuple(
+        LayerSource(names[h], str(builder.nodes[h]), builder.was[h], (Fact("place", builder.was[h], "model"),))
+        for h in sorted(names, key=lambda h: graph.order.index(names[h]))
+    )
+    used = {reading.tape.calls[order].path for h in names if 0 <= (order := builder.bases[h][0]) < len(reading.tape.calls)}
+    steps = timesteps if reading.outside else reading.steps
+    witness = _witness(reading, results, {n: node.static for n, node in graph.named(Input).items()})
+    return Loaded(graph, semantics, tuple(_notes(reading, module, used, steps)), steps, witness)
+
+
+def _notes(reading: Reading, module: nn.Module, used: set[str], steps: int | None) -> Iterator[str]:
+    if reading.outside:
+        yield "one call of the model is taken as one step; its state is kept from step to step (--timesteps says how many)"
+    elif reading.layout != "B":
+        order = "[T, B, ...]" if reading.layout == "TB" else "[B, T, ...]"
+        yield f"the model takes its input as {order} and runs {steps} steps"
+    else:
+        yield f"the same input value enters at each of the model's {steps} steps"
+    for path, part in module.named_modules():
+        idle = kind(part) is not None and (entry(part) or ("", None))[1] is not torch_nn.nothing
+        if idle and path not in used:
+            yield f"{path} ({qualified(type(part))}) does not reach an output and is left out"
+
+
+def _witness(reading: Reading, results: tuple[Result, ...], static: Mapping[str, bool]) -> Witness:
+    """What went in and came out while tracing, in the graph's axes."""
+    tape = reading.tape
+    values: dict[str, list[Floats]] = {}
+    for value, (name, _) in tape.inputs.items():
+        values.setdefault(name, []).append(numbers(tape.tensors[value]))
+    inputs = {}
+    for name, fixed in static.items():
+        runs = np.stack(values[name])
+        if reading.outside:
+            inputs[name] = runs
+        elif fixed or reading.layout == "B":
+            inputs[name] = runs[:1]
+        else:
+            inputs[name] = runs[0] if reading.layout == "TB" else np.moveaxis(runs[0], 1, 0)
+    return Witness(reading.steps, inputs, {result.name: result.gave for result in results})
+
+
+def named_inputs(module: nn.Module, x: object) -> dict[str, Tensor]:
+    """The example by the names of forward's parameters.
+
+    Takes a tensor or array, a tuple of them, or a dict. Raises ``ModelError`` for anything else.
+    """
+    names = [p.name for p in inspect.signature(module.forward).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    given = dict(x) if isinstance(x, Mapping) else dict(zip(names, x if isinstance(x, tuple) else (x,), strict=False))
+    like = next((t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()), torch.zeros(()))
+    return {str(name): _tensor(value, like) for name, value in given.items()}
+
+
+def _tensor(value: object, like: Tensor) -> Tensor:
+    if isinstance(value, np.ndarray):
+        value = torch.from_numpy(np.array(value))
+    if not isinstance(value, Tensor) or value.ndim < 2:
+        found = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        what = f"is {found}, not a tensor or array with a batch axis"
+        raise ModelError("the example input", what, "give [B, ...], or a tuple or dict of them")
+    if not torch.isfinite(value).all():
+        raise ModelError("the example input", "has NaN or infinite values", "give numbers the model could meet")
+    return value.detach().to(like.device, like.dtype)
