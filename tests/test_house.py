@@ -68,7 +68,9 @@ def test_every_function_is_typed():
 def test_names_say_what_a_thing_is():
     assert not [p for p in sources() if p.stem in ("utils", "util", "helpers", "misc", "common")]
     vague = re.compile(r"^_?Base[A-Z]|Manager$|Factory$|Helper$")
-    classes = [(path.name, name) for path in sources() for name in re.findall(r"^\s*class (\w+)", path.read_text(encoding="utf-8"), re.M)]
+    classes = [
+        (path.name, name) for path in sources() for name in re.findall(r"^\s*class (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
     assert not [entry for entry in classes if vague.search(entry[1])]
 
 
