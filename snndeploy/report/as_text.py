@@ -1,0 +1,151 @@
+"""A report as plain text of at most 100 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+
+from snndeploy.cost import Cost, engineering
+from snndeploy.placement import Finding
+from snndeploy.report.report import BurstRow, Report
+from snndeploy.report.words import (
+    BOUNDARIES,
+    NOT_MEASURED,
+    boundaries,
+    crossover,
+    headline,
+    idle_power,
+    model_only,
+    number,
+    pair_words,
+    percent,
+    uses,
+)
+from snndeploy.trace import Trace
+from snndeploy.verdict import Pair
+
+WIDTH = 100
+
+
+def to_text(report: Report) -> str:
+    """The whole report: claims first, then what stands behind each."""
+    title = f"{report.model} on {report.chip}"
+    parts = [
+        f"{title}\n{'=' * len(title)}",
+        _claims(report),
+        section("Layers", table(("layer", "computes", "neurons", "read from"), _layers(report))),
+        section("Passes", table(("pass", "compared", "did"), ((p.name, pair_words(p.pair), p.did) for p in report.passes))),
+        section(
+            "Burst neurons", table(("layer", "construction", "neurons", "steps", "spikes", "energy", "verdict"), _bursts(report.bursts))
+        ),
+        section("Quantization", table(("layer", "bits", "weight unit", "error", "notes"), _quantization(report))),
+        section("Comparisons", comparisons(report.verdict.pairs)),
+        section("Activity", activity(report.trace, report.shifts)),
+        section("Placement", table(("layer", "cores", "neurons"), ((n, number(c), number(k)) for n, c, k in uses(report.placement)))),
+        section("Findings", findings(report.placement.findings)),
+        *(_cost(report, report.cost) if report.cost else ()),
+        section("Assumed", bullets(report.assumptions)),
+        section("Not checked", bullets(report.unchecked)),
+        section("Sources", bullets(f"{key}: {text}" for key, text in report.sources.items())),
+    ]
+    return "\n\n".join(p for p in parts if p) + "\n"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Aligned columns; the last takes the rest of the line and wraps. Empty without rows."""
+    body = [tuple(str(cell) for cell in row) for row in rows]
+    if not body:
+        return ""
+    lines = [tuple(header), *body]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header) - 1)]
+    right = [all(_numeric(row[i]) for row in body) for i in range(len(header) - 1)]
+    return "\n".join(_line(line, widths, right) for line in lines)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    left = "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=False))
+    indent = len(left) + 2
+    room = max(24, WIDTH - 2 - indent)
+    wrapped = textwrap.wrap(cells[-1], room) or [""]
+    return f"\n{' ' * indent}".join([f"{left}  {wrapped[0]}".rstrip(), *wrapped[1:]])
+
+
+def _numeric(cell: str) -> bool:
+    return cell[:1].isdigit() or cell in ("", "-")
+
+
+def section(title: str, body: str) -> str:
+    """A heading and its indented body; empty where there is nothing to say."""
+    return f"{title}\n{'-' * len(title)}\n{textwrap.indent(body, '  ')}" if body else ""
+
+
+def bullets(lines: Iterable[str]) -> str:
+    """One wrapped item a line."""
+    return "\n".join(textwrap.fill(line, WIDTH - 2, initial_indent="- ", subsequent_indent="  ") for line in lines)
+
+
+def _claims(report: Report) -> str:
+    rows = [(s.kind, s.value, s.sentence) for s in headline(report)]
+    note = model_only(report.verdict)
+    return table(("claim", "value", "in words"), [*rows, *([("", "", note)] if note else [])])
+
+
+def _layers(report: Report) -> Iterable[Sequence[str]]:
+    for row in report.layers:
+        yield row.name, row.kind, number(row.neurons), f"ASSUMED: {row.source}" if row.assumed else row.source
+
+
+def _bursts(rows: Sequence[BurstRow]) -> Iterable[Sequence[str]]:
+    for row in rows:
+        verdict = row.why_not or (pair_words(row.pair) if row.pair else "not run")
+        verdict = f"chosen: {verdict}" if row.chosen else verdict
+        energy = engineering(row.joules, "J")
+        yield row.layer, row.construction, number(row.neurons), number(row.latency), number(round(row.spikes, 1)), energy, verdict
+
+
+def _quantization(report: Report) -> Iterable[Sequence[str]]:
+    for row in report.quantization:
+        yield row.layer, str(row.weight_bits), f"{row.scale:.3g}", percent(row.error), "; ".join(row.notes)
+
+
+def comparisons(pairs: Sequence[Pair]) -> str:
+    """What was held against what, and the first place each parts."""
+    return table(("a", "b", "verdict"), ((p.a, p.b, f"{pair_words(p)}{f'; {p.first}' if p.first else ''}") for p in pairs))
+
+
+def activity(trace: Trace, shifts: Mapping[str, int] | None = None) -> str:
+    """Neurons, spikes a sample, rate, and how many steps late each layer runs."""
+    late = {**trace.shifts, **(shifts or {})}
+    rows = []
+    for name, a in trace.activity.items():
+        spikes = float(a.spikes.sum()) / max(1, trace.samples)
+        odd = [f"{n:,} {what}" for n, what in ((a.wraps, "wraps of u"), (a.saturations, "clips of v")) if n]
+        rows.append((name, number(a.neurons), number(round(spikes, 1)), percent(a.rate), number(late.get(name, 0)), ", ".join(odd)))
+    return table(("layer", "neurons", "spikes", "rate", "late", ""), rows)
+
+
+def findings(found: Sequence[Finding]) -> str:
+    """Each finding on its own line: rule, place, value against limit, why, and what to do."""
+    rows = ((f.code, f.severity, f.where, number(f.value), number(f.limit), f"{f.why}. {f.fix}.") for f in found)
+    return table(("rule", "severity", "where", "value", "limit", "why, and what to do"), rows)
+
+
+def _cost(report: Report, cost: Cost) -> Iterable[str]:
+    counts = [(name.replace("_", " "), number(round(value, 1)), "") for name, value in report.events.items()]
+    yield section("Counts an inference", "\n\n".join(p for p in (table(("event", "count", ""), counts), bullets(crossover(report))) if p))
+    total = cost.total.value or 1.0
+    by = [(BOUNDARIES.get(n, n), str(e), percent(e.value / total)) for n, e in boundaries(cost).items()]
+    terms = [
+        (t.name, number(round(t.count, 1)), engineering(t.energy.value, "J"), f"{t.kind}, {t.confidence}; {t.source}") for t in cost.terms
+    ]
+    notes = [f"unpriced: {n}" for n in cost.unpriced]
+    notes += [f"moves the total most: {n}, by {engineering(j, 'J')}" for n, j in cost.sensitivities]
+    notes += [f"{percent(cost.assumed_fraction)} of the total rests on assumed or simulated numbers", idle_power(cost), *cost.notes]
+    body = [
+        f"{cost.total} an inference. {NOT_MEASURED}",
+        table(("boundary", "energy", "share"), by),
+        table(("term", "count", "energy", "what the price is"), terms),
+        bullets(notes),
+    ]
+    yield section("Energy", "\n\n".join(body))
+    yield section("Latency", f"{cost.latency} an inference, {cost.step_time} a step. {NOT_MEASURED}")

@@ -1,0 +1,123 @@
+"""Everything a deployment found out, gathered for printing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from numpy.typing import NDArray
+
+from snndeploy.cost import Cost
+from snndeploy.placement import Placement
+from snndeploy.trace import Trace
+from snndeploy.verdict import Fidelity, Pair, Verdict
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """A layer of the float graph: what it computes, and where that was read from (``assumed`` if it was not)."""
+
+    name: str
+    kind: str
+    neurons: int
+    source: str = ""
+    assumed: bool = False
+
+
+@dataclass(frozen=True)
+class PassRow:
+    """A pass that changed the graph, what it did, and the comparison of the runs around it."""
+
+    name: str
+    did: str
+    pair: Pair
+
+
+@dataclass(frozen=True)
+class BurstRow:
+    """One construction offered for a burst layer: its price, and why it was not taken (empty: it could have been)."""
+
+    layer: str
+    construction: str
+    neurons: int
+    synapses: int
+    latency: int
+    spikes: float
+    joules: float
+    chosen: bool
+    why_not: str = ""
+    pair: Pair | None = None
+
+
+@dataclass(frozen=True)
+class QuantRow:
+    """How a layer became integers. ``scale`` is the real value of a weight unit, ``error`` the fraction of neuron-steps that differ."""
+
+    layer: str
+    weight_bits: int
+    scale: float
+    error: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """The chip's geometry and the size of a core, where published (0: not)."""
+
+    cores_per_chip: int = 0
+    cores_per_tile: int = 4
+    columns: int = 8
+    rows: int = 4
+    neurons_per_core: int = 0
+    synapse_bits_per_core: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """A deployment, ready to be printed.
+
+    ``events`` are counts an inference by name (``synaptic_ops``, ``messages``, ...); ``synapses`` non-zero weights;
+    ``raster`` [T, *shape] the outputs of one sample by layer; ``sources`` the citation behind each source key;
+    ``max_drop`` the points of accuracy that may be lost.
+    """
+
+    model: str
+    chip: str
+    placement: Placement
+    verdict: Verdict
+    trace: Trace
+    steps: int
+    layers: tuple[LayerRow, ...] = ()
+    passes: tuple[PassRow, ...] = ()
+    bursts: tuple[BurstRow, ...] = ()
+    quantization: tuple[QuantRow, ...] = ()
+    shifts: Mapping[str, int] = field(default_factory=dict)
+    cost: Cost | None = None
+    events: Mapping[str, float] = field(default_factory=dict)
+    synapses: int = 0
+    imbalance: float | None = None
+    raster: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    raster_title: str = ""
+    mesh: Mesh = field(default_factory=Mesh)
+    max_drop: float = 0.5
+    assumptions: tuple[str, ...] = ()
+    not_checked: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("shifts", "events", "raster", "sources"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    @property
+    def fidelity(self) -> Fidelity | None:
+        """How near the chip's answers are to the float network's."""
+        return self.verdict.fidelity
+
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """Everything that was not checked, once each."""
+        return tuple(dict.fromkeys((*self.verdict.not_checked, *self.not_checked)))

@@ -1,0 +1,98 @@
+"""Text and JSON of what ``run``, ``verify`` and ``check`` find."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from snndeploy.placement import Placement
+from snndeploy.report import as_json, as_text
+from snndeploy.report.report import SCHEMA
+from snndeploy.report.words import exactness, faithfulness, fit, model_only, number, percent
+from snndeploy.trace import Trace
+from snndeploy.verdict import Verdict
+
+Json = dict[str, Any]
+
+
+def run_to_json(
+    file: str, chip: str, trace: Trace, events: Mapping[str, float], accuracy: float | None, predictions: Sequence[int] = ()
+) -> Json:
+    """``events`` are counts a sample; ``accuracy`` a fraction, None without labels; ``chip`` "" for a float graph."""
+    return {
+        "schema": f"snndeploy.run/{SCHEMA}",
+        "file": file,
+        "chip": chip or None,
+        "samples": trace.samples,
+        "steps": trace.steps,
+        "accuracy": as_json.finite(accuracy),
+        "predictions": [int(p) for p in predictions],
+        "layers": as_json.layers(trace),
+        "events": {name: as_json.finite(value) for name, value in events.items()},
+        "engine": trace.engine,
+        "seconds": trace.seconds,
+    }
+
+
+def run_to_text(
+    file: str, chip: str, trace: Trace, events: Mapping[str, float], accuracy: float | None, predictions: Sequence[int] = ()
+) -> str:
+    """What ran, how well, and how often each layer fired."""
+    how = f"{trace.samples:,} samples, {trace.steps} steps, {trace.engine} engine, {trace.seconds:.2f} s"
+    lines = [f"{file} on {chip}: {how}" if chip else f"{file}: {how}"]
+    lines.append("accuracy: no labels" if accuracy is None else f"accuracy: {percent(accuracy)}")
+    if len(predictions):
+        shown = " ".join(str(int(p)) for p in predictions[:20])
+        lines.append(f"predictions: {shown}{f' ... ({len(predictions):,} in all)' if len(predictions) > 20 else ''}")
+    counts = as_text.table(("event", "a sample", ""), [(n.replace("_", " "), number(round(v, 1)), "") for n, v in events.items()])
+    parts = ["\n".join(lines), as_text.section("Activity", as_text.activity(trace)), as_text.section("Events", counts)]
+    return "\n\n".join(p for p in parts if p) + "\n"
+
+
+def verify_to_json(file: str, verdict: Verdict, proofs: Sequence[Json] = ()) -> Json:
+    """Equality and fidelity, apart."""
+    return {
+        "schema": f"snndeploy.verify/{SCHEMA}",
+        "file": file,
+        "verdict": verdict.grade,
+        "pairs": [as_json.pair(p) for p in verdict.pairs],
+        "fidelity": as_json.fidelity(verdict.fidelity),
+        "not_checked": list(verdict.not_checked),
+        "proofs": list(proofs),
+    }
+
+
+def verify_to_text(file: str, verdict: Verdict, max_drop: float = 0.5) -> str:
+    """The verdict first, then every comparison with the first place it parts."""
+    claims = [exactness(verdict), *([faithfulness(verdict.fidelity, max_drop)] if verdict.fidelity else [])]
+    said = [f"{s.kind}: {s.value}. {s.sentence}" for s in claims]
+    note = model_only(verdict)
+    parts = [
+        as_text.bullets([f"{file}", *said, *([note] if note else [])]),
+        as_text.section("Comparisons", as_text.comparisons(verdict.pairs)),
+        as_text.section("Not checked", as_text.bullets(verdict.not_checked)),
+    ]
+    return "\n\n".join(p for p in parts if p) + "\n"
+
+
+def check_to_json(file: str, placement: Placement) -> Json:
+    """Whether it fits, and every finding."""
+    return {
+        "schema": f"snndeploy.check/{SCHEMA}",
+        "file": file,
+        "chip": placement.chip,
+        "fits": placement.fits,
+        "cores": len(placement.cores),
+        "chips": placement.chips,
+        "findings": as_json.findings(placement.findings),
+    }
+
+
+def check_to_text(file: str, placement: Placement) -> str:
+    """Whether it fits, and every finding."""
+    claim = fit(placement)
+    parts = [
+        as_text.bullets([f"{file}: {claim.value.lower()}. {claim.sentence}"]),
+        as_text.section("Findings", as_text.findings(placement.findings)),
+    ]
+    return "\n\n".join(p for p in parts if p) + "\n"

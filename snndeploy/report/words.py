@@ -1,0 +1,185 @@
+"""The sentences and numbers that text and HTML share, so that they never say different things."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from snndeploy.cost import Cost, Interval, engineering
+from snndeploy.placement import Placement
+from snndeploy.report.report import Report
+from snndeploy.verdict import Fidelity, Pair, Verdict
+
+NOT_MEASURED = "An estimate from published numbers, not a measurement."
+BOUNDARIES = {"core": "cores", "noc": "network on chip", "static": "static power", "host": "x86 and host"}
+CROSSOVERS = (
+    (0.15, 1.38, "Dampfhoffer et al. 2022: spiking wins only below 0.15 to 1.38, depending on the dataflow"),
+    (1.72, 1.72, "Davidson & Furber 2021: spiking wins only below about 1.72"),
+)
+"""Spikes a synapse and inference above which an ordinary network is cheaper."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One headline: what kind of claim it is, its value in a word, the sentence, and how it stands (good, bad, plain)."""
+
+    kind: str
+    value: str
+    sentence: str
+    tone: str
+
+
+def number(value: float) -> str:
+    """``1234567`` -> ``1,234,567``; fractions to three digits; ``-`` for what is not a number."""
+    if math.isnan(value):
+        return "-"
+    if value == int(value) if math.isfinite(value) else False:
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def percent(fraction: float) -> str:
+    """``0.1234`` -> ``12.3 %``; small shares keep a digit."""
+    value = 100 * fraction
+    return f"{value:.1f} %" if value == 0 or value >= 0.1 else f"{value:.1g} %"
+
+
+def plural(count: int, noun: str) -> str:
+    """``1, "core"`` -> ``1 core``; ``2`` -> ``2 cores``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def pair_words(pair: Pair) -> str:
+    """``0 of 1,200 differ``, with what lies within a rounding bound and what rests on a model alone."""
+    text = f"{pair.different:,} of {pair.compared:,} differ"
+    if pair.within_bound:
+        text += f", {pair.within_bound:,} within the rounding bound"
+    return f"{text} (model only)" if pair.grade == "model only" else text
+
+
+def exactness(verdict: Verdict) -> Statement:
+    """What was claimed equal, and whether it is."""
+    compared, differ = sum(p.compared for p in verdict.pairs), sum(p.different - p.within_bound for p in verdict.pairs)
+    checks = plural(len(verdict.pairs), "comparison")
+    if verdict.grade == "not_checked":
+        return Statement("Exactness", "Not checked", "Nothing was compared, so nothing is claimed.", "plain")
+    if verdict.grade == "exact":
+        sentence = f"0 of {compared:,} values differ in {checks}, wherever equality is claimed."
+        return Statement("Exactness", "Exact", sentence, "good")
+    return Statement("Exactness", "Different", f"{differ:,} of {compared:,} values differ in {checks}.", "bad")
+
+
+def model_only(verdict: Verdict) -> str:
+    """What rests on a model that no silicon confirms; empty if nothing does."""
+    pairs = [p for p in verdict.pairs if p.grade == "model only"]
+    if not pairs:
+        return ""
+    which = "1 comparison rests" if len(pairs) == 1 else f"{len(pairs)} comparisons rest"
+    return f"{which} on neuron programs, an instruction set of our own that no silicon confirms: model only."
+
+
+def faithfulness(fidelity: Fidelity | None, max_drop: float) -> Statement:
+    """How near the answers are to the float network's; never a claim of equality."""
+    if fidelity is None:
+        return Statement("Fidelity", "Not checked", "No data were run, so nothing is known about the answers.", "plain")
+    agree = (
+        "" if fidelity.agreement is None else f"{percent(fidelity.agreement)} of {fidelity.samples:,} answers agree with the float network"
+    )
+    if fidelity.drop is None or fidelity.chip_accuracy is None or fidelity.float_accuracy is None:
+        value = "Unlabelled" if fidelity.agreement is None else f"{percent(fidelity.agreement)} agree"
+        return Statement("Fidelity", value, f"{agree or 'The data have no labels'}.", "plain")
+    loss = f"{abs(fidelity.drop):.2g} points {'lost' if fidelity.drop > 0 else 'gained'}" if fidelity.drop else "nothing lost"
+    sentence = f"{percent(fidelity.chip_accuracy)} on the chip, {percent(fidelity.float_accuracy)} in float: {loss}, {max_drop:g} allowed"
+    tone = "good" if fidelity.drop <= max_drop else "bad"
+    return Statement("Fidelity", percent(fidelity.chip_accuracy), f"{sentence}; {agree}." if agree else f"{sentence}.", tone)
+
+
+def fit(placement: Placement) -> Statement:
+    """Whether it fits, and on how much."""
+    cores = f"{plural(len(placement.cores), 'core')} on {plural(placement.chips, 'chip')} of {placement.chip}"
+    blockers = [f for f in placement.findings if f.severity == "blocker"]
+    if blockers:
+        first = blockers[0]
+        sentence = f"{cores}. {first.code} {first.where}: {number(first.value)} against {number(first.limit)}, {first.why}."
+        return Statement("Fit", "Does not fit", sentence, "bad")
+    warnings = sum(f.severity == "warning" for f in placement.findings)
+    sentence = f"Fits: {cores}{', with ' + plural(warnings, 'warning') if warnings else ''}."
+    return Statement("Fit", plural(len(placement.cores), "core"), sentence, "good")
+
+
+def price(cost: Cost | None) -> Statement:
+    """Energy of one inference, never without its interval and its standing."""
+    if cost is None:
+        return Statement("Energy", "Not priced", "The profile publishes no prices, so no energy is given.", "plain")
+    low, high = engineering(cost.total.low, "J"), engineering(cost.total.high, "J")
+    sentence = f"An inference takes {low} to {high}, static power and host included. Profile {cost.chip}: {cost.status}. {NOT_MEASURED}"
+    return Statement("Energy", engineering(cost.total.value, "J"), sentence, "plain")
+
+
+def duration(cost: Cost | None) -> Statement:
+    """Latency of one inference as a bracket."""
+    if cost is None:
+        return Statement("Latency", "Not priced", "The profile publishes no times, so no latency is given.", "plain")
+    low, high = engineering(cost.latency.low, "s"), engineering(cost.latency.high, "s")
+    sentence = f"Between {low} and {high} an inference; a step takes {cost.step_time}. {NOT_MEASURED}"
+    return Statement("Latency", engineering(cost.latency.value, "s"), sentence, "plain")
+
+
+def headline(report: Report) -> tuple[Statement, ...]:
+    """The five claims, each of its own kind."""
+    return (
+        exactness(report.verdict),
+        faithfulness(report.fidelity, report.max_drop),
+        fit(report.placement),
+        price(report.cost),
+        duration(report.cost),
+    )
+
+
+def boundaries(cost: Cost) -> dict[str, Interval]:
+    """Energy summed within each boundary, in the order core, network, static, host."""
+    sums: dict[str, Interval] = {}
+    for boundary in [*BOUNDARIES, *sorted({t.boundary for t in cost.terms} - set(BOUNDARIES))]:
+        energies = [t.energy for t in cost.terms if t.boundary == boundary]
+        if energies:
+            sums[boundary] = _total(energies)
+    return sums
+
+
+def _total(energies: Iterable[Interval]) -> Interval:
+    first, *others = energies
+    for energy in others:
+        first = first + energy
+    return first
+
+
+def idle_power(cost: Cost) -> str:
+    """What an idle second adds, where the profile prices static power: energy at a real input rate is not that at full speed."""
+    static = [t.energy for t in cost.terms if t.boundary == "static"]
+    if not static or not cost.latency.value:
+        return "Valid at full throughput; what an idle second costs is not priced."
+    watts = _total(static).value / cost.latency.value
+    return f"Valid at full throughput: every second of waiting between inferences adds {engineering(watts, 'J')} of static power."
+
+
+def crossover(report: Report) -> list[str]:
+    """Synaptic operations a synapse and inference beside the published crossover lines."""
+    operations = report.events.get("synaptic_ops")
+    if not operations or not report.synapses:
+        return []
+    ratio = operations / report.synapses
+    lines = [f"{ratio:.2g} synaptic operations a synapse and inference."]
+    return lines + [
+        f"{'Below' if ratio < low else 'Within' if ratio < high else 'Above'} the line of {cited}." for low, high, cited in CROSSOVERS
+    ]
+
+
+def uses(placement: Placement) -> list[tuple[str, int, int]]:
+    """Per population: its cores, and how many of its neurons sit there."""
+    found: dict[str, tuple[set[int], int]] = {}
+    for core in placement.cores:
+        for piece in core.slices:
+            cores, neurons = found.get(piece.population, (set(), 0))
+            found[piece.population] = (cores | {core.index}, neurons + piece.last - piece.first)
+    return [(name, len(cores), neurons) for name, (cores, neurons) in found.items()]
