@@ -1,0 +1,37 @@
+"""snndeploy: trained spiking networks to neuromorphic chips, with evidence of what was kept.
+
+>>> import snndeploy as sd
+>>> deployment = sd.convert("model.pt", "samples.npz", chip="loihi2")  # doctest: +SKIP
+>>> print(sd.to_text(sd.report(deployment)))  # doctest: +SKIP
+"""
+
+from converters import Options
+from snndeploy.data import Samples
+from snndeploy.deploy import check, convert, load, report, run, save, save_graph, show, verify
+from snndeploy.errors import SnnError
+from snndeploy.flow.deployment import Deployment, Wishes
+from snndeploy.hw import load_profile, profile_names
+from snndeploy.report.as_json import to_json
+from snndeploy.report.as_text import to_text
+
+__all__ = [
+    "Deployment",
+    "Options",
+    "Samples",
+    "SnnError",
+    "Wishes",
+    "check",
+    "convert",
+    "load",
+    "load_profile",
+    "profile_names",
+    "report",
+    "run",
+    "save",
+    "save_graph",
+    "show",
+    "to_json",
+    "to_text",
+    "verify",
+]
+__version__ = "0.1.0"

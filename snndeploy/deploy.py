@@ -1,111 +1,47 @@
 """The whole toolchain on one page: load, lower, quantize, place, run, verify, price, report.
 
-Nothing is visited twice and nothing is written back; each line below takes the noun that the line above made.
+Nothing is visited twice and nothing is written back; each line of ``convert`` takes the noun that the line above made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import converters
 from snndeploy.chip.network import ChipNetwork
-from snndeploy.cost import Cost
 from snndeploy.data import Encoding, Samples, read
 from snndeploy.energy import count_events, estimate
-from snndeploy.errors import DoesNotFit, ModelError, OptionError, did_you_mean
-from snndeploy.flow.bursts import NAMES, Offer
-from snndeploy.flow.chips import Built, build, hold_against_definition, settings_for
-from snndeploy.flow.feeding import Feed, calibration, chip_predictions, describe_inputs, feed, float_predictions
-from snndeploy.flow.lowering import PassResult, to_normal_form
-from snndeploy.hw import Profile, load_profile
+from snndeploy.errors import DoesNotFit, ModelError, OptionError, QuantizeError, Unsupported
+from snndeploy.flow import reporting, saved
+from snndeploy.flow.chips import build, hold_against_definition, settings_for
+from snndeploy.flow.deployment import Deployment, Wishes
+from snndeploy.flow.feeding import Feed, chip_predictions, describe_inputs, feed, float_predictions
+from snndeploy.flow.lowering import to_normal_form
+from snndeploy.hw import load_profile
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input
-from snndeploy.ir.paths import neurons
 from snndeploy.place import place
-from snndeploy.placement import Placement
-from snndeploy.quantize import LayerScale
+from snndeploy.placement import Finding, Placement
+from snndeploy.report.report import Report
 from snndeploy.sim.reference import run_reference
-from snndeploy.trace import Trace
 from snndeploy.verdict import Verdict
 from snndeploy.verify import fidelity
 
-
-@dataclass(frozen=True)
-class Wishes:
-    """What the user may choose; the defaults are what most want.
-
-    ``weight_bits`` by layer pattern, ``burst`` a construction or "auto", ``encode`` how static data become spikes,
-    ``calibration_samples`` how many samples the quantizer sees, ``max_drop`` the points of accuracy it may lose.
-    """
-
-    chip: str = "loihi2"
-    weight_bits: Mapping[str, int] = field(default_factory=dict)
-    burst: str = "auto"
-    encode: Encoding = "direct"
-    seed: int = 0
-    calibration_samples: int = 128
-    check_samples: int = 16
-    max_drop: float = 0.5
-
-    def __post_init__(self) -> None:
-        if self.burst not in NAMES:
-            raise OptionError("--burst", f"{self.burst!r} is no construction", did_you_mean(self.burst, NAMES))
+Model = Any
+"""A file's path, a ``converters.Loaded``, or a live torch module."""
 
 
-@dataclass(frozen=True, eq=False)
-class Deployment:
-    """A network on its way to a chip, and everything that was found out about it."""
-
-    name: str
-    loaded: converters.Loaded
-    graph: Graph
-    """The float graph, with its inputs described."""
-    data: Feed
-    wishes: Wishes
-    assumptions: tuple[str, ...]
-    lowered: Graph
-    """The float graph in normal form."""
-    passes: tuple[PassResult, ...]
-    profile: Profile
-    built: Built
-    placement: Placement
-    verdict: Verdict
-    chip_trace: Trace
-    float_trace: Trace
-    cost: Cost
-
-    @property
-    def network(self) -> ChipNetwork:
-        """The chip network."""
-        return self.built.network
-
-    @property
-    def offers(self) -> tuple[Offer, ...]:
-        """The constructions that were weighed for each burst layer."""
-        return self.built.lowered.offers
-
-    @property
-    def scales(self) -> tuple[LayerScale, ...]:
-        """How each layer became integers."""
-        return self.built.quantized.layers
-
-    @property
-    def ok(self) -> bool:
-        """True if it is exact where equality is claimed, fits, and loses no more accuracy than was allowed."""
-        drop = self.verdict.fidelity.drop if self.verdict.fidelity else None
-        return self.verdict.grade == "exact" and self.placement.fits and (drop is None or drop <= self.wishes.max_drop)
-
-
-def load(model: str | Path | Any, example: Any = None, options: converters.Options | None = None) -> converters.Loaded:
+def load(model: Model, example: Any = None, options: converters.Options | None = None) -> converters.Loaded:
     """A model file, or a live torch module with an example input, read as a network.
 
     Raises:
         ModelError: what the file or module is instead.
     """
     options = options or converters.Options()
+    if isinstance(model, converters.Loaded):
+        return model
     if not isinstance(model, str | Path):
         from converters import pt  # noqa: PLC0415 - loads torch, and only a live module needs it
 
@@ -117,48 +53,131 @@ def load(model: str | Path | Any, example: Any = None, options: converters.Optio
 
 
 def convert(
-    model: str | Path | Any,
+    model: Model,
     data: Samples | str | Any,
     wishes: Wishes | None = None,
     options: converters.Options | None = None,
+    name: str = "",
+    *,
+    chip: str = "",
 ) -> Deployment:
     """Take a trained network to a verified chip network.
 
     Args:
         model: a file, a live torch module, or a network that was loaded before.
-        data: a ``--data`` spec, ``Samples``, or an array of inputs [N, ...] (and for a live module its example).
-        wishes: what the user chose.
+        data: a ``--data`` spec, ``Samples``, or inputs [N, ...]: for calibration, and for fidelity where labelled.
+        wishes: what the user chose; ``chip`` alone is short for ``Wishes(chip=...)``.
         options: what the file cannot say.
+        name: what to call it in the report.
+        chip: see ``wishes``.
 
     Raises:
-        SnnError: whatever is wrong, in one shape.
+        DoesNotFit: the chip is too small, or lacks something; the blockers are named.
+        SnnError: whatever else is wrong, in one shape.
     """
-    wishes, options = wishes or Wishes(), options or converters.Options()
+    wishes = wishes or Wishes(**({"chip": chip} if chip else {}))
     profile = load_profile(wishes.chip)
     samples = as_samples(data)
-    loaded = model if isinstance(model, converters.Loaded) else load(model, _example(samples), options)
-    everything = feed(samples, input_shapes(loaded.graph), options.timesteps or loaded.steps, wishes.encode, wishes.seed)
+    loaded = load(model, _example(samples), options)
+    everything = feed(samples, input_shapes(loaded.graph), _steps(loaded, options), wishes.encode, wishes.seed)
     graph, said = describe_inputs(loaded.graph, everything)
-    few = everything.first(wishes.check_samples)
-    lowered, passes = to_normal_form(graph, few)
-    seen = feed(calibration(samples, wishes.calibration_samples), input_shapes(graph), everything.steps, wishes.encode, wishes.seed)
+    lowered, passes = to_normal_form(graph, everything.first(wishes.check_samples))
+    seen = everything.first(wishes.calibration_samples)
     settings = settings_for(lowered, profile, everything.steps, wishes.weight_bits, wishes.burst)
     built = build(lowered, profile, seen, settings, wishes.burst, run_reference(lowered, seen.inputs, seen.steps))
     placement = place(built.network, profile, built.payloads())
-    if not placement.fits and any(f.code == "L015" for f in placement.findings):
-        raise DoesNotFit(wishes.chip, "; ".join(str(f) for f in placement.findings if f.severity == "blocker"))
-    float_trace = run_reference(graph, everything.inputs, everything.steps)
+    if not placement.fits:
+        raise DoesNotFit(wishes.chip, "\n".join(str(f) for f in placement.findings if f.severity == "blocker"))
     pair, chip_trace = hold_against_definition(built, everything)
-    verdict = Verdict(
-        (*(p.pair for p in passes if p.changed), *(o.pair for o in built.lowered.offers if o.pair), pair),
-        fidelity(float_predictions(graph, float_trace), chip_predictions(built.network, chip_trace), everything.labels),
-    )
-    cost = estimate(count_events(built.network, chip_trace, placement), profile)
+    float_trace = run_reference(graph, everything.inputs, everything.steps)
+    near = fidelity(float_predictions(graph, float_trace), chip_predictions(built.network, chip_trace), everything.labels)
+    pairs = (*(p.pair for p in passes if p.changed), *(o.pair for o in built.lowered.offers if o.pair), pair)
+    events = count_events(built.network, chip_trace, placement)
     notes = (*loaded.assumptions, *everything.assumptions, *said)
     return Deployment(
-        _name(model), loaded, graph, everything, wishes, notes, lowered, passes,
-        profile, built, placement, verdict, chip_trace, float_trace, cost,
+        name or _name(model), loaded, graph, everything, wishes, notes, lowered, passes, profile, built, placement,
+        Verdict(pairs, near), chip_trace, float_trace, events, estimate(events, profile),
     )  # fmt: skip
+
+
+def save(deployment: Deployment, stem: str | Path) -> tuple[Path, Path]:
+    """Write ``stem.graph.onnx`` and ``stem.<chip>.onnx``, each whole or not at all; returns both paths."""
+    graph, chip = Path(f"{stem}.graph.onnx"), Path(f"{stem}.{deployment.profile.id}.onnx")
+    converters.save(deployment.graph, graph)
+    converters.save(deployment.network, chip)
+    return graph, chip
+
+
+def save_graph(loaded: converters.Loaded, stem: str | Path) -> Path:
+    """Write only ``stem.graph.onnx`` (``--chip none``)."""
+    graph = Path(f"{stem}.graph.onnx")
+    converters.save(loaded.graph, graph)
+    return graph
+
+
+def check(
+    model: Model, data: Samples | str | Any | None, wishes: Wishes | None = None, options: converters.Options | None = None
+) -> Placement:
+    """Run the real pipeline up to placement and collect every finding; writes nothing.
+
+    Without ``data`` the original model's own trial run, or the file's, stands in for it.
+    A layer that no pass or quantizer can take is a blocker with the same words as the error.
+    """
+    wishes = wishes or Wishes()
+    profile = load_profile(wishes.chip)
+    samples = None if data is None else as_samples(data)
+    loaded = load(model, _example(samples) if samples else None, options)
+    everything = _stand_in(loaded) if samples is None else feed(samples, input_shapes(loaded.graph), _steps(loaded, options), wishes.encode, 0)
+    graph, _ = describe_inputs(loaded.graph, everything)
+    seen = everything.first(wishes.calibration_samples)
+    try:
+        lowered, _ = to_normal_form(graph, seen.first(wishes.check_samples))
+        settings = settings_for(lowered, profile, seen.steps, wishes.weight_bits, wishes.burst)
+        built = build(lowered, profile, seen, settings, wishes.burst, run_reference(lowered, seen.inputs, seen.steps))
+    except (Unsupported, QuantizeError) as refusal:
+        blocker = Finding(_code(str(refusal)), "blocker", refusal.where, float("nan"), float("nan"), refusal.what, refusal.hint)
+        return Placement(profile.id, (), 0, (blocker,))
+    return place(built.network, profile, built.payloads())
+
+
+def show(path: str | Path) -> str:
+    """The graph or chip network in a file, as stable text."""
+    return str(saved.open_file(path))
+
+
+def run(path: str | Path, data: Samples | str, timesteps: int | None = None, encode: Encoding = "direct", seed: int = 0) -> saved.Ran:
+    """Run a saved graph or chip network on data."""
+    return saved.run_file(saved.open_file(path), as_samples(data), timesteps, encode, seed)
+
+
+def verify(
+    path: str | Path,
+    data: Samples | str,
+    against: Iterable[str] = ("graph", "onnxruntime", "chip"),
+    timesteps: int | None = None,
+    encode: Encoding = "direct",
+    seed: int = 0,
+) -> Verdict:
+    """Hold a saved file's executors against each other: exactness and fidelity, apart."""
+    return saved.verify_file(Path(path), as_samples(data), against, timesteps, encode, seed)
+
+
+def report(source: Deployment | str | Path, data: Samples | str | None = None, encode: Encoding = "direct", seed: int = 0) -> Report:
+    """The report of a deployment, or of a saved chip network run on ``data``."""
+    if isinstance(source, Deployment):
+        return reporting.report_of(source)
+    network = saved.open_file(source)
+    if not isinstance(network, ChipNetwork):
+        raise ModelError(str(source), "is a float graph: it has no chip to report on", "convert it, then report the .<chip>.onnx file")
+    if data is None:
+        raise OptionError("--data", "a report needs a run, and a run needs data", "give --data samples.npz")
+    samples = as_samples(data)
+    ran = saved.run_file(network, samples, None, encode, seed)
+    profile, placement, events = saved.placed(network, ran.trace)
+    verdict = saved.verify_file(Path(source), samples, ("graph", "chip"), None, encode, seed)
+    return reporting.chip_report(
+        Path(source).name, network, profile, placement, verdict, ran.trace, events, estimate(events, profile)
+    )
 
 
 def as_samples(data: Samples | str | Any) -> Samples:
@@ -167,8 +186,7 @@ def as_samples(data: Samples | str | Any) -> Samples:
         return data
     if isinstance(data, str | Path):
         return read(str(data))
-    array = data.detach().cpu().numpy() if hasattr(data, "detach") else data
-    return Samples({"": array})
+    return Samples({"": data.detach().cpu().numpy() if hasattr(data, "detach") else data})
 
 
 def input_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
@@ -176,15 +194,27 @@ def input_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
     return {name: node.shape for name, node in graph.named(Input).items()}
 
 
-def layer_names(graph: Graph) -> tuple[str, ...]:
-    """The neuron layers."""
-    return neurons(graph)
+def _stand_in(loaded: converters.Loaded) -> Feed:
+    if loaded.witness is None:
+        raise OptionError("--data", "nothing can stand in for data here", "give --data samples.npz")
+    return Feed(loaded.witness.inputs, None, loaded.witness.steps)
+
+
+def _steps(loaded: converters.Loaded, options: converters.Options | None) -> int | None:
+    return (options.timesteps if options else None) or loaded.steps
 
 
 def _example(samples: Samples) -> Any:
-    values = next(iter(samples.inputs.values()))
-    return values[:2]
+    """Two samples by input name, or the array itself where the only input has no name yet."""
+    few = {name: values[:2] for name, values in samples.inputs.items()}
+    return few[""] if set(few) == {""} else few
 
 
-def _name(model: Any) -> str:
+def _code(text: str) -> str:
+    """The design rule that an error names, or E000 for one that names none."""
+    start = text.find("L0")
+    return text[start : start + 4] if start >= 0 and text[start + 1 : start + 4].isdigit() else "E000"
+
+
+def _name(model: Model) -> str:
     return Path(model).stem if isinstance(model, str | Path) else type(model).__name__

@@ -1,0 +1,99 @@
+"""What a user may wish, and what a deployment leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+import converters
+from snndeploy.chip.network import ChipNetwork
+from snndeploy.cost import Cost
+from snndeploy.data import Encoding
+from snndeploy.energy import Events
+from snndeploy.errors import OptionError, did_you_mean
+from snndeploy.flow.bursts import NAMES, Offer
+from snndeploy.flow.chips import Built
+from snndeploy.flow.feeding import Feed
+from snndeploy.flow.lowering import PassResult
+from snndeploy.hw import Profile
+from snndeploy.ir.graph import Graph
+from snndeploy.placement import Placement
+from snndeploy.quantize import LayerScale
+from snndeploy.trace import Trace
+from snndeploy.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user may choose; the defaults are what most want.
+
+    ``weight_bits`` by layer pattern, ``burst`` a construction or "auto", ``encode`` how static data become spikes,
+    ``calibration_samples`` how many samples the quantizer sees, ``max_drop`` the points of accuracy it may lose.
+    """
+
+    chip: str = "loihi2"
+    weight_bits: Mapping[str, int] = field(default_factory=dict)
+    burst: str = "auto"
+    encode: Encoding = "direct"
+    seed: int = 0
+    calibration_samples: int = 128
+    check_samples: int = 16
+    max_drop: float = 0.5
+
+    def __post_init__(self) -> None:
+        for option, count in (("--calibration-samples", self.calibration_samples), ("--check-samples", self.check_samples)):
+            if count < 1:
+                raise OptionError(option, f"is {count}", "at least one sample is needed")
+        if self.burst not in NAMES:
+            raise OptionError("--burst", f"{self.burst!r} is no construction", did_you_mean(self.burst, NAMES))
+
+
+@dataclass(frozen=True, eq=False)
+class Deployment:
+    """A network on its way to a chip, and everything that was found out about it."""
+
+    name: str
+    loaded: converters.Loaded
+    graph: Graph
+    """The float graph, with its inputs described."""
+    data: Feed
+    wishes: Wishes
+    assumptions: tuple[str, ...]
+    lowered: Graph
+    """The float graph in normal form."""
+    passes: tuple[PassResult, ...]
+    profile: Profile
+    built: Built
+    placement: Placement
+    verdict: Verdict
+    chip_trace: Trace
+    float_trace: Trace
+    events: Events
+    cost: Cost
+
+    @property
+    def network(self) -> ChipNetwork:
+        """The chip network."""
+        return self.built.network
+
+    @property
+    def offers(self) -> tuple[Offer, ...]:
+        """The constructions that were weighed for each burst layer."""
+        return self.built.lowered.offers
+
+    @property
+    def scales(self) -> tuple[LayerScale, ...]:
+        """How each layer became integers."""
+        return self.built.quantized.layers
+
+    def chip_size(self, layer: str) -> int:
+        """Neurons of a layer of the float graph."""
+        return int(np.prod(self.graph.shapes[layer]))
+
+    @property
+    def ok(self) -> bool:
+        """True if it is exact where equality is claimed, fits, and loses no more accuracy than was allowed."""
+        drop = self.verdict.fidelity.drop if self.verdict.fidelity else None
+        return self.verdict.grade == "exact" and self.placement.fits and (drop is None or drop <= self.wishes.max_drop)

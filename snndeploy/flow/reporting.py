@@ -1,0 +1,102 @@
+"""A deployment, or a saved chip network and a run of it -> the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from numpy.typing import NDArray
+
+from snndeploy.chip.models import HostInput
+from snndeploy.chip.network import ChipNetwork
+from snndeploy.cost import Cost
+from snndeploy.energy import Events
+from snndeploy.flow.deployment import Deployment
+from snndeploy.hw import Profile
+from snndeploy.ir.paths import neurons
+from snndeploy.placement import Placement
+from snndeploy.report.report import BurstRow, LayerRow, Mesh, PassRow, QuantRow, Report
+from snndeploy.trace import Trace
+from snndeploy.verdict import Verdict
+
+LAVA = "proofs and the real Lava (not in this version)"
+
+
+def report_of(d: Deployment) -> Report:
+    """Everything a conversion found out."""
+    base = chip_report(d.name, d.network, d.profile, d.placement, d.verdict, d.chip_trace, d.events, d.cost)
+    return Report(
+        **{name: getattr(base, name) for name in base.__dataclass_fields__} | {
+            "layers": _layers(d),
+            "passes": tuple(PassRow(p.name, p.why, p.pair) for p in d.passes if p.changed),
+            "bursts": tuple(BurstRow(o.layer, o.construction, o.neurons, o.synapses, o.latency, o.spikes, o.joules, o.chosen, o.why_not, o.pair)
+                            for o in d.offers),
+            "quantization": tuple(QuantRow(s.layer, s.weight_bits, s.scale, s.error, _inexact(s.threshold_shift, s.decay_shift, s.notes))
+                                  for s in d.scales),
+            "max_drop": d.wishes.max_drop,
+            "assumptions": (*d.assumptions, *_host_work(d.network)),
+        }
+    )  # fmt: skip
+
+
+def chip_report(
+    name: str, network: ChipNetwork, profile: Profile, placement: Placement, verdict: Verdict, trace: Trace, events: Events, cost: Cost
+) -> Report:
+    """What a chip network and one run of it say; the way there is not in the file."""
+    return Report(
+        model=name,
+        chip=profile.name,
+        placement=placement,
+        verdict=verdict,
+        trace=trace,
+        steps=network.steps,
+        shifts=dict(trace.shifts),
+        cost=cost,
+        events=events.counts(),
+        synapses=events.synapses,
+        imbalance=events.imbalance,
+        raster=_raster(network, trace),
+        raster_title="sample 0",
+        mesh=_mesh(profile),
+        assumptions=_host_work(network),
+        not_checked=(LAVA,),
+        sources={key: text for key, text in profile.sources.items() if cost.terms and any(key in t.source or text in t.source for t in cost.terms)},
+    )
+
+
+def _layers(d: Deployment) -> tuple[LayerRow, ...]:
+    said = {s.layer: s for s in d.loaded.semantics}
+    rows = []
+    for name in neurons(d.graph):
+        facts = said[name].facts if name in said else ()
+        origins = sorted({f.origin for f in facts})
+        size = d.chip_size(name)
+        rows.append(LayerRow(name, str(d.graph.nodes[name]), size, ", ".join(origins), "ASSUMED" in origins))
+    return tuple(rows)
+
+
+def _inexact(threshold: float, decay: float, notes: tuple[str, ...]) -> tuple[str, ...]:
+    shifts = [f"{what} off by at most {100 * by:.2g} %" for what, by in (("threshold", threshold), ("decay", decay)) if by > 0]
+    return (*shifts, *notes)
+
+
+def _raster(network: ChipNetwork, trace: Trace) -> Mapping[str, NDArray[object]]:
+    shown = [n for n, p in network.populations.items() if p.reads == "spikes" and not isinstance(p.model, HostInput) and n in trace.outputs]
+    return {name: trace.outputs[name][:, 0] for name in shown} if trace.samples else {}
+
+
+def _host_work(network: ChipNetwork) -> tuple[str, ...]:
+    return tuple(
+        f"the first layer into {name.removesuffix('.host')} is computed by the host and enters as bias current: its energy is not in the estimate"
+        for name in network.host
+    )
+
+
+def _mesh(profile: Profile) -> Mesh:
+    def known(name: str, default: int = 0) -> int:
+        value = profile.limits[name].value
+        return default if value is None else int(value)
+
+    return Mesh(
+        known("cores_per_chip"), known("cores_per_tile", 4), known("mesh_x", 8), known("mesh_y", 4),
+        known("neurons_per_core"), known("synapse_bits_per_core"),
+    )  # fmt: skip

@@ -1,0 +1,156 @@
+"""What can be done with files that were saved: run them, hold their executors against each other, price them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import converters
+from snndeploy.arrays import Ints, Shape
+from snndeploy.chip.models import HostInput
+from snndeploy.chip.network import ChipNetwork
+from snndeploy.data import Encoding, Samples, accuracy
+from snndeploy.energy import Events, count_events
+from snndeploy.errors import ModelError, OptionError, did_you_mean
+from snndeploy.flow.feeding import Feed, chip_predictions, describe_inputs, feed, float_predictions
+from snndeploy.hw import Profile, load_profile
+from snndeploy.ir.graph import Graph
+from snndeploy.ir.layers import Input
+from snndeploy.ir.neurons.decoupling import CONSTANT
+from snndeploy.ir.paths import neurons
+from snndeploy.place import place
+from snndeploy.placement import Placement
+from snndeploy.sim.chip import run_chip
+from snndeploy.sim.host import inject
+from snndeploy.sim.reference import run_reference, stepper
+from snndeploy.trace import Trace
+from snndeploy.verdict import Pair, Verdict
+from snndeploy.verify import compare, compare_float, fidelity, rounding_margins
+
+EXECUTORS = ("graph", "onnxruntime", "chip", "lava")
+SLOW_SAMPLES = 32
+"""Samples for the slow executors: int64 arithmetic and error intervals."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ran:
+    """A run of a saved file: what it left, what it predicted, and how often it was right (None without labels)."""
+
+    noun: Graph | ChipNetwork
+    trace: Trace
+    predictions: Ints
+    accuracy: float | None
+    data: Feed
+    events: Mapping[str, float]
+
+
+def open_file(path: str | Path) -> Graph | ChipNetwork:
+    """The graph or chip network in a saved file."""
+    noun = converters.load(path)
+    return noun.graph if isinstance(noun, converters.Loaded) else noun
+
+
+def run_file(noun: Graph | ChipNetwork, samples: Samples, steps: int | None, encoding: Encoding, seed: int) -> Ran:
+    """Run on all samples."""
+    if isinstance(noun, ChipNetwork):
+        return _run_chip(noun, samples, encoding, seed)
+    data = feed(samples, {n: node.shape for n, node in noun.named(Input).items()}, steps, encoding, seed)
+    graph, _ = describe_inputs(noun, data)
+    trace = run_reference(graph, data.inputs, data.steps)
+    predictions = float_predictions(graph, trace)
+    counts = {"spikes": float(sum(a.spikes.sum() for a in trace.activity.values())) / trace.samples}
+    return Ran(graph, trace, predictions, _rate(predictions, data.labels), data, counts)
+
+
+def _run_chip(network: ChipNetwork, samples: Samples, encoding: Encoding, seed: int) -> Ran:
+    data = feed(samples, chip_inputs(network), network.steps, encoding, seed)
+    trace = run_chip(network, inject(network, data.inputs))
+    predictions = chip_predictions(network, trace)
+    events = count_events(network, trace, place(network, load_profile(network.chip)))
+    return Ran(network, trace, predictions, _rate(predictions, data.labels), data, events.counts())
+
+
+def _rate(predictions: Ints, labels: Ints | None) -> float | None:
+    return None if labels is None else accuracy(predictions, labels)
+
+
+def chip_inputs(network: ChipNetwork) -> dict[str, Shape]:
+    """The inputs a user gives, and their shapes."""
+    hosts = {layer.source: layer.shape for layer in network.host.values()}
+    plain = {n: p.shape for n, p in network.inputs().items() if n not in network.host and n != CONSTANT}
+    return {**plain, **hosts}
+
+
+def placed(network: ChipNetwork, trace: Trace) -> tuple[Profile, Placement, Events]:
+    """The chip it was made for, where it sits, and what it did there."""
+    profile = load_profile(network.chip)
+    placement = place(network, profile)
+    return profile, placement, count_events(network, trace, placement)
+
+
+def sibling(path: Path, kind: type) -> Path | None:
+    """The other file of the pair ``stem.graph.onnx`` and ``stem.<chip>.onnx`` in the same folder."""
+    stem = path.name.split(".")[0]
+    found = [p for p in sorted(path.parent.glob(f"{stem}.*.onnx")) if p != path and isinstance(open_file(p), kind)]
+    return found[0] if found else None
+
+
+def verify_file(path: Path, samples: Samples, against: Iterable[str], steps: int | None, encoding: Encoding, seed: int) -> Verdict:
+    """Hold the executors that can run this file and its sibling against each other.
+
+    Raises:
+        OptionError: an unknown executor.
+    """
+    wanted = set(against)
+    for name in wanted:
+        if name not in EXECUTORS:
+            raise OptionError("--against", f"{name!r} is no executor", did_you_mean(name, EXECUTORS))
+    noun = open_file(path)
+    other = sibling(path, Graph if isinstance(noun, ChipNetwork) else ChipNetwork)
+    nouns = [noun, *([open_file(other)] if other else [])]
+    graph = next((n for n in nouns if isinstance(n, Graph)), None)
+    chip = next((n for n in nouns if isinstance(n, ChipNetwork)), None)
+    steps = steps or (chip.steps if chip else None)
+    pairs: list[Pair] = []
+    if chip is not None and "chip" in wanted:
+        pairs.append(chip_pair(chip, samples, encoding, seed))
+    if graph is not None and "onnxruntime" in wanted:
+        pairs.append(onnx_pair(graph, samples, steps, encoding, seed))
+    near = None
+    if graph is not None and chip is not None and {"graph", "chip"} <= wanted:
+        a, b = run_file(graph, samples, steps, encoding, seed), run_file(chip, samples, steps, encoding, seed)
+        near = fidelity(a.predictions, b.predictions, a.data.labels)
+    return Verdict(tuple(pairs), near, _missing(wanted, graph, chip))
+
+
+def _missing(wanted: set[str], graph: Graph | None, chip: ChipNetwork | None) -> tuple[str, ...]:
+    missing = ["the real Lava: not in this version"] if "lava" in wanted else []
+    missing += ["float graph: no .graph.onnx beside this file"] if graph is None and wanted & {"graph", "onnxruntime"} else []
+    missing += ["chip network: no .<chip>.onnx beside this file"] if chip is None and "chip" in wanted else []
+    return tuple(missing)
+
+
+def chip_pair(network: ChipNetwork, samples: Samples, encoding: Encoding, seed: int) -> Pair:
+    """The fast chip simulator against the plain int64 definition, on a few samples: every spike, every v that is read."""
+    data = feed(samples, chip_inputs(network), network.steps, encoding, seed).first(SLOW_SAMPLES)
+    values = inject(network, data.inputs)
+    slow, fast = run_chip(network, values, exact=True), run_chip(network, values)
+    names = [n for n, p in network.populations.items() if not isinstance(p.model, HostInput)]
+    pair = compare(slow, fast, names, shifts={}, steps=slow.steps)
+    return Pair("int64 definition", "chip simulator", pair.compared, pair.different, pair.first, grade=pair.grade)
+
+
+def onnx_pair(graph: Graph, samples: Samples, steps: int | None, encoding: Encoding, seed: int) -> Pair:
+    """The float64 reference against onnxruntime running the saved graph; rounding is bounded and counted."""
+    from converters.onnx import to_bytes  # noqa: PLC0415 - loads onnx, and only this comparison needs it
+    from snndeploy.sim.ort import run_onnxruntime  # noqa: PLC0415 - loads onnxruntime
+
+    data = feed(samples, {n: node.shape for n, node in graph.named(Input).items()}, steps, encoding, seed).first(SLOW_SAMPLES)
+    graph, _ = describe_inputs(graph, data)
+    if not neurons(graph):
+        raise ModelError("model", "has no neuron to compare", "verify a spiking network")
+    margins = rounding_margins(graph, data.inputs, data.steps, stepper)
+    ours = run_reference(graph, data.inputs, data.steps)
+    theirs = run_onnxruntime(to_bytes(graph), data.inputs, data.steps)
+    return compare_float(ours, theirs, margins)
