@@ -18,7 +18,7 @@ from snndeploy.flow import reporting, saved
 from snndeploy.flow.chips import build, hold_against_definition, settings_for
 from snndeploy.flow.deployment import Deployment, Wishes
 from snndeploy.flow.feeding import Feed, chip_predictions, describe_inputs, feed, float_predictions
-from snndeploy.flow.lowering import to_normal_form
+from snndeploy.flow.lowering import hold_against_original, to_normal_form
 from snndeploy.hw import load_profile
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input
@@ -75,7 +75,7 @@ def convert(
         DoesNotFit: the chip is too small, or lacks something; the blockers are named.
         SnnError: whatever else is wrong, in one shape.
     """
-    wishes = wishes or Wishes(**({"chip": chip} if chip else {}))
+    wishes = wishes or Wishes(chip=chip or Wishes.chip)
     profile = load_profile(wishes.chip)
     samples = as_samples(data)
     loaded = load(model, _example(samples), options)
@@ -91,12 +91,13 @@ def convert(
     pair, chip_trace = hold_against_definition(built, everything)
     float_trace = run_reference(graph, everything.inputs, everything.steps)
     near = fidelity(float_predictions(graph, float_trace), chip_predictions(built.network, chip_trace), everything.labels)
-    pairs = (*(p.pair for p in passes if p.changed), *(o.pair for o in built.lowered.offers if o.pair), pair)
+    original = hold_against_original(loaded)
+    pairs = (original, *(p.pair for p in passes if p.changed), *(o.pair for o in built.lowered.offers), pair)
     events = count_events(built.network, chip_trace, placement)
     notes = (*loaded.assumptions, *everything.assumptions, *said)
     return Deployment(
         name or _name(model), loaded, graph, everything, wishes, notes, lowered, passes, profile, built, placement,
-        Verdict(pairs, near), chip_trace, float_trace, events, estimate(events, profile),
+        Verdict(tuple(p for p in pairs if p), near), chip_trace, float_trace, events, estimate(events, profile),
     )  # fmt: skip
 
 
@@ -127,7 +128,8 @@ def check(
     profile = load_profile(wishes.chip)
     samples = None if data is None else as_samples(data)
     loaded = load(model, _example(samples) if samples else None, options)
-    everything = _stand_in(loaded) if samples is None else feed(samples, input_shapes(loaded.graph), _steps(loaded, options), wishes.encode, 0)
+    shapes, steps = input_shapes(loaded.graph), _steps(loaded, options)
+    everything = _stand_in(loaded) if samples is None else feed(samples, shapes, steps, wishes.encode, wishes.seed)
     graph, _ = describe_inputs(loaded.graph, everything)
     seen = everything.first(wishes.calibration_samples)
     try:

@@ -23,7 +23,8 @@ class Divergence:
 
     def __str__(self) -> str:
         why = f" ({self.cause})" if self.cause else ""
-        return f"first at step {self.step}, layer {self.layer}, neuron {list(self.neuron)}, sample {self.sample}: {self.a:g} against {self.b:g}{why}"
+        where = f"step {self.step}, layer {self.layer}, neuron {list(self.neuron)}, sample {self.sample}"
+        return f"first at {where}: {self.a:g} against {self.b:g}{why}"
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,9 @@ def _host(network: ChipNetwork, trace: Trace, placement: Placement, sent: Mappin
             totals["host_spikes"] += float(placement.reach[name].cores @ sent[name])
     if network.readout is not None:
         read = network.populations[network.readout.population]
-        totals["outputs"] = float(read.size * trace.steps if read.reads == "v" else sent[read.name].sum())
+        # a membrane that keeps everything is read once; one that the host averages or searches, at every step
+        reads = 1 if network.readout.decode in ("last", "membrane", "none") else max(1, network.steps)
+        totals["outputs"] = float(read.size * reads if read.reads == "v" else sent[read.name].sum())
     return totals
 
 

@@ -102,8 +102,9 @@ def _offer(q: Quantized, name: str, c: Candidate, profile: Profile, inputs: Mapp
     after = before if c.construction == "graded" else run_reference(spliced, with_constant(spliced, inputs), steps, record=[name])
     samples = max(1, before.samples)
     spikes = sum(float(after.activity[n].spikes.sum()) for n in inner) / samples
-    pair = compare(before, after, [name]) if not why else None
-    return Offer(name, c.construction, size, synapses, c.latency, spikes, _price(profile)(size * steps, spikes, synapses / size), why, False, pair)
+    pair = replace(compare(before, after, [name]), a=f"burst neuron {name}", b=c.construction) if not why else None
+    joules = _price(profile)(size * steps, spikes, synapses / size)
+    return Offer(name, c.construction, size, synapses, c.latency, spikes, joules, why, False, pair)
 
 
 def _synapse_count(graph: Graph, name: str) -> int:

@@ -63,7 +63,7 @@ def describe_inputs(graph: Graph, data: Feed) -> tuple[Graph, tuple[str, ...]]:
     nodes, notes = {}, []
     for name, node in graph.named(Input).items():
         values = data.inputs[name]
-        static = len(values) == 1 and data.steps > 1 or (node.static and len(values) == 1)
+        static = len(values) == 1 and (data.steps > 1 or node.static)
         carries = node.carries if node.carries != "real" else carried(values)
         nodes[name] = replace(node, static=static, carries=carries)
         if carries != node.carries:
@@ -72,7 +72,7 @@ def describe_inputs(graph: Graph, data: Feed) -> tuple[Graph, tuple[str, ...]]:
 
 
 def carried(values: Floats) -> Emits:
-    """ "spikes" if all values are 0 or 1, "levels" if they are whole and not negative, else "real"."""
+    """What the values are: "spikes" if all values are 0 or 1, "levels" if they are whole and not negative, else "real"."""
     if not np.array_equal(values, np.round(values)) or values.min(initial=0.0) < 0:
         return "real"
     return "spikes" if values.max(initial=0.0) <= 1 else "levels"

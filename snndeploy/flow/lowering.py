@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from converters import Loaded
+from snndeploy.data import decode
 from snndeploy.errors import GraphError
 from snndeploy.flow.feeding import Feed
 from snndeploy.ir.graph import Graph
+from snndeploy.ir.layers import Output
 from snndeploy.ir.normal import check_normal_form
 from snndeploy.ir.paths import neurons
 from snndeploy.passes import PIPELINE, readout
@@ -14,6 +19,9 @@ from snndeploy.sim.reference import run_reference
 from snndeploy.trace import Trace
 from snndeploy.verdict import Pair
 from snndeploy.verify import compare
+
+ROUNDING = 1e-9
+"""Relative difference of two float64 sums that is the order of their terms."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +48,30 @@ def to_normal_form(graph: Graph, data: Feed) -> tuple[Graph, tuple[PassResult, .
         lowered = readout.apply(graph, data.steps) if step.apply is readout.apply else step.apply(graph)
         changed = lowered != graph
         after = run_reference(lowered, data.inputs, data.steps) if changed else before
-        results.append(PassResult(step.name, step.why, changed, compare_spikes(graph, before, lowered, after)))
+        pair = replace(compare_spikes(graph, before, lowered, after), a="graph", b=f"after {step.name}")
+        results.append(PassResult(step.name, step.why, changed, pair))
         graph, before = lowered, after
     check_normal_form(graph)
     return graph, tuple(results)
+
+
+def hold_against_original(loaded: Loaded) -> Pair | None:
+    """The graph against the original model's own trial run, both in float64: every output, to within rounding.
+
+    None where there was no model to run.
+    """
+    if loaded.witness is None:
+        return None
+    trace = run_reference(loaded.graph, loaded.witness.inputs, loaded.witness.steps)
+    compared = different = 0
+    for name, wanted in loaded.witness.outputs.items():
+        output = loaded.graph.nodes[name]
+        assert isinstance(output, Output)
+        series = trace.outputs[name]
+        got = series if output.decode == "none" else decode(series, output.decode, output.vote)
+        apart = np.abs(got.reshape(wanted.shape) - wanted) > ROUNDING * np.maximum(1.0, np.abs(wanted))
+        compared, different = compared + wanted.size, different + int(apart.sum())
+    return Pair("original model", "graph", compared, different)
 
 
 def compare_spikes(a_graph: Graph, a: Trace, b_graph: Graph, b: Trace) -> Pair:

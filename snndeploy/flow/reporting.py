@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -10,6 +11,7 @@ from snndeploy.chip.models import HostInput
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.cost import Cost
 from snndeploy.energy import Events
+from snndeploy.flow.bursts import Offer
 from snndeploy.flow.deployment import Deployment
 from snndeploy.hw import Profile
 from snndeploy.ir.paths import neurons
@@ -28,8 +30,7 @@ def report_of(d: Deployment) -> Report:
         **{name: getattr(base, name) for name in base.__dataclass_fields__} | {
             "layers": _layers(d),
             "passes": tuple(PassRow(p.name, p.why, p.pair) for p in d.passes if p.changed),
-            "bursts": tuple(BurstRow(o.layer, o.construction, o.neurons, o.synapses, o.latency, o.spikes, o.joules, o.chosen, o.why_not, o.pair)
-                            for o in d.offers),
+            "bursts": tuple(_burst(o) for o in d.offers),
             "quantization": tuple(QuantRow(s.layer, s.weight_bits, s.scale, s.error, _inexact(s.threshold_shift, s.decay_shift, s.notes))
                                   for s in d.scales),
             "max_drop": d.wishes.max_drop,
@@ -59,7 +60,7 @@ def chip_report(
         mesh=_mesh(profile),
         assumptions=_host_work(network),
         not_checked=(LAVA,),
-        sources={key: text for key, text in profile.sources.items() if cost.terms and any(key in t.source or text in t.source for t in cost.terms)},
+        sources={key: text for key, text in profile.sources.items() if any(text in t.source for t in cost.terms)},
     )
 
 
@@ -74,19 +75,23 @@ def _layers(d: Deployment) -> tuple[LayerRow, ...]:
     return tuple(rows)
 
 
+def _burst(o: Offer) -> BurstRow:
+    return BurstRow(o.layer, o.construction, o.neurons, o.synapses, o.latency, o.spikes, o.joules, o.chosen, o.why_not, o.pair)
+
+
 def _inexact(threshold: float, decay: float, notes: tuple[str, ...]) -> tuple[str, ...]:
     shifts = [f"{what} off by at most {100 * by:.2g} %" for what, by in (("threshold", threshold), ("decay", decay)) if by > 0]
     return (*shifts, *notes)
 
 
-def _raster(network: ChipNetwork, trace: Trace) -> Mapping[str, NDArray[object]]:
+def _raster(network: ChipNetwork, trace: Trace) -> Mapping[str, NDArray[Any]]:
     shown = [n for n, p in network.populations.items() if p.reads == "spikes" and not isinstance(p.model, HostInput) and n in trace.outputs]
     return {name: trace.outputs[name][:, 0] for name in shown} if trace.samples else {}
 
 
 def _host_work(network: ChipNetwork) -> tuple[str, ...]:
     return tuple(
-        f"the first layer into {name.removesuffix('.host')} is computed by the host and enters as bias current: its energy is not in the estimate"
+        f"the host computes the layer into {name.removesuffix('.host')}, which enters as bias current: its energy is not in the estimate"
         for name in network.host
     )
 

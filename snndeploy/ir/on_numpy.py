@@ -41,14 +41,14 @@ class NumpyNamespace:
     def conv(self, x: Floats, weight: Floats, stride: Shape, padding: Pads, dilation: Shape, groups: int) -> Floats:
         reach = tuple(d * (k - 1) + 1 for d, k in zip(dilation, weight.shape[2:], strict=True))
         windows = _windows(x, reach, stride, padding, 0.0)
-        step = (..., *(slice(None, None, d) for d in dilation))
-        return _contract(windows[step], weight, groups)
+        taps = (slice(None),) * (windows.ndim - len(dilation)) + tuple(slice(None, None, d) for d in dilation)
+        return _contract(windows[taps], weight, groups)
 
     def sum_pool(self, x: Floats, kernel: Shape, stride: Shape, padding: Pads) -> Floats:
-        return _windows(x, kernel, stride, padding, 0.0).sum(axis=tuple(range(-len(kernel), 0)))
+        return np.asarray(np.sum(_windows(x, kernel, stride, padding, 0.0), axis=tuple(range(-len(kernel), 0))))
 
     def max_pool(self, x: Floats, kernel: Shape, stride: Shape, padding: Pads) -> Floats:
-        return _windows(x, kernel, stride, padding, -np.inf).max(axis=tuple(range(-len(kernel), 0)))
+        return np.asarray(np.max(_windows(x, kernel, stride, padding, -np.inf), axis=tuple(range(-len(kernel), 0))))
 
     def reshape(self, x: Floats, shape: Shape) -> Floats:
         return np.reshape(x, (len(x), *shape))

@@ -24,7 +24,7 @@ def inject(network: ChipNetwork, inputs: Mapping[str, Floats]) -> dict[str, Ints
     samples = next(iter(inputs.values())).shape[1]
     values = {}
     for name, population in network.inputs().items():
-        assert isinstance(population.model, HostInput)  # noqa: S101 - inputs() returns nothing else
+        assert isinstance(population.model, HostInput)
         if name in network.host:
             values[name] = host_layer(network.host[name], _need(inputs, network.host[name].source), population.shape)
         elif name not in inputs and population.size == 1:
@@ -46,4 +46,4 @@ def host_layer(layer: HostLayer, x: Floats, target: tuple[int, ...]) -> Ints:
     flat = whole.reshape(-1, *layer.shape)
     synapses = sender(Projection("host", "", "", layer.synapses, graded=True), layer.shape, target, exact=True)
     sums = synapses.taps[0].apply(flat, np.int64).reshape(*whole.shape[:2], *target)
-    return np.clip((sums + layer.bias) >> layer.shift, -MANTISSA_MAX, MANTISSA_MAX)
+    return np.asarray(np.clip((sums + layer.bias) >> layer.shift, -MANTISSA_MAX, MANTISSA_MAX), np.int64)
