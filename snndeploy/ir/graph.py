@@ -108,9 +108,7 @@ class Node:
         return ()
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and all(
-            same(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self)
-        )
+        return type(self) is type(other) and all(same(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self))
 
     def __hash__(self) -> int:
         return hash((type(self).__name__, tuple(f.name for f in dataclasses.fields(self))))
@@ -185,7 +183,7 @@ class Graph:
     @cached_property
     def order(self) -> tuple[str, ...]:
         """Node names in the order they run within a step."""
-        sorter: graphlib.TopologicalSorter[str] = graphlib.TopologicalSorter({name: () for name in self.nodes})
+        sorter: graphlib.TopologicalSorter[str] = graphlib.TopologicalSorter(dict.fromkeys(self.nodes, ()))
         for edge in self.edges:
             if edge.delay == 0:
                 sorter.add(edge.target, edge.source)
@@ -258,10 +256,7 @@ def infer_shapes(graph: Graph) -> dict[str, Shape]:
 
 
 def _ready(graph: Graph, name: str, shapes: Mapping[str, Shape]) -> bool:
-    edges = graph.into(name)
-    known = {e.port for e in edges if e.source in shapes}
-    undelayed = all(e.source in shapes for e in edges if e.delay == 0)
-    return undelayed and known == {e.port for e in edges}
+    return all(e.source in shapes for e in graph.into(name) if e.delay == 0) and _half_ready(graph, name, shapes)
 
 
 def _half_ready(graph: Graph, name: str, shapes: Mapping[str, Shape]) -> bool:
@@ -274,7 +269,8 @@ def _node_shape(graph: Graph, name: str, shapes: Mapping[str, Shape]) -> Shape:
     ports: dict[int, Shape] = {e.port: shapes[e.source] for e in reversed(edges) if e.source in shapes}
     needed = 0 if node.ports == 0 else max(1, len(ports))
     if sorted(ports) != list(range(needed)):
-        raise GraphError(name, "nothing enters it" if not ports else f"its input ports {sorted(ports)} have a gap", "connect it or remove it")
+        what = f"its input ports {sorted(ports)} have a gap" if ports else "nothing enters it"
+        raise GraphError(name, what, "connect it or remove it")
     try:
         return node.out_shape(tuple(ports[p] for p in sorted(ports)))
     except ValueError as misfit:

@@ -140,9 +140,9 @@ class Conv(Node):
             raise ValueError(f"takes [{channels} channels, {self.weight.ndim - 2} spatial axes], but gets {shape}")
         reach = tuple(d * (k - 1) + 1 for d, k in zip(self.dilation, self.weight.shape[2:], strict=True))
         out = (len(self.weight), *window_count(shape[1:], reach, self.stride, self.padding))
-        if self.bias is not None and np.broadcast_shapes(out, self.bias.shape) != out:
-            raise ValueError(f"has a bias map of {self.bias.shape}, but puts out {out}")
-        return out
+        if self.bias is None or np.broadcast_shapes(out, self.bias.shape) == out:
+            return out
+        raise ValueError(f"has a bias map of {self.bias.shape}, but puts out {out}")
 
     def step(self, inputs: tuple[Array, ...], state: State, xp: Namespace) -> tuple[Array, State]:
         y = xp.conv(inputs[0], self.weight, self.stride, self.padding, self.dilation, self.groups)
@@ -262,8 +262,7 @@ class Concat(Node):
         rest = {(s[: self.axis], s[self.axis + 1 :]) for s in inputs}
         if len(rest) != 1 or self.axis >= len(inputs[0]):
             raise ValueError(f"cannot join {list(inputs)} along axis {self.axis}")
-        shape = inputs[0]
-        return (*shape[: self.axis], sum(s[self.axis] for s in inputs), *shape[self.axis + 1 :])
+        return (*inputs[0][: self.axis], sum(s[self.axis] for s in inputs), *inputs[0][self.axis + 1 :])
 
     def step(self, inputs: tuple[Array, ...], state: State, xp: Namespace) -> tuple[Array, State]:
         return xp.concat(inputs, self.axis), state
@@ -284,8 +283,7 @@ class Sum(Node):
 
 def window_count(size: Shape, reach: Shape, stride: Shape, padding: Pads) -> Shape:
     """How many windows of ``reach`` fit on each axis. Raises ``ValueError`` where none does."""
-    axes = zip(size, reach, stride, padding, strict=True)
-    counts = tuple((n + p[0] + p[1] - r) // s + 1 for n, r, s, p in axes)
+    counts = tuple((n + p[0] + p[1] - r) // s + 1 for n, r, s, p in zip(size, reach, stride, padding, strict=True))
     if any(c < 1 for c in counts):
         raise ValueError(f"a window of {reach} does not fit into {size}")
     return counts
