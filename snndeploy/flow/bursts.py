@@ -8,17 +8,23 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from snndeploy.arrays import Floats
+from snndeploy.chip.models import HostInput
+from snndeploy.chip.network import ChipNetwork, Population, Projection, Wire
 from snndeploy.errors import Unsupported
 from snndeploy.hw import Profile
 from snndeploy.ir.graph import Candidate, Graph, Limits, Node
 from snndeploy.ir.layers import Input
 from snndeploy.ir.neurons.decoupling import CONSTANT
 from snndeploy.ir.neurons.host import HostCurrent
+from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.ir.paths import deliver, input_bound, neurons, paths_into
 from snndeploy.passes import decouple, merge
 from snndeploy.passes.align import cyclic
 from snndeploy.quantize import Quantized
-from snndeploy.sim.reference import run_reference
+from snndeploy.quantize.programs import program
+from snndeploy.sim.chip import run_chip
+from snndeploy.sim.reference import run_reference, stepper
+from snndeploy.trace import Trace
 from snndeploy.verdict import Pair
 from snndeploy.verify import compare
 
@@ -99,12 +105,28 @@ def _offer(q: Quantized, name: str, c: Candidate, profile: Profile, inputs: Mapp
     size = sum(int(np.prod(spliced.shapes[n])) for n in inner)
     synapses = sum(_synapse_count(spliced, n) for n in inner)
     before = run_reference(q.graph, inputs, steps, record=[name])
-    after = before if c.construction == "graded" else run_reference(spliced, with_constant(spliced, inputs), steps, record=[name])
+    if c.construction == "graded":
+        after = before if why else run_program(q.graph, name, inputs, steps)
+    else:
+        after = run_reference(spliced, with_constant(spliced, inputs), steps, record=[name])
     samples = max(1, before.samples)
     spikes = sum(float(after.activity[n].spikes.sum()) for n in inner) / samples
     pair = replace(compare(before, after, [name]), a=f"burst neuron {name}", b=c.construction) if not why else None
     joules = _price(profile)(size * steps, spikes, synapses / size)
     return Offer(name, c.construction, size, synapses, c.latency, spikes, joules, why, False, pair)
+
+
+def run_program(graph: Graph, name: str, inputs: Mapping[str, Floats], steps: int) -> Trace:
+    """The neuron program of one layer in the chip simulator, fed the synaptic sums that the integer graph delivers."""
+    node = graph.nodes[name]
+    assert isinstance(node, IntegerNeuron)
+    samples = next(iter(inputs.values())).shape[1]
+    feed = ({n: values[t if len(values) > 1 else 0] for n, values in inputs.items()} for t in range(steps))
+    sums = np.stack([step.inputs[name][0] for step in stepper(graph, feed, samples)])
+    shape = graph.shapes[name]
+    populations = {"sums": Population("sums", shape, HostInput(24, signed=True)), name: Population(name, shape, program(node, name))}
+    wire = Projection("wire", "sums", name, Wire())
+    return run_chip(ChipNetwork("", populations, (wire,), steps=steps), {"sums": sums.astype(np.int64)}, steps, record=[name])
 
 
 def _synapse_count(graph: Graph, name: str) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from converters import Loaded
+import converters
 from snndeploy.data import decode
 from snndeploy.errors import GraphError
 from snndeploy.flow.feeding import Feed
@@ -55,7 +55,7 @@ def to_normal_form(graph: Graph, data: Feed) -> tuple[Graph, tuple[PassResult, .
     return graph, tuple(results)
 
 
-def hold_against_original(loaded: Loaded) -> Pair | None:
+def hold_against_original(loaded: converters.Loaded) -> Pair | None:
     """The graph against the original model's own trial run, both in float64: every output, to within rounding.
 
     None where there was no model to run.
