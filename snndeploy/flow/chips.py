@@ -51,7 +51,7 @@ def settings_for(graph: Graph, profile: Profile, steps: int, weight_bits: Mappin
     """What the chip and the wishes mean for the quantizer. Raises ``ProfileError`` if the chip cannot be simulated."""
     if not profile.simulate:
         raise ProfileError(f"--chip {profile.id}", "can be priced, but not simulated: nothing would show that it still works",
-                           "choose loihi1 or loihi2, and price this chip with report")  # fmt: skip
+                           "choose loihi1 or loihi2; snndeploy chips lists what each profile is for")  # fmt: skip
     graded, programs = profile.features["graded"], profile.features["programs"]
     decoupled = bool(graph.named(Burst)) and (burst not in ("auto", "graded") or not (graded and programs))
     delayed = any(edge.delay for edge in graph.edges)

@@ -60,7 +60,7 @@ def hold_against_original(loaded: converters.Loaded) -> Pair | None:
 
     None where there was no model to run.
     """
-    if loaded.witness is None:
+    if loaded.witness is None or not loaded.witness.outputs:
         return None
     trace = run_reference(loaded.graph, loaded.witness.inputs, loaded.witness.steps)
     compared = different = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 import converters
@@ -52,8 +53,9 @@ def open_file(path: str | Path) -> Graph | ChipNetwork:
 
 
 def run_file(noun: Graph | ChipNetwork, samples: Samples, steps: int | None, encoding: Encoding, seed: int) -> Ran:
-    """Run on all samples."""
+    """Run on all samples. Raises ``OptionError`` if a chip network is asked for another number of steps than it was made for."""
     if isinstance(noun, ChipNetwork):
+        _same_steps(noun, steps)
         return _run_chip(noun, samples, encoding, seed)
     data = feed(samples, {n: node.shape for n, node in noun.named(Input).items()}, steps, encoding, seed)
     graph, _ = describe_inputs(noun, data)
@@ -61,6 +63,12 @@ def run_file(noun: Graph | ChipNetwork, samples: Samples, steps: int | None, enc
     predictions = float_predictions(graph, trace)
     counts = {"spikes": float(sum(a.spikes.sum() for a in trace.activity.values())) / trace.samples}
     return Ran(graph, trace, predictions, _rate(predictions, data.labels), data, counts)
+
+
+def _same_steps(network: ChipNetwork, steps: int | None) -> None:
+    if steps not in (None, network.steps):
+        hint = "leave --timesteps out, or convert the model again for that many"
+        raise OptionError("--timesteps", f"is {steps}, but the chip network runs {network.steps}", hint)
 
 
 def _run_chip(network: ChipNetwork, samples: Samples, encoding: Encoding, seed: int) -> Ran:
@@ -89,10 +97,24 @@ def placed(network: ChipNetwork, trace: Trace) -> tuple[Profile, Placement, Even
     return profile, placement, count_events(network, trace, placement)
 
 
-def sibling(path: Path, kind: type) -> Path | None:
-    """The other file of the pair ``stem.graph.onnx`` and ``stem.<chip>.onnx`` in the same folder."""
-    stem = path.name.split(".")[0]
-    found = [p for p in sorted(path.parent.glob(f"{stem}.*.onnx")) if p != path and isinstance(open_file(p), kind)]
+def sibling(path: Path, noun: Graph | ChipNetwork) -> Path | None:
+    """The other file of the pair ``stem.graph.onnx`` and ``stem.<chip>.onnx`` in the same folder; None if it is not there.
+
+    Raises:
+        OptionError: a graph lies beside chip networks for several chips.
+    """
+    mine = f".{noun.chip}.onnx" if isinstance(noun, ChipNetwork) else ".graph.onnx"
+    if not path.name.endswith(mine):
+        return None
+    stem = path.name.removesuffix(mine)
+    if isinstance(noun, ChipNetwork):
+        graph = path.with_name(f"{stem}.graph.onnx")
+        return graph if graph.is_file() else None
+    rest = {p: p.name[len(stem) + 1 : -len(".onnx")] for p in sorted(path.parent.glob(f"{escape(stem)}.*.onnx"))}
+    found = [p for p, chip in rest.items() if p != path and "." not in chip]
+    if len(found) > 1:
+        names = " or ".join(p.name for p in found)
+        raise OptionError(str(path), f"{len(found)} chip networks lie beside this graph", f"name the one you mean: {names}")
     return found[0] if found else None
 
 
@@ -107,11 +129,13 @@ def verify_file(path: Path, samples: Samples, against: Iterable[str], steps: int
         if name not in EXECUTORS:
             raise OptionError("--against", f"{name!r} is no executor", did_you_mean(name, EXECUTORS))
     noun = open_file(path)
-    other = sibling(path, Graph if isinstance(noun, ChipNetwork) else ChipNetwork)
+    other = sibling(path, noun)
     nouns = [noun, *([open_file(other)] if other else [])]
     graph = next((n for n in nouns if isinstance(n, Graph)), None)
     chip = next((n for n in nouns if isinstance(n, ChipNetwork)), None)
-    steps = steps or (chip.steps if chip else None)
+    if chip is not None:
+        _same_steps(chip, steps)
+        steps = chip.steps
     pairs: list[Pair] = []
     if chip is not None and "chip" in wanted:
         pairs.append(chip_pair(chip, samples, encoding, seed))
