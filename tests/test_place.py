@@ -159,10 +159,11 @@ def test_unpublished_geometry_claims_no_hops():
     assert not placement.reach["fc1"].hops_x.any()
 
 
-def test_small_populations_share_a_core():
-    placement = place(dense(10, 30, 20, 10), chip())
-    assert [s.population for s in placement.cores[0].slices] == ["fc1", "fc2", "fc3"]
-    assert len(placement.cores) == 1
+def test_small_populations_share_a_core_only_where_that_saves_a_chip():
+    net = dense(10, 30, 20, 10)
+    assert [[s.population for s in c.slices] for c in place(net, chip()).cores] == [["fc1"], ["fc2"], ["fc3"]]
+    (core,) = place(net, chip(cores_per_chip=2)).cores
+    assert [s.population for s in core.slices] == ["fc1", "fc2", "fc3"]
 
 
 def test_programs_and_circuits_do_not_share_a_core_nor_two_programs_too_long_together():
@@ -170,8 +171,9 @@ def test_programs_and_circuits_do_not_share_a_core_nor_two_programs_too_long_tog
     more = assemble("third", "SHR v I 2\nGT p v 3\nSPK p 1", {"v": 0}, {})
     layers = [Population("in", (4,), HostInput()), Population("a", (4,), code), Population("b", (4,), lif()), Population("c", (4,), more)]
     net = network(layers, [Projection(n, "in", n, Dense(even(4, 4))) for n in "abc"])
-    assert [[s.population for s in c.slices] for c in place(net, chip("loihi2")).cores] == [["a", "c"], ["b"]]
-    assert len(place(net, chip("loihi2", program_instructions=5)).cores) == 3
+    few = {"cores_per_chip": 2}
+    assert [[s.population for s in c.slices] for c in place(net, chip("loihi2", **few)).cores] == [["a", "c"], ["b"]]
+    assert len(place(net, chip("loihi2", program_instructions=5, **few)).cores) == 3
 
 
 def test_two_projections_from_one_source_share_its_axons():

@@ -1,7 +1,8 @@
 """Chip network to placement: cut into cores under the profile's limits, and every finding of the design-rule check.
 
 The cut is greedy and deterministic: populations in the network's order, each cut into the largest boxes of neurons that
-a core holds, convolutional ones by channels and rows, whichever mix takes fewest cores; small ones share a core. Nothing
+a core holds, convolutional ones by channels and rows, whichever mix takes fewest cores. A core of its own is
+quicker, so small populations share one only where the board would be too small otherwise. Nothing
 raises because a network is too large: the placement then holds a blocker.
 """
 
@@ -35,7 +36,9 @@ def place(network: ChipNetwork, profile: Profile, max_payload: Mapping[str, int]
     ``max_payload`` is the largest |payload| a population was proven to send, where its width allows more (rule L013).
     """
     limits, net = budget(profile), wiring(network)
-    parts, reached, out = _settle(net, limits)
+    parts, reached, out = _settle(net, limits, share=False)
+    if len(parts.cores) > limits["cores_per_chip"] * (profile.chips or 1):
+        parts, reached, out = _settle(net, limits, share=True)
     cores = tuple(_core(net, parts, i, out[i]) for i in range(len(parts.cores)))
     chips = _chips(len(cores), limits)
     findings = network_findings(network, limits)
@@ -46,12 +49,12 @@ def place(network: ChipNetwork, profile: Profile, max_payload: Mapping[str, int]
     return Placement(profile.id, cores, chips, _sorted(findings), reached)
 
 
-def _settle(net: Wiring, limits: Budget) -> tuple[Partition, dict[str, Reach], list[int]]:
+def _settle(net: Wiring, limits: Budget, *, share: bool) -> tuple[Partition, dict[str, Reach], list[int]]:
     """Cut, count the out-axons, and cut populations smaller whose cores send to too many others."""
     caps: dict[str, int] = {}
     known: dict[tuple[str, float], Plan] = {}
     for _ in range(OUT_AXON_ROUNDS):
-        parts = partition(net, limits, caps, known)
+        parts = partition(net, limits, caps, known, share)
         reached = reach(net, parts, limits)
         out = axons_out(net, parts, reached)
         tighter = _tighter(parts, out, limits, caps)

@@ -28,10 +28,11 @@ class Partition:
     """Cores so empty that a small block may join."""
 
 
-def partition(net: Wiring, limits: Budget, caps: Mapping[str, int], known: dict[tuple[str, float], Plan]) -> Partition:
+def partition(net: Wiring, limits: Budget, caps: Mapping[str, int], known: dict[tuple[str, float], Plan], share: bool) -> Partition:
     """Every placed population onto cores, in the network's order.
 
     ``caps``: at most so many neurons of a population on a core. ``known`` keeps plans from one call to the next.
+    ``share``: small populations may share a core.
     """
     out = Partition()
     for population in net.placed:
@@ -40,14 +41,15 @@ def partition(net: Wiring, limits: Budget, caps: Mapping[str, int], known: dict[
             known[population.name, cap] = plan(net, limits, population, cap)
         out.plans[population.name] = known[population.name, cap]
         for box in out.plans[population.name].boxes:
-            _put(net, limits, caps, Block(population.name, box), out)
+            _put(net, limits, caps, Block(population.name, box), out, share)
     return out
 
 
-def _put(net: Wiring, limits: Budget, caps: Mapping[str, int], block: Block, out: Partition) -> None:
-    """On a new core, unless it is small and there is a core as small that holds the same kind of neuron."""
+def _put(net: Wiring, limits: Budget, caps: Mapping[str, int], block: Block, out: Partition, share: bool) -> None:
+    """On a new core, unless it may share: it is small, and a core as small holds the same kind of neuron."""
     alone = net.demand([block])
-    for i in out.open if within(alone, limits, SMALL) else []:
+    small = share and within(alone, limits, SMALL)
+    for i in out.open if small else []:
         blocks = [*out.cores[i], block]
         most = min(caps.get(b.population, math.inf) for b in blocks)
         if out.demands[i].neurons + alone.neurons > most or not _mixes(net.network, blocks, limits):
@@ -57,7 +59,7 @@ def _put(net: Wiring, limits: Budget, caps: Mapping[str, int], block: Block, out
             out.cores[i], out.demands[i] = blocks, together
             out.open = [j for j in out.open if j != i or within(together, limits, SMALL)]
             return
-    if within(alone, limits, SMALL):
+    if small:
         out.open.append(len(out.cores))
     out.cores.append([block])
     out.demands.append(alone)

@@ -7,19 +7,23 @@ from collections.abc import Iterable
 from snndeploy.cost import Cost, engineering
 from snndeploy.report.core_map import core_map
 from snndeploy.report.figures import energy_ranges, energy_split, latency_ranges, raster, rates
-from snndeploy.report.markup import bullets, card, claim, heading, section, table, tag, text
+from snndeploy.report.markup import bullets, card, claim, facts, heading, section, table, tag, text
 from snndeploy.report.report import BurstRow, Report
 from snndeploy.report.style import CSS
 from snndeploy.report.words import (
     NOT_MEASURED,
+    advice,
+    citations,
     crossover,
     headline,
-    idle_power,
     model_only,
     number,
+    other_pairs,
     pair_words,
     percent,
     plural,
+    references,
+    trust,
     uses,
 )
 from snndeploy.verdict import Pair
@@ -71,7 +75,7 @@ def _header(report: Report, title: str) -> str:
 
 def _activity(report: Report) -> str:
     drawn = raster(report.raster)
-    lead = "Each mark is a spike; darker marks carry larger values. Time runs to the right, from each layer's own first step."
+    lead = "Each mark is a spike; stronger marks carry larger values. Chip steps run to the right."
     title = f"One sample{f': {report.raster_title}' if report.raster_title else ''}"
     bars = rates(report.trace)
     rate_lead = f"Spikes a neuron and step, over {plural(report.trace.samples, 'sample')}."
@@ -79,21 +83,22 @@ def _activity(report: Report) -> str:
 
 
 def _energy(report: Report, cost: Cost) -> str:
+    cited = citations(cost)
     terms = (
         (text(t.name), number(round(t.count, 1)), text(engineering(t.energy.value, "J")), _span(t.energy.low, t.energy.high),
-         text(t.kind), text(t.confidence), text(t.source))
+         text(t.kind), text(t.confidence), text(cited[t.source]))
         for t in cost.terms
     )  # fmt: skip
-    counts = ((text(n.replace("_", " ")), number(round(v, 1))) for n, v in report.events.items())
+    counts = ((n.replace("_", " "), number(round(v, 1))) for n, v in report.events.items())
     return (
-        section("Counts", "What one inference does, before any price is put on it.", table(("event", "an inference"), counts, "kn"),
+        section("Counts", "What one inference does, before any price is put on it.", card(facts(counts)),
                 heading("Against an ordinary network", bullets([*crossover(report), *_imbalance(report)])))
         + section(
             "Energy", f"One inference. Bars span low to high, ticks mark the value. {NOT_MEASURED}",
             card(energy_split(cost), energy_ranges(cost)),
             heading("Every term and its price", table(TERMS, terms, "knnn---")),
             heading("What has no published price", bullets(cost.unpriced)),
-            heading("How far to trust it", bullets(_trust(cost))),
+            heading("How far to trust it", bullets(trust(cost))),
         )
         + section("Latency", f"From the first input to the answer. {NOT_MEASURED}", card(latency_ranges(cost)))
     )  # fmt: skip
@@ -107,18 +112,15 @@ def _imbalance(report: Report) -> list[str]:
     return [] if report.imbalance is None else [f"The busiest core does {report.imbalance:.2g} times the mean core's synaptic operations."]
 
 
-def _trust(cost: Cost) -> list[str]:
-    moves = [f"{name} moves the total most: by {engineering(joules, 'J')} between its low and high." for name, joules in cost.sensitivities]
-    return [f"{percent(cost.assumed_fraction)} of the total rests on assumed or simulated numbers.", *moves, idle_power(cost), *cost.notes]
-
-
 def _placement(report: Report) -> str:
     rows = ((text(name), number(cores), number(neurons)) for name, cores, neurons in uses(report.placement))
     lead = (
         f"{plural(len(report.placement.cores), 'core')} on {plural(report.placement.chips, 'chip')}. Point at a core to see what it holds."
     )
-    return section("Core map", lead, card(core_map(report.placement, report.mesh)),
-                   heading("Cores by layer", table(("layer", "cores", "neurons"), rows, "knn")))  # fmt: skip
+    layers = heading("Cores by layer", table(("layer", "cores", "neurons"), rows, "knn"))
+    return section(
+        "Core map", lead, card(f'<div class="split"><div>{core_map(report.placement, report.mesh)}</div><div>{layers}</div></div>')
+    )
 
 
 def _meaning(report: Report) -> str:
@@ -140,7 +142,7 @@ def _meaning(report: Report) -> str:
             "Burst neurons", "The ways to build each one from what the chip has, and what each costs an inference.", _bursts(report.bursts)
         )
         + section(
-            "Comparisons", "What was held against what.", table(("one run", "the other", "found"), _pairs(report.verdict.pairs), "ttt")
+            "Comparisons", "What was held against what.", table(("one run", "the other", "found"), _pairs(other_pairs(report)), "ttt")
         )
     )
 
@@ -192,7 +194,7 @@ def _quantization(report: Report) -> str:
 def _findings(report: Report) -> str:
     tones = {"blocker": "bad", "warning": "plain", "note": "plain"}
     rows = (
-        (text(f.code), tag(f.severity, tones[f.severity]), text(f.where), number(f.value), number(f.limit), text(f"{f.why}. {f.fix}."))
+        (text(f.code), tag(f.severity, tones[f.severity]), text(f.where), number(f.value), number(f.limit), text(advice(f)))
         for f in report.placement.findings
     )
     header = ("rule", "severity", "where", "value", "limit", "why, and what to do")
@@ -200,9 +202,8 @@ def _findings(report: Report) -> str:
 
 
 def _evidence(report: Report) -> str:
-    cited = (f"{key}: {citation}" for key, citation in report.sources.items())
     return (
         section("Assumed", "Taken for granted, with the option that changes it.", card(bullets(report.assumptions)))
         + section("Not checked", "", card(bullets(report.unchecked)))
-        + section("Sources", "Where the numbers were published.", card(bullets(cited)))
+        + section("Sources", "Where the numbers were published.", card(bullets(references(report))))
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -11,20 +12,25 @@ from snndeploy.report.report import BurstRow, Report
 from snndeploy.report.words import (
     BOUNDARIES,
     NOT_MEASURED,
+    advice,
     boundaries,
+    citations,
     crossover,
     headline,
-    idle_power,
     model_only,
     number,
+    other_pairs,
     pair_words,
     percent,
+    references,
+    trust,
     uses,
 )
 from snndeploy.trace import Trace
 from snndeploy.verdict import Pair
 
 WIDTH = 100
+MIN_COLUMN = 14
 
 
 def to_text(report: Report) -> str:
@@ -33,45 +39,52 @@ def to_text(report: Report) -> str:
     parts = [
         f"{title}\n{'=' * len(title)}",
         _claims(report),
-        section("Layers", table(("layer", "computes", "neurons", "read from"), _layers(report))),
+        section("Layers", table(("layer", "neurons", "computes", "read from"), _layers(report))),
         section("Passes", table(("pass", "compared", "did"), ((p.name, pair_words(p.pair), p.did) for p in report.passes))),
         section(
             "Burst neurons", table(("layer", "construction", "neurons", "steps", "spikes", "energy", "verdict"), _bursts(report.bursts))
         ),
         section("Quantization", table(("layer", "bits", "weight unit", "error", "notes"), _quantization(report))),
-        section("Comparisons", comparisons(report.verdict.pairs)),
+        section("Comparisons", comparisons(other_pairs(report))),
         section("Activity", activity(report.trace, report.shifts)),
         section("Placement", table(("layer", "cores", "neurons"), ((n, number(c), number(k)) for n, c, k in uses(report.placement)))),
         section("Findings", findings(report.placement.findings)),
         *(_cost(report, report.cost) if report.cost else ()),
         section("Assumed", bullets(report.assumptions)),
         section("Not checked", bullets(report.unchecked)),
-        section("Sources", bullets(f"{key}: {text}" for key, text in report.sources.items())),
+        section("Sources", bullets(references(report))),
     ]
     return "\n\n".join(p for p in parts if p) + "\n"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Aligned columns; the last takes the rest of the line and wraps. Empty without rows."""
+    """Aligned columns within the page: the widest ones wrap. Empty without rows."""
     body = [tuple(str(cell) for cell in row) for row in rows]
     if not body:
         return ""
     lines = [tuple(header), *body]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header) - 1)]
-    right = [all(_numeric(row[i]) for row in body) for i in range(len(header) - 1)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    least = [max((len(word) for line in lines for word in line[i].split()), default=0) for i in range(len(header))]
+    while sum(widths) + 2 * len(widths) > WIDTH - 2:
+        i = max(range(len(widths)), key=lambda i: widths[i] if widths[i] > min(least[i], MIN_COLUMN) else 0)
+        if widths[i] <= min(least[i], MIN_COLUMN):
+            break
+        widths[i] -= 1
+    right = [all(_numeric(row[i]) for row in body) for i in range(len(header))]
     return "\n".join(_line(line, widths, right) for line in lines)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    left = "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=False))
-    indent = len(left) + 2
-    room = max(24, WIDTH - 2 - indent)
-    wrapped = textwrap.wrap(cells[-1], room) or [""]
-    return f"\n{' ' * indent}".join([f"{left}  {wrapped[0]}".rstrip(), *wrapped[1:]])
+    wrapped = [textwrap.wrap(cell, max(1, width)) or [""] for cell, width in zip(cells, widths, strict=True)]
+    return "\n".join(_row(row, widths, right) for row in itertools.zip_longest(*wrapped, fillvalue=""))
+
+
+def _row(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    return "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=True)).rstrip()
 
 
 def _numeric(cell: str) -> bool:
-    return cell[:1].isdigit() or cell in ("", "-")
+    return (cell[:1].isdigit() and len(cell.split()) <= 2) or cell in ("", "-")
 
 
 def section(title: str, body: str) -> str:
@@ -92,7 +105,7 @@ def _claims(report: Report) -> str:
 
 def _layers(report: Report) -> Iterable[Sequence[str]]:
     for row in report.layers:
-        yield row.name, row.kind, number(row.neurons), f"ASSUMED: {row.source}" if row.assumed else row.source
+        yield row.name, number(row.neurons), row.kind, f"ASSUMED: {row.source}" if row.assumed else row.source
 
 
 def _bursts(rows: Sequence[BurstRow]) -> Iterable[Sequence[str]]:
@@ -120,13 +133,14 @@ def activity(trace: Trace, shifts: Mapping[str, int] | None = None) -> str:
     for name, a in trace.activity.items():
         spikes = float(a.spikes.sum()) / max(1, trace.samples)
         odd = [f"{n:,} {what}" for n, what in ((a.wraps, "wraps of u"), (a.saturations, "clips of v")) if n]
-        rows.append((name, number(a.neurons), number(round(spikes, 1)), percent(a.rate), number(late.get(name, 0)), ", ".join(odd)))
+        rate = percent(a.rate) if a.updates else "-"
+        rows.append((name, number(a.neurons), number(round(spikes, 1)), rate, number(late.get(name, 0)), ", ".join(odd)))
     return table(("layer", "neurons", "spikes", "rate", "late", ""), rows)
 
 
 def findings(found: Sequence[Finding]) -> str:
     """Each finding on its own line: rule, place, value against limit, why, and what to do."""
-    rows = ((f.code, f.severity, f.where, number(f.value), number(f.limit), f"{f.why}. {f.fix}.") for f in found)
+    rows = ((f.code, f.severity, f.where, number(f.value), number(f.limit), advice(f)) for f in found)
     return table(("rule", "severity", "where", "value", "limit", "why, and what to do"), rows)
 
 
@@ -135,12 +149,13 @@ def _cost(report: Report, cost: Cost) -> Iterable[str]:
     yield section("Counts an inference", "\n\n".join(p for p in (table(("event", "count", ""), counts), bullets(crossover(report))) if p))
     total = cost.total.value or 1.0
     by = [(BOUNDARIES.get(n, n), str(e), percent(e.value / total)) for n, e in boundaries(cost).items()]
+    cited = citations(cost)
     terms = [
-        (t.name, number(round(t.count, 1)), engineering(t.energy.value, "J"), f"{t.kind}, {t.confidence}; {t.source}") for t in cost.terms
+        (t.name, number(round(t.count, 1)), engineering(t.energy.value, "J"), f"{t.kind}, {t.confidence} {cited[t.source]}")
+        for t in cost.terms
     ]
     notes = [f"unpriced: {n}" for n in cost.unpriced]
-    notes += [f"moves the total most: {n}, by {engineering(j, 'J')}" for n, j in cost.sensitivities]
-    notes += [f"{percent(cost.assumed_fraction)} of the total rests on assumed or simulated numbers", idle_power(cost), *cost.notes]
+    notes += trust(cost)
     body = [
         f"{cost.total} an inference. {NOT_MEASURED}",
         table(("boundary", "energy", "share"), by),
@@ -148,4 +163,4 @@ def _cost(report: Report, cost: Cost) -> Iterable[str]:
         bullets(notes),
     ]
     yield section("Energy", "\n\n".join(body))
-    yield section("Latency", f"{cost.latency} an inference, {cost.step_time} a step. {NOT_MEASURED}")
+    yield section("Latency", bullets([f"{cost.latency} an inference", f"{cost.step_time} a step"]))

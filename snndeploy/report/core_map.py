@@ -9,7 +9,7 @@ from snndeploy.report.markup import text
 from snndeploy.report.report import Mesh
 from snndeploy.report.words import percent
 
-CELL, TILE_GAP, MAX_CHIPS = 15, 7, 8
+TILE_GAP, MAX_CHIPS = 7, 8
 
 
 def core_map(placement: Placement, mesh: Mesh) -> str:
@@ -30,10 +30,11 @@ def use(core: Core, mesh: Mesh) -> float:
 
 def _chip(placement: Placement, mesh: Mesh, chip: int, per_chip: int) -> str:
     cores = placement.cores[chip * per_chip : (chip + 1) * per_chip]
-    side = max(1, math.ceil(math.sqrt(mesh.cores_per_tile)))
-    tile, columns = side * CELL + TILE_GAP, max(1, mesh.columns)
+    side, columns = max(1, math.ceil(math.sqrt(mesh.cores_per_tile))), max(1, mesh.columns)
+    cell = 22 if placement.chips == 1 else 15
+    tile = side * cell + TILE_GAP
     rows = max(1, math.ceil(per_chip / mesh.cores_per_tile / columns))
-    cells = "".join(_cell(n, cores[n] if n < len(cores) else None, mesh, (side, tile, columns)) for n in range(per_chip))
+    cells = "".join(_cell(n, cores[n] if n < len(cores) else None, mesh, (side, cell, columns)) for n in range(per_chip))
     label = f"chip {chip}: {len(cores)} of {per_chip} cores in use"
     wide, high = columns * tile, rows * tile
     return (
@@ -43,10 +44,11 @@ def _chip(placement: Placement, mesh: Mesh, chip: int, per_chip: int) -> str:
 
 
 def _cell(n: int, core: Core | None, mesh: Mesh, layout: tuple[int, int, int]) -> str:
-    side, tile, columns = layout
+    side, cell, columns = layout
+    tile = side * cell + TILE_GAP
     row, column = divmod(n // mesh.cores_per_tile, columns)
     down, right = divmod(n % mesh.cores_per_tile, side)
-    place = f'x="{column * tile + right * CELL + 1}" y="{row * tile + down * CELL + 1}" width="{CELL - 2}" height="{CELL - 2}" rx="2.5"'
+    place = f'x="{column * tile + right * cell + 1}" y="{row * tile + down * cell + 1}" width="{cell - 2}" height="{cell - 2}" rx="2.5"'
     if core is None:
         return f'<rect class="idle" {place}/>'
     share = use(core, mesh)

@@ -68,7 +68,7 @@ def rates(trace: Trace) -> str:
     rows = []
     for name, a in trace.activity.items():
         spikes = float(a.spikes.sum()) / max(1, trace.samples)
-        said = f"{percent(a.rate)} · {spikes:,.1f} a sample"
+        said = f"{percent(a.rate)} · {spikes:,.1f} a sample" if a.updates else f"{spikes:,.1f} a sample"
         rows.append(f'<span class="name">{text(name)}</span>{_bar(a.rate / busiest)}<span class="val">{text(said)}</span>')
     return f'<div class="bars">{"".join(rows)}</div>' if rows else ""
 
@@ -110,17 +110,16 @@ def ranges(rows: Sequence[tuple[str, str, Interval]]) -> str:
     if not numbers:
         return ""
     first, last = math.floor(math.log10(min(numbers))), math.ceil(math.log10(max(numbers)))
-    last = max(last, first + 1)
+    step = max(1, (last - first + 4) // 5)
+    last = first + step * max(1, -(-(last - first) // step))
 
     def at(x: float) -> float:
         return 100 * min(1.0, max(0.0, (math.log10(x) - first) / (last - first))) if x > 0 else 0.0
 
     body = "".join(_range(name, kind, e, at(e.low), at(e.value), at(e.high)) for name, kind, e in rows)
-    step = max(1, (last - first + 4) // 5)
     ticks = "".join(
         f'<span style="left:{100 * (p - first) / (last - first):.1f}%">{text(engineering(10.0**p, rows[0][2].unit))}</span>'
-        for p in [*range(first, last, step), last]
-        if p == last or last - p >= step / 2
+        for p in range(first, last + 1, step)
     )
     return f'<div class="ranges">{body}<span class="none"></span><div class="ticks">{ticks}</div></div>'
 

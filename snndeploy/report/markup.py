@@ -31,7 +31,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], numeric: str) ->
         return ""
     head = "".join(f'<th class="{kind}">{text(h)}</th>' for h, kind in zip(header, numeric, strict=True))
     lines = "".join(f"<tr>{''.join(_cells(row, numeric))}</tr>" for row in body)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
+    return f'<div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
 
 
 def _cells(row: Sequence[str], numeric: str) -> Iterable[str]:
@@ -47,6 +47,12 @@ def bullets(lines: Iterable[str]) -> str:
     """A list of sentences."""
     items = "".join(f"<li>{text(line)}</li>" for line in lines)
     return f'<ul class="plainlist">{items}</ul>' if items else ""
+
+
+def facts(rows: Iterable[tuple[str, str]]) -> str:
+    """Names and their numbers, side by side; empty without any."""
+    items = "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in rows)
+    return f'<dl class="facts">{items}</dl>' if items else ""
 
 
 def card(*body: str) -> str:

@@ -32,7 +32,7 @@ th,td{padding:8px 14px;text-align:left;vertical-align:top;border-bottom:1px soli
 tr:last-child td{border-bottom:0}
 th{font-weight:600;color:var(--soft);font-size:.8rem;white-space:nowrap}
 td.n,th.n{text-align:right;white-space:nowrap}
-td.k{font-weight:550;overflow-wrap:anywhere;min-width:8ch}
+td.k{font-weight:550;overflow-wrap:break-word;min-width:13ch}
 td.t{min-width:22ch}
 .tag{display:inline-block;padding:0 8px;border-radius:99px;font-size:.78rem;font-weight:600;color:var(--tone);border:1px solid currentColor;
 white-space:nowrap}
@@ -60,11 +60,16 @@ svg{display:block;max-width:100%;height:auto}
 .ticks{position:relative;height:18px;margin-right:10px;font-size:.75rem;color:var(--soft)}
 .ticks span{position:absolute;transform:translateX(-50%);white-space:nowrap}
 .ticks span:first-child{transform:none}.ticks span:last-child{transform:translateX(-100%)}
+.split{display:grid;gap:20px 36px;grid-template-columns:repeat(auto-fit,minmax(min(100%,330px),1fr));align-items:start}
+.split h3{margin-top:0}.split .wide{border:0;border-radius:0}
 .chips{display:flex;flex-wrap:wrap;gap:24px}
 .cell{fill:var(--mark)}.idle{fill:none;stroke:var(--line)}.tile{fill:none;stroke:var(--line)}
 .scale{display:inline-block;width:90px;height:8px;border-radius:4px;vertical-align:middle;margin:0 8px;
 background:linear-gradient(90deg,color-mix(in srgb,var(--mark) 18%,transparent),var(--mark))}
 ul.plainlist{margin:0;padding-left:1.1em;font-size:.9rem}ul.plainlist li{margin:.25em 0;overflow-wrap:anywhere}
+.facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:14px 20px;margin:0}
+.facts div{border-left:2px solid var(--line);padding-left:10px}
+.facts dt{font-size:.8rem;color:var(--soft)}.facts dd{margin:0;font-size:1.05rem;font-weight:600}
 .note{font-size:.86rem;color:var(--soft);margin:.8em 0 0}
 footer{margin-top:56px;padding-top:16px;border-top:1px solid var(--line);font-size:.82rem;color:var(--soft)}
 @media(max-width:640px){main{padding:28px 16px 48px}h1{font-size:1.55rem}section{margin-top:34px}th,td{padding:7px 10px}.card{padding:14px}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from snndeploy.cost import Cost, Interval, engineering
-from snndeploy.placement import Placement
+from snndeploy.placement import Finding, Placement
 from snndeploy.report.report import Report
 from snndeploy.verdict import Fidelity, Pair, Verdict
 
@@ -50,6 +50,17 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def advice(finding: Finding) -> str:
+    """Why a finding matters and what mends it, as two sentences."""
+    return " ".join(f"{part[:1].upper()}{part[1:]}." for part in (finding.why, finding.fix) if part)
+
+
+def listing(words: Iterable[str]) -> str:
+    """``a, b and c``."""
+    *some, last = words
+    return f"{', '.join(some)} and {last}" if some else last
+
+
 def pair_words(pair: Pair) -> str:
     """``0 of 1,200 differ``, with what lies within a rounding bound and what rests on a model alone."""
     text = f"{pair.different:,} of {pair.compared:,} differ"
@@ -65,7 +76,9 @@ def exactness(verdict: Verdict) -> Statement:
     if verdict.grade == "not_checked":
         return Statement("Exactness", "Not checked", "Nothing was compared, so nothing is claimed.", "plain")
     if verdict.grade == "exact":
+        bounded = sum(p.within_bound for p in verdict.pairs)
         sentence = f"0 of {compared:,} values differ in {checks}, wherever equality is claimed."
+        sentence += f" {bounded:,} lie within the computed rounding bound of floats." if bounded else ""
         return Statement("Exactness", "Exact", sentence, "good")
     return Statement("Exactness", "Different", f"{differ:,} of {compared:,} values differ in {checks}.", "bad")
 
@@ -113,7 +126,9 @@ def price(cost: Cost | None) -> Statement:
     if cost is None:
         return Statement("Energy", "Not priced", "The profile publishes no prices, so no energy is given.", "plain")
     low, high = engineering(cost.total.low, "J"), engineering(cost.total.high, "J")
-    sentence = f"An inference takes {low} to {high}, static power and host included. Profile {cost.chip}: {cost.status}. {NOT_MEASURED}"
+    held = listing(BOUNDARIES.get(n, n) for n in boundaries(cost))
+    open_ = f"; {plural(len(cost.unpriced), 'item')} unpriced" if cost.unpriced else ""
+    sentence = f"{low} to {high} an inference, for {held}{open_}. Profile {cost.chip} is {cost.status}. {NOT_MEASURED}"
     return Statement("Energy", engineering(cost.total.value, "J"), sentence, "plain")
 
 
@@ -160,7 +175,15 @@ def idle_power(cost: Cost) -> str:
     if not static or not cost.latency.value:
         return "Valid at full throughput; what an idle second costs is not priced."
     watts = _total(static).value / cost.latency.value
-    return f"Valid at full throughput: every second of waiting between inferences adds {engineering(watts, 'J')} of static power."
+    return f"Valid at full throughput: every second of waiting between inferences costs {engineering(watts, 'J')} of static power."
+
+
+def trust(cost: Cost) -> list[str]:
+    """What moves the total, what rests on guesses, and what the profile says of itself."""
+    moves = listing(f"{name} (by {engineering(joules, 'J')})" for name, joules in cost.sensitivities) if cost.sensitivities else ""
+    said = [f"Between its low and its high, the total moves most with {moves}."] if moves else []
+    said += [f"{percent(cost.assumed_fraction)} of the total rests on assumed or simulated numbers.", idle_power(cost)]
+    return [*said, *(note for note in cost.notes if note != "an estimate, not a measurement")]
 
 
 def crossover(report: Report) -> list[str]:
@@ -173,6 +196,25 @@ def crossover(report: Report) -> list[str]:
     return lines + [
         f"{'Below' if ratio < low else 'Within' if ratio < high else 'Above'} the line of {cited}." for low, high, cited in CROSSOVERS
     ]
+
+
+def citations(cost: Cost | None) -> dict[str, str]:
+    """The sources of the prices, numbered as they first appear: citation to ``[n]``."""
+    sources = dict.fromkeys(t.source for t in cost.terms) if cost else {}
+    return {source: f"[{n}]" for n, source in enumerate(sources, 1)}
+
+
+def references(report: Report) -> list[str]:
+    """Every citation once: the numbered ones of the prices, then what else the report names."""
+    numbered = citations(report.cost)
+    others = [f"{key}: {text}" for key, text in report.sources.items() if not any(text in source for source in numbered)]
+    return [*(f"{n} {source}" for source, n in numbered.items()), *others]
+
+
+def other_pairs(report: Report) -> list[Pair]:
+    """The comparisons that no pass and no construction shows already."""
+    shown = [*(r.pair for r in report.passes), *(r.pair for r in report.bursts)]
+    return [p for p in report.verdict.pairs if p not in shown]
 
 
 def uses(placement: Placement) -> list[tuple[str, int, int]]:
