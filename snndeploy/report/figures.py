@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from snndeploy.cost import Cost, Interval, engineering
 from snndeploy.report.markup import text
-from snndeploy.report.words import BOUNDARIES, boundaries, percent
+from snndeploy.report.words import BOUNDARIES, boundaries, percent, plural
 from snndeploy.trace import Trace
 
 MAX_ROWS, MAX_STEPS = 48, 400
@@ -33,7 +33,7 @@ def _panel(name: str, values: NDArray[Any]) -> str:
     row = ROW if len(chosen) > 16 else 2 * ROW
     wide, high = shown.shape[0] * width, len(chosen) * row
     drawn = "".join(_marks(kind, mask, width, row) for kind, mask in _shades(shown))
-    note = f"{flat.shape[1]:,} neurons" if len(chosen) == flat.shape[1] else f"{len(chosen)} of {flat.shape[1]:,} neurons"
+    note = plural(flat.shape[1], "neuron") if len(chosen) == flat.shape[1] else f"{len(chosen)} of {flat.shape[1]:,} neurons"
     label = f"{name}: {note}, {int(np.count_nonzero(flat)):,} events in {flat.shape[0]} steps"
     return (
         f"<figure><figcaption><b>{text(name)}</b><br>{note}</figcaption>"
