@@ -39,7 +39,6 @@ class Options:
         arch: the code that makes the module: ``file.py:Net(T=10)`` or ``pkg.mod:factory``.
         input_shape: one input's shape, without batch and time.
         timesteps: T; None if the model says it, or the data will.
-        static: True if the same value enters at every step; None if the model or the data says it.
         trust: allow full unpickling, which runs whatever code the file names.
         dt: the length of a step in seconds, or None.
     """
@@ -47,7 +46,6 @@ class Options:
     arch: str | None = None
     input_shape: Shape | None = None
     timesteps: int | None = None
-    static: bool | None = None
     trust: bool = False
     dt: float | None = None
 

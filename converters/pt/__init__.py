@@ -58,20 +58,22 @@ def load(path: Path, options: Options) -> Loaded:
     if options.input_shape is None:
         what = "does not say what enters it"
         raise ModelError(str(path), what, "name one input's shape without batch and time: --input-shape 1,28,28")
-    return _with_notes(_first_that_runs(module, options), notes)
+    return _with_notes(first_that_runs(module, options), notes)
 
 
-def _first_that_runs(module: Any, options: Options) -> Loaded:
+def first_that_runs(module: Any, options: Options) -> Loaded:
     """Trace with an example of each layout until one runs; the first error if none does."""
     errors: list[SnnError] = []
-    tracing = _part("tracing")
     for example in _examples(module, options):
         try:
             return from_module(module, example, options)
         except (ModelError, Unsupported, GraphError) as error:  # noqa: PERF203  (each try is a whole trace)
             errors.append(error)
-    tracing.check_finite(module)
-    raise errors[0]
+    telling: SnnError = _part("drives").most_telling(errors)
+    if options.timesteps is None and multi_step(module):
+        what = f"is needed: the model takes all steps at once, [T, B, ...] (tried without: {telling.what})"
+        raise ModelError("--timesteps", what, "say how many steps: --timesteps 10")
+    raise telling
 
 
 def _examples(module: Any, options: Options) -> Iterator[Any]:
@@ -79,11 +81,15 @@ def _examples(module: Any, options: Options) -> Iterator[Any]:
     torch: Any = importlib.import_module("torch")
     shape, steps = options.input_shape or (), options.timesteps
     batch = BATCH if steps != BATCH else BATCH + 1
-    whole = any(getattr(part, "step_mode", "s") == "m" for part in module.modules())
     leads = [(batch,)] + ([(steps, batch), (batch, steps)] if steps else [])
     generator = torch.Generator().manual_seed(0)
-    for lead in leads[1:] + leads[:1] if whole else leads:
+    for lead in leads[1:] + leads[:1] if multi_step(module) else leads:
         yield (torch.rand((*lead, *shape), generator=generator) < 0.5).to(torch.float32)
+
+
+def multi_step(module: Any) -> bool:
+    """Whether some part of a module takes all steps at once (step_mode "m")."""
+    return any(getattr(part, "step_mode", "s") == "m" for part in module.modules())
 
 
 def _with_notes(loaded: Loaded, notes: tuple[str, ...]) -> Loaded:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Literal, TypeAlias
 
+from converters.pt.snndeploy_nn import multi_step
 from converters.pt.tape import Call, Ref, Tape, refs
 from snndeploy.arrays import Shape
 
@@ -96,6 +97,13 @@ def _layer(call: Call, known: AxisMap, out: int) -> Axes | None:
     if before is None or lead < 0 or known.shapes[out][:lead] != known.shapes[value][:lead]:
         return None
     return (*before[:lead], *"f" * (len(known.shapes[out]) - lead))
+
+
+def _neuron(call: Call, known: AxisMap, out: int) -> Axes | None:
+    """A neuron takes one step, [B, ...], or all of them, [T, B, ...]."""
+    _, before = _source(call, known)
+    wanted = ("T", "B") if multi_step(call.module) else ("B",)
+    return _layer(call, known, out) if before is not None and before[: len(wanted)] == wanted else None
 
 
 def _elementwise(call: Call, known: AxisMap, out: int) -> Axes | None:
@@ -264,7 +272,8 @@ def _stored(call: Call, known: AxisMap, out: int) -> Axes | None:
 Rule: TypeAlias = Callable[[Call, AxisMap, int], Axes | None]
 POOLS = [f"{kind}_pool{n}d" for kind in ("avg", "max", "adaptive_avg") for n in (1, 2)]
 RULES: Mapping[str, Rule] = {
-    **dict.fromkeys(["layer", "neuron", *POOLS], _layer),
+    **dict.fromkeys(["layer", *POOLS], _layer),
+    "neuron": _neuron,
     **dict.fromkeys(["view", "reshape", "flatten", "unflatten", "squeeze", "view_as", "reshape_as"], _resized),
     **dict.fromkeys(["permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis"], _permuted),
     **dict.fromkeys(["expand", "repeat", "broadcast_to"], _repeated),

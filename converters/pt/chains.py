@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
-from converters.pt.drives import Constant, Drive, Place, Source
+from converters.pt.drives import AxesUnknown, Constant, Drive, Place, Source
+from converters.pt.recording import numbers
 from converters.pt.streams import Builder
 from converters.pt.torch_nn import Chain
-from snndeploy.arrays import Floats, Shape, frozen
-from snndeploy.ir.graph import Node
-from snndeploy.ir.on_numpy import NUMPY
+from snndeploy.errors import Unsupported
 
 
 def chain(builder: Builder, place: Place, nodes: Chain, base: str, numbered: bool = True) -> Drive:
@@ -23,11 +18,26 @@ def chain(builder: Builder, place: Place, nodes: Chain, base: str, numbered: boo
     builder.remember(place.stream, Source(handles[-1]))
     drive = builder.source(place.operands[0])
     if isinstance(drive, Constant):
-        return Constant(_fold(nodes, drive.values, builder.shape(place.operands[0], place.call)))
+        return recorded(builder, place)
+    check_shape(builder, place, nodes)
     for handle, node, before in zip(handles, nodes, (drive, *map(Source, handles)), strict=False):
         builder.nodes[handle] = node
         builder.connect(before, handle)
     return Source(handles[-1])
+
+
+def check_shape(builder: Builder, place: Place, nodes: Chain) -> None:
+    """The nodes must make the shape that the call made; else its axes were not what they were taken for."""
+    shape, made = builder.shape(place.operands[0], place.call), builder.shape(place.stream, place.call)
+    try:
+        for node in nodes:
+            shape = node.out_shape((shape,))
+    except ValueError as misfit:
+        raise AxesUnknown(str(place.call), str(misfit), "check --input-shape and the layer before it") from None
+    if shape != made:
+        raise AxesUnknown(
+            str(place.call), f"makes {list(made)}, its node {list(shape)}", "it may work on time or batch instead of features"
+        )
 
 
 def function_name(place: Place) -> tuple[str, bool]:
@@ -36,8 +46,10 @@ def function_name(place: Place) -> tuple[str, bool]:
     return (f"{call.path}.{call.op}" if call.path else call.op), True
 
 
-def _fold(nodes: tuple[Node, ...], values: Floats, shape: Shape) -> Floats:
-    result: Any = np.broadcast_to(values, (1, *shape)) if values.ndim <= len(shape) else values[:1]
-    for node in nodes:
-        result, _ = node.step((result,), {}, NUMPY)
-    return frozen(result[0])
+def recorded(builder: Builder, place: Place) -> Constant:
+    """What a layer gave for something that does not depend on the data: a constant, as it was recorded."""
+    tape = builder.view.tape
+    tensor = tape.tensors[place.stream[-1][0]]
+    if sum(other is tensor for other in tape.tensors) > 1:
+        raise Unsupported(str(place.call), "gives a constant that is changed in place", "add out of place: y = y + x")
+    return Constant(numbers(tensor))

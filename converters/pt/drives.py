@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from converters.pt.slices import Element
 from converters.pt.tape import Call
 from snndeploy.arrays import Floats
+from snndeploy.errors import SnnError, Unsupported
 
 Stream: TypeAlias = tuple[Element, ...]
+
+
+class AxesUnknown(Unsupported):
+    """Time, batch and features cannot be told apart, at least not if the inputs are laid out as was tried."""
+
+
+def most_telling(errors: Sequence[SnnError]) -> SnnError:
+    """Of the errors of several attempts the first that is about the network, not about the attempt."""
+    return next((e for e in errors if isinstance(e, Unsupported) and not isinstance(e, AxesUnknown)), errors[0])
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from converters.pt.axes import argument, dims
+from converters.pt.axes import RULES, argument, dims
 from converters.pt.chains import chain, function_name
-from converters.pt.drives import Constant, Drive, Place, Source, Stream
+from converters.pt.drives import AxesUnknown, Constant, Drive, Place, Source, Stream
 from converters.pt.layers import layer, neuron
 from converters.pt.streams import Builder, Handler
 from converters.pt.tape import Ref
@@ -31,12 +31,14 @@ REASONS: Mapping[str, str] = {
 }
 
 
-def unsupported(_: Builder, place: Place) -> Drive:
+def unsupported(builder: Builder, place: Place) -> Drive:
     """The error for a function no node expresses: its name, the user's line, and why."""
     call = place.call
     inside = type(call.module).__name__ if call.module is not None else "forward"
     hint = REASONS.get(call.op, "use a module of torch.nn or snndeploy.nn, or one that states itself with to_node()")
-    raise Unsupported(str(call), f"{call.op}() in {inside} has no exact meaning as a node", hint)
+    axes = builder.view.axes.of(place.stream[-1][0])
+    error = AxesUnknown if axes is None and call.op in RULES else Unsupported
+    raise error(str(call), f"{call.op}() in {inside} has no exact meaning as a node", hint)
 
 
 def add(builder: Builder, place: Place) -> Drive:

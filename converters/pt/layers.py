@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from converters.pt import snndeploy_nn, torch_nn
-from converters.pt.chains import chain
+from converters.pt.chains import chain, recorded
 from converters.pt.drives import Constant, Drive, Place, Source
 from converters.pt.streams import Builder
 from converters.pt.tape import Call
@@ -60,13 +60,18 @@ def layer(builder: Builder, place: Place) -> Drive:
         reason = torch_nn.REASONS.get(name, "use a supported layer, or a module that states itself with to_node()")
         raise Unsupported(str(call), f"{qualified(type(call.module))} has no exact meaning as a node", reason)
     name, convert = found
-    shape = builder.shape(place.operands[0], call)
     operand = next(value for value, _ in reversed(place.operands[0]) if value >= 0)
+    if builder.view.axes.of(operand) is None and isinstance(builder.source(place.operands[0]), Constant):
+        return recorded(builder, place)
+    shape = builder.shape(place.operands[0], call)
     if builder.view.axes.lead(operand) != 1 and name not in torch_nn.ANY_LEAD:
         lead = builder.view.tape.shapes[operand]
         raise Unsupported(str(call), f"works on [B, ...], but gets {list(lead)}", "flatten time and batch into one axis first")
     try:
         nodes = convert(call.module, shape)
+        if None in place.calls and _value(nodes, np.zeros((1, *shape))).any():
+            what = "has a bias, but is not computed at the first step, where its input does not exist yet"
+            raise Unsupported(str(call), what, "start from zeros: torch.zeros(...) instead of None")
         _check(nodes, builder.shared[call.key][0], builder.view.axes.lead(operand), call)
     except SnnError as error:
         raise type(error)(str(call), error.what, error.hint) from None
@@ -78,9 +83,7 @@ def _check(nodes: Chain, first: Call, lead: int, call: Call) -> None:
     if first.sample is None or not nodes:
         return
     given, gave = first.sample.given, first.sample.gave
-    value: Any = given.reshape(-1, *given.shape[lead:])
-    for node in nodes:
-        value, _ = node.step((value,), {}, NUMPY)
+    value = _value(nodes, given.reshape(-1, *given.shape[lead:]))
     error = float(np.max(np.abs(value.reshape(gave.shape) - gave), initial=0.0))
     bound = 1e-4 * float(np.max(np.abs(gave), initial=0.0)) + 1e-5
     if not error <= bound:
@@ -88,10 +91,18 @@ def _check(nodes: Chain, first: Call, lead: int, call: Call) -> None:
         raise Unsupported(str(call), what, "a hook, a changed forward or a re-parametrization? Make it a plain layer first")
 
 
+def _value(nodes: Chain, x: Any) -> Any:
+    for node in nodes:
+        x, _ = node.step((x,), {}, NUMPY)
+    return x
+
+
 def neuron(builder: Builder, place: Place) -> Drive:
     """A neuron: its k-th call is step k (step_mode "s"), or its one call is all steps (step_mode "m")."""
     call = place.call
     assert call.module is not None
+    if builder.constant_stream(place.operands[0]) is not None:
+        raise Unsupported(str(call), "is driven by nothing that depends on the data", "remove it, or feed it")
     tokens = builder.view.axes.of(place.operands[0][-1][0])
     ks = [k for _, k in place.stream]
     if snndeploy_nn.multi_step(call.module):

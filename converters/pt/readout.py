@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from converters.pt.axes import argument, dims
-from converters.pt.drives import Constant, Stream
+from converters.pt.drives import AxesUnknown, Constant, Stream
 from converters.pt.recording import numbers
 from converters.pt.slices import CASTS, COPIES, Element, resolve
 from converters.pt.streams import Builder
@@ -214,7 +214,12 @@ def _until(builder: Builder, value: int) -> Stream:
     call, position = builder.view.tape.producers[last]
     every = builder.shared[call.key]
     stride, at = len(every) // builder.steps, every.index(call)
-    if len(every) % builder.steps or at < len(every) - stride:
-        what = "is returned, but is not computed once at every step"
-        raise Unsupported(str(call), what, "compute it inside the loop, or return all steps")
+    if len(every) % builder.steps == 0 and at < len(every) - stride:
+        raise Unsupported(
+            str(call), f"is returned at step {at // stride} of {builder.steps}, not the last", "return all steps, or their mean"
+        )
+    if len(every) % builder.steps:
+        what = f"is returned, but runs {len(every)} times in {builder.steps} steps, so it is not a value of every step"
+        error = AxesUnknown if builder.view.axes.of(value) is None else Unsupported
+        raise error(str(call), what, "compute it inside the loop, or return all steps")
     return tuple((c.outs[position], None) for c in every[at % stride :: stride])

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from converters.pt.places import raised_at, user_frames
+from converters.pt.restoring import kept, reset
+from converters.pt.snndeploy_nn import states_itself
 from converters.pt.tape import Call, Ref, Sample, Tape, refs
 from snndeploy.arrays import Floats
 from snndeploy.errors import ModelError, SnnError, Unsupported
@@ -31,7 +33,7 @@ MAKES = frozenset(["zeros_like", "ones_like", "full_like", "new_zeros", "new_one
 class Recorder(TorchFunctionMode):
     """Writes the tape. ``leaf`` says which modules are one call ("layer", "neuron") and which are looked into (None)."""
 
-    def __init__(self, module: nn.Module, leaf: Callable[[nn.Module], str | None]) -> None:
+    def __init__(self, leaf: Callable[[nn.Module], str | None]) -> None:
         super().__init__()
         self.leaf = leaf
         self.calls: list[Call] = []
@@ -44,8 +46,13 @@ class Recorder(TorchFunctionMode):
         self.scope: list[str] = []
         self._values: dict[int, int] = {}
         self._pending: list[tuple[Any, Any, Floats | None]] = []
-        self._owned = {id(tensor) for tensor in owned_tensors(module)}
+        self._owned: set[int] = set()
         self._seen: set[int] = set()
+        self._forgot: set[int] = set()
+
+    def own(self, module: nn.Module) -> None:
+        """Take the module's tensors as they are now for constants."""
+        self._owned = {id(tensor) for tensor in owned_tensors(module)}
 
     def enter_value(self, tensor: Tensor) -> int:
         """Number a tensor as a new value."""
@@ -120,6 +127,7 @@ class Recorder(TorchFunctionMode):
     def before(self, module: nn.Module, path: str, args: Any, kwargs: Any) -> None:
         """Forward pre-hook of every module."""
         self.scope.append(path)
+        self.reset_inside = self.reset_inside or id(module) in self._forgot
         if self.leaf(module) is not None:
             first = next(tensors_in((args, kwargs)), None)
             fresh = id(module) not in self._seen and first is not None
@@ -139,8 +147,8 @@ class Recorder(TorchFunctionMode):
         self.scope.pop()
 
     def reset_called(self, module: nn.Module) -> None:
-        """A neuron's ``reset`` was called by the model itself; after its first step that ends its memory."""
-        self.reset_inside = self.reset_inside or id(module) in self._seen
+        """The model itself resets a neuron; if it has run before and runs again, that ends its memory on the way."""
+        self._forgot |= {id(module)} & self._seen
 
     def tape(self, results: tuple[Any, ...]) -> Tape:
         """The finished recording."""
@@ -152,15 +160,18 @@ class Recorder(TorchFunctionMode):
 def record(module: nn.Module, runs: Iterable[Mapping[str, Tensor]], leaf: Callable[[nn.Module], str | None]) -> Tape:
     """Run ``module(**run)`` for every run, one after the other without a reset, and write down what happens.
 
-    The module is put into eval mode and its neurons are reset first; afterwards modes are restored, neurons reset
-    and every hook is gone, also after an error.
+    The module is put into eval mode and its neurons are reset first; afterwards its attributes and buffers are what
+    they were, neurons are reset and every hook is gone, also after an error.
 
     Raises:
         ModelError: the forward pass fails.  Unsupported: it depends on the data's numbers.
     """
-    recorder = Recorder(module, leaf)
+    recorder = Recorder(leaf)
     with ExitStack() as undo:
-        undo.enter_context(evaluated(module))
+        undo.enter_context(kept(module))
+        module.eval()
+        reset(module)
+        recorder.own(module)
         undo.enter_context(hooked(module, recorder))
         undo.enter_context(torch.no_grad())
         results = tuple(_run(module, recorder, number, inputs) for number, inputs in enumerate(runs))
@@ -185,33 +196,13 @@ def _run(module: nn.Module, recorder: Recorder, number: int, inputs: Mapping[str
 
 
 @contextmanager
-def evaluated(module: nn.Module) -> Iterator[None]:
-    """Eval mode and fresh neurons inside; the former modes and fresh neurons outside."""
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
-    _reset(module)
-    try:
-        yield
-    finally:
-        for part, mode in modes.items():
-            part.training = mode
-        _reset(module)
-
-
-def _reset(module: nn.Module) -> None:
-    for part in module.modules():
-        if is_stateful(part):
-            part.reset()  # type: ignore[operator]
-
-
-@contextmanager
 def hooked(module: nn.Module, recorder: Recorder) -> Iterator[None]:
     """The recorder's hooks on every module, and its watch on every neuron's ``reset``."""
     with ExitStack() as undo:
         for path, part in module.named_modules():
             undo.callback(part.register_forward_pre_hook(_before(recorder, path), with_kwargs=True).remove)
             undo.callback(part.register_forward_hook(_after(recorder)).remove)
-            if is_stateful(part):
+            if states_itself(part):
                 undo.callback(part.__dict__.pop, "reset")
                 part.__dict__["reset"] = _watched(part, recorder)
         yield
@@ -226,18 +217,13 @@ def _after(recorder: Recorder) -> Callable[..., None]:
 
 
 def _watched(part: nn.Module, recorder: Recorder) -> Callable[[], None]:
-    reset: Callable[[], None] = part.reset  # type: ignore[assignment]
+    forget: Callable[[], None] = part.reset  # type: ignore[assignment]
 
     def watched() -> None:
         recorder.reset_called(part)
-        reset()
+        forget()
 
     return watched
-
-
-def is_stateful(module: nn.Module) -> bool:
-    """Whether a module states its own node and keeps state: ``to_node()``, ``reset()``."""
-    return callable(getattr(module, "to_node", None)) and callable(getattr(module, "reset", None))
 
 
 def owned_tensors(module: nn.Module) -> Iterator[Tensor]:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from converters.pt.drives import Constant, Drive, Place, Source, Stream
+from converters.pt.drives import AxesUnknown, Constant, Drive, Place, Source, Stream
 from converters.pt.slices import Element, View, resolve, same
 from converters.pt.tape import Call, Ref, plain, refs
 from snndeploy.arrays import Floats, Shape
@@ -22,7 +22,9 @@ from snndeploy.ir.layers import Input
 
 ZERO: Element = (-1, None)
 ARITHMETIC = frozenset(["add", "sub", "rsub", "mul", "div", "true_divide", "rdiv", "multiply", "subtract", "divide", "neg", "negative"])
-KEEP_ZERO = frozenset(["add", "mul", "multiply", "div", "cat", "concat", "view", "reshape", "flatten", "squeeze", "unsqueeze"])
+SCALES = frozenset(["mul", "multiply", "div", "divide", "true_divide"])
+KEEP_ZERO = SCALES | {"add", "neg", "cat", "concat", "view", "reshape", "flatten", "squeeze", "unsqueeze", "layer"}
+"""What gives zeros for zeros, so that a delay may as well come before it; a layer only without a bias."""
 Handler: TypeAlias = "Callable[[Builder, Place], Drive]"
 
 
@@ -95,6 +97,11 @@ class Builder:
             return self._delayed(stream, late)
         if stream[-1][0] in self.view.tape.inputs:
             return self._input(stream)
+        if any(v in self.view.tape.inputs for v, _ in stream):
+            what = "takes the input itself at some steps, and something else at others"
+            raise Unsupported(
+                self.where(stream), what, "every step must do the same; a neuron that is used at two places needs to be two neurons"
+            )
         return self._apply(stream, tuple(self._call(e) for e in stream))
 
     def _fixed(self, stream: Stream) -> Constant:
@@ -117,9 +124,9 @@ class Builder:
         name = tape.inputs[stream[-1][0]][0]
         features = axes.features(stream[-1][0])
         if features is None:
-            raise Unsupported(f"input {name!r}", f"cannot be read as {list(tape.shapes[stream[-1][0]])}", "check --input-shape")
+            raise AxesUnknown(f"input {name!r}", f"cannot be read as {list(tape.shapes[stream[-1][0]])}", "check --input-shape")
         in_turn = self._in_turn(stream)
-        if not in_turn and len(set(stream)) > 1:
+        if not in_turn and (len(set(stream)) > 1 or stream[0][1] is not None):
             raise Unsupported(f"input {name!r}", "is not used step by step in order", "use x[t] at step t")
         wanted = Input(features, static=not in_turn)
         for handle, node in self.nodes.items():
@@ -146,7 +153,7 @@ class Builder:
             drive = self.source(whole)
             return Source(drive.node, drive.delay + late) if isinstance(drive, Source) else drive
         calls = tuple(self._call(e) for e in stream[late:])
-        if calls[-1].op not in KEEP_ZERO | {"layer"}:
+        if calls[-1].op not in KEEP_ZERO:
             what = f"the value that {calls[-1]} gives to the next step is not computed at the last step"
             raise Unsupported(str(calls[-1]), what, "compute it at every step, the last one included")
         return self._apply(stream, (*(None,) * late, *calls))
@@ -177,8 +184,9 @@ class Builder:
         if not all(alike):
             return self._first_step_differs(stream, calls, alike)
         columns = [self._operands(e, c) for e, c in zip(stream, calls, strict=True)]
-        count = len(columns[-1])
-        operands = tuple(tuple(c[i] if c else ZERO for c in columns) for i in range(count))
+        scales = last.op in SCALES
+        before = [e if scales and self.constant(e) is not None else ZERO for e in columns[-1]]
+        operands = tuple(tuple(c[i] if c else before[i] for c in columns) for i in range(len(before)))
         place = Place(stream, last, operands, calls)
         return self.handlers.get(last.op, self.otherwise)(self, place)
 
@@ -240,7 +248,7 @@ class Builder:
         if features is None:
             shape = list(self.view.tape.shapes[value])
             what = f"cannot tell time, batch and features apart in {shape}"
-            raise Unsupported(str(call), what, "keep them on separate axes, batch before features")
+            raise AxesUnknown(str(call), what, "keep them on separate axes, batch before features")
         return features
 
     def names(self) -> dict[int, str]:

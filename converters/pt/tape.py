@@ -81,7 +81,7 @@ class Tape:
         inputs: value -> (input name, number of the run).
         unknown: value -> why it cannot be followed.
         results: what the model returned, one entry a run, tensors replaced by ``Ref``.
-        reset_inside: where the model's own forward reset a neuron.
+        reset_inside: the model itself reset a neuron between two of its steps.
     """
 
     calls: tuple[Call, ...]

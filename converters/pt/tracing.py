@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +15,12 @@ from torch import Tensor, nn
 from converters import Fact, LayerSource, Loaded, Witness
 from converters.pt import snndeploy_nn, torch_nn
 from converters.pt.axes import Layout, derive
+from converters.pt.drives import most_telling
 from converters.pt.functions import HANDLERS, unsupported
 from converters.pt.layers import entry, kind, qualified
 from converters.pt.readout import Result, outputs
 from converters.pt.recording import numbers, record
+from converters.pt.restoring import doubled
 from converters.pt.slices import View
 from converters.pt.streams import Builder
 from converters.pt.tape import Tape
@@ -52,17 +55,48 @@ def trace_module(module: nn.Module, inputs: Mapping[str, Tensor], timesteps: int
     """
     check_finite(module)
     errors: list[SnnError] = []
-    for reading in readings(module, inputs, timesteps):
+    for example in examples(inputs):
         try:
-            return build(reading, module, timesteps, dt)
-        except (Unsupported, GraphError) as error:  # noqa: PERF203  (at most four ways, each a whole build)
+            return _example(module, example, timesteps, dt)
+        except (ModelError, Unsupported, GraphError) as error:  # noqa: PERF203  (at most three whole traces)
             errors.append(error)
-    raise errors[0]
+    raise errors[0] if isinstance(errors[0], ModelError) else most_telling(errors)
+
+
+def examples(inputs: Mapping[str, Tensor]) -> Iterator[Mapping[str, Tensor]]:
+    """The example as given; then, where it has a batch of one, which is easily taken for something else, doubled."""
+    yield inputs
+    for axis in (0, 1):
+        if all(x.ndim > axis + 1 and x.shape[axis] == 1 for x in inputs.values()):
+            yield {name: x.repeat_interleave(2, axis) for name, x in inputs.items()}
+
+
+def _example(module: nn.Module, inputs: Mapping[str, Tensor], timesteps: int | None, dt: float | None) -> Loaded:
+    """In float64; a model that insists on its own type is traced in that."""
+    try:
+        return _traced(module, inputs, timesteps, dt, wide=True)
+    except ModelError:
+        return _traced(module, inputs, timesteps, dt, wide=False)
+
+
+def _traced(module: nn.Module, inputs: Mapping[str, Tensor], timesteps: int | None, dt: float | None, wide: bool) -> Loaded:
+    """One example, in float64 if ``wide``; every reading until one is a graph."""
+    errors: list[SnnError] = []
+    with doubled(module) if wide else nullcontext():
+        given = {name: x.double() for name, x in inputs.items()} if wide else inputs
+        for reading in readings(module, given, timesteps):
+            try:
+                return build(reading, module, timesteps, dt)
+            except (Unsupported, GraphError) as error:  # noqa: PERF203  (at most four ways, each a whole build)
+                errors.append(error)
+    raise most_telling(errors)
 
 
 def check_finite(module: nn.Module) -> None:
     """Raise ``ModelError`` naming the first parameter or buffer that has NaN or infinite values."""
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if torch.nn.parameter.is_lazy(tensor):
+            raise ModelError(name, "has no size yet (a lazy layer that never ran)", "run the model once, or load its weights")
         bad = int((~torch.isfinite(tensor)).sum()) if tensor.is_floating_point() else 0
         if bad:
             raise ModelError(name, f"has {bad} NaN or infinite values of {tensor.numel()}", "the training diverged, or the file is damaged")
@@ -76,12 +110,15 @@ def readings(module: nn.Module, inputs: Mapping[str, Tensor], timesteps: int | N
         if timesteps not in (None, steps):
             hint = f"leave --timesteps out, or build the model with T={timesteps}"
             raise ModelError("--timesteps", f"is {timesteps}, but the model itself runs {steps} steps", hint)
+        if tape.reset_inside:
+            raise Unsupported("the forward pass", "resets a neuron between its steps", "reset once, before the first step")
         yield from (Reading(tape, layout, steps, outside=False) for layout in layouts(tape, steps, whole))
         return
-    if tape.reset_inside or timesteps == 1 or any(call.op in ("stack", "unbind", "getitem", "select") for call in tape.calls):
+    probes = record(module, [inputs] * PROBES, kind)
+    if probes.reset_inside or timesteps == 1 or any(call.op in ("stack", "unbind", "getitem", "select") for call in tape.calls):
         yield from (Reading(tape, layout, 1, outside=False) for layout in layouts(tape, 1, whole))
-    if not tape.reset_inside:
-        yield Reading(record(module, [inputs] * PROBES, kind), "B", PROBES, outside=True)
+    if not probes.reset_inside:
+        yield Reading(probes, "B", PROBES, outside=True)
 
 
 def own_steps(tape: Tape) -> tuple[int, bool]:
