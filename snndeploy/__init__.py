@@ -5,7 +5,8 @@
 >>> print(sd.to_text(sd.report(deployment)))  # doctest: +SKIP
 """
 
-from converters import Options
+from typing import TYPE_CHECKING, Any
+
 from snndeploy.data import Samples
 from snndeploy.deploy import check, convert, load, report, run, save, save_graph, show, verify
 from snndeploy.errors import SnnError
@@ -13,6 +14,9 @@ from snndeploy.flow.deployment import Deployment, Wishes
 from snndeploy.hw import load_profile, profile_names
 from snndeploy.report.as_json import to_json
 from snndeploy.report.as_text import to_text
+
+if TYPE_CHECKING:
+    from converters import Options
 
 __all__ = [
     "Deployment",
@@ -35,3 +39,12 @@ __all__ = [
     "verify",
 ]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """``Options`` is the converters' own noun; it is looked up late, so that either package may be imported first."""
+    if name == "Options":
+        from converters import Options  # noqa: PLC0415 - converters imports nouns of this package
+
+        return Options
+    raise AttributeError(name)
