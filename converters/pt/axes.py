@@ -225,9 +225,10 @@ def _indexed(call: Call, known: AxisMap, _out: int) -> Axes | None:
         axis += 1
         if isinstance(item, int) and mark in ("T", "1"):
             continue
-        if isinstance(item, slice) and mark == "T" and len(range(*item.indices(size))) == 1:
+        taken = range(*item.indices(size)) if isinstance(item, slice) else range(0)
+        if item != slice(None) and mark == "T" and len(taken) == 1:
             result.append("1")
-        elif isinstance(item, slice) and range(*item.indices(size)) == range(size):
+        elif taken == range(size):
             result.append(mark)
         else:
             return None

@@ -9,7 +9,7 @@ import torch
 
 from converters.pt import snndeploy_nn, torch_nn
 from converters.pt.chains import chain, recorded
-from converters.pt.drives import Constant, Drive, Place, Source
+from converters.pt.drives import AxesUnknown, Constant, Drive, Place, Source
 from converters.pt.streams import Builder
 from converters.pt.tape import Call
 from converters.pt.torch_nn import Chain, Convert
@@ -101,23 +101,28 @@ def neuron(builder: Builder, place: Place) -> Drive:
     """A neuron: its k-th call is step k (step_mode "s"), or its one call is all steps (step_mode "m")."""
     call = place.call
     assert call.module is not None
-    if builder.constant_stream(place.operands[0]) is not None:
-        raise Unsupported(str(call), "is driven by nothing that depends on the data", "remove it, or feed it")
-    tokens = builder.view.axes.of(place.operands[0][-1][0])
-    ks = [k for _, k in place.stream]
-    if snndeploy_nn.multi_step(call.module):
-        if tokens is None or tokens[:2] != ("T", "B") or ks != list(range(builder.steps)):
-            raise Unsupported(str(call), "takes [T, B, ...] (step_mode 'm'), but is given something else", "give it all steps, time first")
-    elif list(place.calls) != builder.shared[call.key] or tokens is None or tokens[:1] != ("B",):
-        what = "is one neuron, but is used at several places or not once a step in order: its state would mix"
-        raise Unsupported(str(call), what, "give each place a neuron of its own; step_mode='m' takes all steps at once")
-    if place.call.outs[0] != place.stream[-1][0]:
-        raise Unsupported(str(call), "its state is read outside", "use the neuron's output; read a membrane with an LI neuron")
+    _check_use(builder, place)
     handle = builder.reserve(path_of(call), call.index, str(call))
     builder.remember(place.stream, Source(handle))
     builder.nodes[handle] = snndeploy_nn.node(call.module)
     drive = builder.source(place.operands[0])
     if isinstance(drive, Constant):
         raise Unsupported(str(call), "is driven by nothing that depends on the data", "remove it, or feed it")
+    if builder.view.axes.of(place.stream[-1][0]) is None:
+        wanted = "[T, B, ...] (step_mode 'm')" if snndeploy_nn.multi_step(call.module) else "[B, ...] (step_mode 's')"
+        got = list(builder.view.tape.shapes[place.operands[0][-1][0]])
+        raise AxesUnknown(str(call), f"takes {wanted}, but is given {got}, where these axes are not found", "keep time and batch first")
     builder.connect(drive, handle)
     return Source(handle)
+
+
+def _check_use(builder: Builder, place: Place) -> None:
+    """One neuron is one place: all its calls, in order."""
+    call = place.call
+    whole = snndeploy_nn.multi_step(call.module)
+    in_order = [k for _, k in place.stream] == list(range(builder.steps)) if whole else list(place.calls) == builder.shared[call.key]
+    if not in_order and builder.view.axes.of(place.stream[-1][0]) is not None:
+        what = "is one neuron, but is used at several places or not once a step in order: its state would mix"
+        raise Unsupported(str(call), what, "give each place a neuron of its own; step_mode='m' takes all steps at once")
+    if call.outs[0] != place.stream[-1][0]:
+        raise Unsupported(str(call), "its state is read outside", "use the neuron's output; read a membrane with an LI neuron")

@@ -164,7 +164,8 @@ class Builder:
         if k is not None:
             whole: Stream = tuple((value, t) for t in range(self.steps))
         elif value in self.view.tape.inputs:
-            whole = tuple((v, None) for v in self.view.tape.inputs)
+            name = self.view.tape.inputs[value][0]
+            whole = tuple((v, None) for v, (other, _) in self.view.tape.inputs.items() if other == name)
         else:
             call, position = self.view.tape.producers[value]
             every = self.shared[call.key]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,7 +151,8 @@ def build(reading: Reading, module: nn.Module, timesteps: int | None, dt: float 
     axes = derive(reading.tape, reading.layout, reading.steps)
     quiet = {path for path, part in module.named_modules() if type(part).__module__ == "torch.nn.modules.flatten"}
     builder = Builder(View(reading.tape, axes), HANDLERS, unsupported, quiet)
-    results = outputs(builder)
+    with deep(reading.tape):
+        results = outputs(builder)
     graph = builder.graph(dt)
     names = builder.names()
     semantics = tuple(
@@ -161,6 +163,17 @@ def build(reading: Reading, module: nn.Module, timesteps: int | None, dt: float 
     steps = timesteps if reading.outside else reading.steps
     witness = _witness(reading, results, {n: node.static for n, node in graph.named(Input).items()})
     return Loaded(graph, semantics, tuple(_notes(reading, module, used, steps)), steps, witness)
+
+
+@contextmanager
+def deep(tape: Tape) -> Iterator[None]:
+    """The builder calls itself from layer to layer, some six frames each; a deep network needs more than Python's 1,000."""
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(usual, min(usual + 10 * len(tape.calls), 50_000)))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(usual)
 
 
 def _notes(reading: Reading, module: nn.Module, used: set[str], steps: int | None) -> Iterator[str]:
