@@ -5,21 +5,25 @@ Nothing is visited twice and nothing is written back; each line of ``convert`` t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import converters
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.data import Encoding, Samples, read
 from snndeploy.energy import count_events, estimate
-from snndeploy.errors import DoesNotFit, ModelError, OptionError, QuantizeError, Unsupported
+from snndeploy.errors import DataError, DoesNotFit, ModelError, OptionError, QuantizeError, Unsupported
 from snndeploy.flow import reporting, saved
-from snndeploy.flow.chips import build, hold_against_definition, settings_for
+from snndeploy.flow.chips import build, hold_against_definition, settings_for, without_proven
 from snndeploy.flow.deployment import Deployment, Wishes
 from snndeploy.flow.feeding import Feed, chip_predictions, describe_inputs, feed, float_predictions
 from snndeploy.flow.lowering import hold_against_original, to_normal_form
-from snndeploy.hw import load_profile
+from snndeploy.hw import Profile, load_profile
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input
 from snndeploy.place import place
@@ -45,7 +49,7 @@ def load(model: Model, example: Any = None, options: converters.Options | None =
     if not isinstance(model, str | Path):
         from converters import pt  # noqa: PLC0415 - loads torch, and only a live module needs it
 
-        return pt.from_module(model, example, options)
+        return pt.from_module(model, example, options) if options.input_shape is None else pt.first_that_runs(model, options)
     loaded = converters.load(model, options)
     if not isinstance(loaded, converters.Loaded):
         raise ModelError(str(model), "is a chip network already", "run, verify or report it; convert takes the model it was made from")
@@ -60,52 +64,69 @@ def convert(
     name: str = "",
     *,
     chip: str = "",
+    timesteps: int | None = None,
+    calibration: Samples | str | Any = None,
 ) -> Deployment:
     """Take a trained network to a verified chip network.
 
     Args:
         model: a file, a live torch module, or a network that was loaded before.
         data: a ``--data`` spec, ``Samples``, or inputs [N, ...]: for calibration, and for fidelity where labelled.
-        wishes: what the user chose; ``chip`` alone is short for ``Wishes(chip=...)``.
+        wishes: what the user chose.
         options: what the file cannot say.
         name: what to call it in the report.
-        chip: see ``wishes``.
+        chip: short for ``Wishes(chip=...)``.
+        timesteps: short for ``Options(timesteps=...)``; with a live module it also says that axis 1 of the data is time.
+        calibration: samples for the quantizer alone, so that fidelity is judged on data it never saw; None: the first of ``data``.
 
     Raises:
         DoesNotFit: the chip is too small, or lacks something; the blockers are named.
         SnnError: whatever else is wrong, in one shape.
     """
     wishes = wishes or Wishes(chip=chip or Wishes.chip)
-    profile = load_profile(wishes.chip)
-    samples = as_samples(data)
+    profile, samples = load_profile(wishes.chip), as_samples(data)
+    options = _with_time(model, samples, options or converters.Options(), timesteps)
     loaded = load(model, _example(samples), options)
-    everything = feed(samples, input_shapes(loaded.graph), _steps(loaded, options), wishes.encode, wishes.seed)
+    everything = _fed(samples, loaded, wishes, options)
+    seen = everything if calibration is None else _fed(as_samples(calibration), loaded, wishes, options)
+    return _deploy(name or _name(model), loaded, everything, seen.first(wishes.calibration_samples), wishes, profile)
+
+
+def _deploy(name: str, loaded: converters.Loaded, everything: Feed, seen: Feed, wishes: Wishes, profile: Profile) -> Deployment:
+    """Lower, quantize with what was ``seen``, place, run and verify on everything, price."""
     graph, said = describe_inputs(loaded.graph, everything)
+    if describe_inputs(loaded.graph, seen)[0] != graph:
+        raise DataError("--calibration", "is of another kind than --data: static, spikes, counts or real", "take both from one source")
     lowered, passes = to_normal_form(graph, everything.first(wishes.check_samples))
-    seen = everything.first(wishes.calibration_samples)
     settings = settings_for(lowered, profile, everything.steps, wishes.weight_bits, wishes.burst)
     built = build(lowered, profile, seen, settings, wishes.burst, run_reference(lowered, seen.inputs, seen.steps))
-    placement = place(built.network, profile, built.payloads())
+    placement = without_proven(place(built.network, profile, built.payloads()), built)
     if not placement.fits:
-        raise DoesNotFit(wishes.chip, "\n".join(str(f) for f in placement.findings if f.severity == "blocker"))
+        blockers = "\n".join(f"  {f}" for f in placement.findings if f.severity == "blocker")
+        raise DoesNotFit(wishes.chip, f"the network does not fit\n{blockers}", "snndeploy check lists every finding and writes nothing")
     pair, chip_trace = hold_against_definition(built, everything)
     float_trace = run_reference(graph, everything.inputs, everything.steps)
     near = fidelity(float_predictions(graph, float_trace), chip_predictions(built.network, chip_trace), everything.labels)
     original = hold_against_original(loaded)
     pairs = (original, *(p.pair for p in passes if p.changed), *(o.pair for o in built.lowered.offers), pair)
     events = count_events(built.network, chip_trace, placement)
-    notes = (*loaded.assumptions, *everything.assumptions, *said)
+    notes = (*loaded.assumptions, *everything.assumptions, *said, *_calibrated_on(everything, seen))
     return Deployment(
-        name or _name(model), loaded, graph, everything, wishes, notes, lowered, passes, profile, built, placement,
+        name, loaded, graph, everything, wishes, notes, lowered, passes, profile, built, placement,
         Verdict(tuple(p for p in pairs if p), near), chip_trace, float_trace, events, estimate(events, profile),
     )  # fmt: skip
 
 
 def save(deployment: Deployment, stem: str | Path) -> tuple[Path, Path]:
-    """Write ``stem.graph.onnx`` and ``stem.<chip>.onnx``, each whole or not at all; returns both paths."""
+    """Write ``stem.graph.onnx`` and ``stem.<chip>.onnx``, both whole or neither; returns both paths."""
     graph, chip = Path(f"{stem}.graph.onnx"), Path(f"{stem}.{deployment.profile.id}.onnx")
-    converters.save(deployment.graph, graph)
-    converters.save(deployment.network, chip)
+    spare = graph.with_name(f".{graph.name}.{os.getpid()}.onnx")
+    try:
+        converters.save(deployment.graph, spare)
+        converters.save(deployment.network, chip)
+        spare.replace(graph)
+    finally:
+        spare.unlink(missing_ok=True)
     return graph, chip
 
 
@@ -127,9 +148,10 @@ def check(
     wishes = wishes or Wishes()
     profile = load_profile(wishes.chip)
     samples = None if data is None else as_samples(data)
+    options = options or converters.Options()
+    options = _with_time(model, samples, options, None) if samples else options
     loaded = load(model, _example(samples) if samples else None, options)
-    shapes, steps = input_shapes(loaded.graph), _steps(loaded, options)
-    everything = _stand_in(loaded) if samples is None else feed(samples, shapes, steps, wishes.encode, wishes.seed)
+    everything = _stand_in(loaded) if samples is None else _fed(samples, loaded, wishes, options)
     graph, _ = describe_inputs(loaded.graph, everything)
     seen = everything.first(wishes.calibration_samples)
     try:
@@ -139,7 +161,7 @@ def check(
     except (Unsupported, QuantizeError) as refusal:
         blocker = Finding(_code(str(refusal)), "blocker", refusal.where, float("nan"), float("nan"), refusal.what, refusal.hint)
         return Placement(profile.id, (), 0, (blocker,))
-    return place(built.network, profile, built.payloads())
+    return without_proven(place(built.network, profile, built.payloads()), built)
 
 
 def show(path: str | Path) -> str:
@@ -177,9 +199,7 @@ def report(source: Deployment | str | Path, data: Samples | str | None = None, e
     ran = saved.run_file(network, samples, None, encode, seed)
     profile, placement, events = saved.placed(network, ran.trace)
     verdict = saved.verify_file(Path(source), samples, ("graph", "chip"), None, encode, seed)
-    return reporting.chip_report(
-        Path(source).name, network, profile, placement, verdict, ran.trace, events, estimate(events, profile)
-    )
+    return reporting.chip_report(Path(source).name, network, profile, placement, verdict, ran.trace, events, estimate(events, profile))
 
 
 def as_samples(data: Samples | str | Any) -> Samples:
@@ -196,6 +216,17 @@ def input_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
     return {name: node.shape for name, node in graph.named(Input).items()}
 
 
+def _fed(samples: Samples, loaded: converters.Loaded, wishes: Wishes, options: converters.Options | None) -> Feed:
+    return feed(samples, input_shapes(loaded.graph), _steps(loaded, options), wishes.encode, wishes.seed)
+
+
+def _calibrated_on(everything: Feed, seen: Feed) -> tuple[str, ...]:
+    """What must be said where the data that judge the network also shaped it."""
+    shared = any(np.may_share_memory(values, seen.inputs[name]) for name, values in everything.inputs.items())
+    note = f"fidelity is judged on data whose first {seen.samples:,} samples the quantizer saw too; --calibration gives it others"
+    return (note,) if shared else ()
+
+
 def _stand_in(loaded: converters.Loaded) -> Feed:
     if loaded.witness is None:
         raise OptionError("--data", "nothing can stand in for data here", "give --data samples.npz")
@@ -204,6 +235,16 @@ def _stand_in(loaded: converters.Loaded) -> Feed:
 
 def _steps(loaded: converters.Loaded, options: converters.Options | None) -> int | None:
     return (options.timesteps if options else None) or loaded.steps
+
+
+def _with_time(model: Model, samples: Samples, options: converters.Options, timesteps: int | None) -> converters.Options:
+    """The options with T, and for a live module and data [N, T, *shape] the shape that enters it at a step."""
+    options = replace(options, timesteps=timesteps or options.timesteps)
+    values = next(iter(samples.inputs.values()))
+    timed = values.ndim > 2 and values.shape[1] == options.timesteps and not options.static and len(samples.inputs) == 1
+    if timed and options.input_shape is None and not isinstance(model, str | Path | converters.Loaded):
+        return replace(options, input_shape=values.shape[2:])
+    return options
 
 
 def _example(samples: Samples) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -13,11 +13,11 @@ from snndeploy.chip.network import ChipNetwork, Population, Projection, Wire
 from snndeploy.errors import Unsupported
 from snndeploy.hw import Profile
 from snndeploy.ir.graph import Candidate, Graph, Limits, Node
-from snndeploy.ir.layers import Input
-from snndeploy.ir.neurons.decoupling import CONSTANT
+from snndeploy.ir.layers import Input, Output
+from snndeploy.ir.neurons.decoupling import CONSTANT, UNIT
 from snndeploy.ir.neurons.host import HostCurrent
 from snndeploy.ir.neurons.integer import IntegerNeuron
-from snndeploy.ir.paths import deliver, input_bound, neurons, paths_into
+from snndeploy.ir.paths import Path, deliver, input_bound, is_source, neurons, paths_into
 from snndeploy.passes import decouple, merge
 from snndeploy.passes.align import cyclic
 from snndeploy.quantize import Quantized
@@ -53,6 +53,8 @@ class Lowered:
 
     graph: Graph
     offers: tuple[Offer, ...]
+    units: Mapping[str, float]
+    """The real value of one unit of v of every read-out that was added."""
 
 
 def lower_bursts(q: Quantized, profile: Profile, wanted: str, inputs: Mapping[str, Floats], steps: int) -> Lowered:
@@ -64,7 +66,7 @@ def lower_bursts(q: Quantized, profile: Profile, wanted: str, inputs: Mapping[st
     chosen: dict[str, Candidate] = {}
     offers: list[Offer] = []
     for name in neurons(q.graph):
-        candidates = q.graph.nodes[name].lower(limits_of(q, name, profile))
+        candidates = q.graph.nodes[name].lower(limits_of(q, name, profile, steps))
         if not candidates:
             continue
         rows = [_offer(q, name, c, profile, inputs, steps) for c in candidates]
@@ -72,7 +74,9 @@ def lower_bursts(q: Quantized, profile: Profile, wanted: str, inputs: Mapping[st
         chosen[name] = candidates[best]
         offers += [_mark(row, i == best) for i, row in enumerate(rows)]
     lowered = decouple.apply(q.graph, chosen)
-    return Lowered(_merged(lowered) if lowered is not q.graph else lowered, tuple(offers))
+    units = {f"{n}.readout": q.units[q.graph.into(n)[0].source] / UNIT for n in q.graph.named(Output)}
+    added = {n: unit for n, unit in units.items() if n not in q.graph.nodes}
+    return Lowered(_merged(lowered) if lowered is not q.graph else lowered, tuple(offers), added)
 
 
 def _merged(graph: Graph) -> Graph:
@@ -88,12 +92,12 @@ def _merged(graph: Graph) -> Graph:
     return merged.replace(restored, [*merged.edges, *(e for e in graph.edges if e.target in hosts or e.target in behind)])
 
 
-def limits_of(q: Quantized, name: str, profile: Profile) -> Limits:
+def limits_of(q: Quantized, name: str, profile: Profile, steps: int) -> Limits:
     """The chip's registers around one neuron."""
     bound = int(np.ceil(input_bound(q.graph, name, q.payloads)))
     payload = int(profile.limit("payload_bits")) if profile.features["graded"] else 0
     vth = int(profile.limit("vth_max"))
-    return Limits(q.graph.shapes[name], bound, profile.features["programs"], payload, vth_max=vth)
+    return Limits(q.graph.shapes[name], bound, profile.features["programs"], payload, vth_max=vth, steps=steps)
 
 
 def _offer(q: Quantized, name: str, c: Candidate, profile: Profile, inputs: Mapping[str, Floats], steps: int) -> Offer:
@@ -101,7 +105,7 @@ def _offer(q: Quantized, name: str, c: Candidate, profile: Profile, inputs: Mapp
     if not why and "direct" not in c.construction and c.latency and name in cyclic(q.graph):
         why = "relay neurons add a step, which this layer's feedback does not have"
     spliced = q.graph if c.construction == "graded" else decouple.splice(q.graph, name, c)
-    inner = [n for n in neurons(spliced) if n == name or n.startswith(f"{name}.")]
+    inner = [n for n in neurons(spliced) if n == name or n not in q.graph.nodes]
     size = sum(int(np.prod(spliced.shapes[n])) for n in inner)
     synapses = sum(_synapse_count(spliced, n) for n in inner)
     before = run_reference(q.graph, inputs, steps, record=[name])
@@ -130,15 +134,21 @@ def run_program(graph: Graph, name: str, inputs: Mapping[str, Floats], steps: in
 
 
 def _synapse_count(graph: Graph, name: str) -> int:
-    """Synapses into a neuron layer: what a one in every source would touch."""
+    """Synapses into a neuron layer: what a one in every source would touch, on every way in (a burst neuron is a sum of ways)."""
     total = 0.0
-    for path in paths_into(graph, name):
-        source = graph.shapes[path.source]
-        ones = np.ones((1, *source))
-        binary = {n: graph.nodes[n] for n in path.nodes}
-        marked = graph.replace({n: _marked(node) for n, node in binary.items()})
-        total += float(deliver(marked, path, ones, magnitude=True, constant=False).sum())
+    for path in _ways(graph, name, ()):
+        ones = np.ones((1, *graph.shapes[path.source]))
+        marked = graph.replace({n: _marked(graph.nodes[n]) for n in path.nodes})
+        total += float(deliver(marked, path, ones, constant=False).sum())
     return int(total)
+
+
+def _ways(graph: Graph, name: str, after: tuple[str, ...]) -> Iterator[Path]:
+    for edge in graph.into(name):
+        if is_source(graph.nodes[edge.source]):
+            yield Path(edge.source, 0, after)
+        else:
+            yield from _ways(graph, edge.source, (edge.source, *after))
 
 
 def _marked(node: Node) -> Node:

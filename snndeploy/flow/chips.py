@@ -17,10 +17,12 @@ from snndeploy.hw import Profile
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input
 from snndeploy.ir.neurons.burst import Burst
+from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.ir.normal import check_normal_form
 from snndeploy.ir.paths import neurons, paths_into
 from snndeploy.passes import drive
 from snndeploy.passes.align import align
+from snndeploy.placement import Placement
 from snndeploy.quantize import Quantized, Settings, quantize
 from snndeploy.quantize.assemble import Ports, Timing, assemble_network
 from snndeploy.sim.chip import run_chip
@@ -81,23 +83,38 @@ def build(graph: Graph, profile: Profile, data: Feed, settings: Settings, burst:
     lowered = lower_bursts(quantized, profile, burst, whole, data.steps)
     integer = drive.apply(lowered.graph, always=not profile.features["programs"])
     check_normal_form(integer)
-    network = _assemble(integer, profile, quantized, data, settings)
+    network = _assemble(integer, profile, quantized, data, settings, lowered.units)
     return Built(quantized, lowered, integer, network)
 
 
-def _assemble(integer: Graph, profile: Profile, q: Quantized, data: Feed, settings: Settings) -> ChipNetwork:
+def _assemble(integer: Graph, profile: Profile, q: Quantized, data: Feed, settings: Settings, units: Mapping[str, float]) -> ChipNetwork:
     alignment = align(integer)
     paths = [(path, name) for name in neurons(integer) for path in paths_into(integer, name)]
     delays = {(p.source, name, p.nodes): alignment.delay(p, name) for p, name in paths}
-    biased = any(np.any(getattr(integer.nodes[n], "bias", 0)) for n in neurons(integer))
-    timing = Timing(data.steps, alignment.shifts, delays, restart=biased)
+    early = any(n.bias.any() or (n.thresholds < 0).any() for n in integer.named(IntegerNeuron).values())
+    timing = Timing(data.steps, alignment.shifts, delays, restart=early)
     signed = {name: bool((values < 0).any()) for name, values in data.inputs.items()}
-    return assemble_network(integer, profile.id, timing, Ports(q.units, q.payloads, signed), conv_exponent=settings.conv_exponent)
+    return assemble_network(
+        integer, profile.id, timing, Ports({**q.units, **units}, q.payloads, signed), conv_exponent=settings.conv_exponent
+    )
+
+
+def without_proven(placement: Placement, built: Built) -> Placement:
+    """The placement without the worst-case warnings (L013) that a construction's own conditions have settled.
+
+    A decoupled neuron's forcing synapses exclude each other, which a sum of absolute weights cannot know.
+    """
+    settled = {offer.layer for offer in built.lowered.offers if offer.chosen and offer.construction != "graded"}
+
+    def proven(where: str) -> bool:
+        return any(where.startswith(f"{layer}.") for layer in settled)
+
+    return replace(placement, findings=tuple(f for f in placement.findings if f.code != "L013" or not proven(f.where)))
 
 
 def integer_inputs(q: Quantized, data: Feed) -> dict[str, Floats]:
-    """The data in whole units of each input."""
-    return {name: np.round(values / q.units[name]) for name, values in data.inputs.items()}
+    """The data in whole units of each input, and the constant 1 where the integer graph asks for it."""
+    return with_constant(q.graph, {name: np.round(values / q.units[name]) for name, values in data.inputs.items()})
 
 
 def hold_against_definition(built: Built, data: Feed) -> tuple[Pair, Trace]:

@@ -29,7 +29,7 @@ class PassResult:
     """One pass: whether it changed anything, and the comparison of the runs around it."""
 
     name: str
-    why: str
+    did: str
     changed: bool
     pair: Pair
 
@@ -49,10 +49,21 @@ def to_normal_form(graph: Graph, data: Feed) -> tuple[Graph, tuple[PassResult, .
         changed = lowered != graph
         after = run_reference(lowered, data.inputs, data.steps) if changed else before
         pair = replace(compare_spikes(graph, before, lowered, after), a="graph", b=f"after {step.name}")
-        results.append(PassResult(step.name, step.why, changed, pair))
+        results.append(PassResult(step.name, _did(graph, lowered), changed, pair))
         graph, before = lowered, after
     check_normal_form(graph)
     return graph, tuple(results)
+
+
+def _did(before: Graph, after: Graph) -> str:
+    """What went and what came, by class of node."""
+    old, new = ({type(n).__name__: 0 for n in g.nodes.values()} for g in (before, after))
+    for counts, g in ((old, before), (new, after)):
+        for node in g.nodes.values():
+            counts[type(node).__name__] += 1
+    changes = {kind: new.get(kind, 0) - old.get(kind, 0) for kind in sorted({*old, *new})}
+    words = [f"{'+' if by > 0 else '-'}{abs(by)} {kind}" for kind, by in changes.items() if by]
+    return ", ".join(words) or "the same nodes with other numbers"
 
 
 def hold_against_original(loaded: converters.Loaded) -> Pair | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from numpy.typing import NDArray
 
+import converters
 from snndeploy.chip.models import HostInput
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.cost import Cost
@@ -29,7 +31,7 @@ def report_of(d: Deployment) -> Report:
     return Report(
         **{name: getattr(base, name) for name in base.__dataclass_fields__} | {
             "layers": _layers(d),
-            "passes": tuple(PassRow(p.name, p.why, p.pair) for p in d.passes if p.changed),
+            "passes": tuple(PassRow(p.name, p.did, p.pair) for p in d.passes if p.changed),
             "bursts": tuple(_burst(o) for o in d.offers),
             "quantization": tuple(QuantRow(s.layer, s.weight_bits, s.scale, s.error, _inexact(s.threshold_shift, s.decay_shift, s.notes))
                                   for s in d.scales),
@@ -60,19 +62,27 @@ def chip_report(
         mesh=_mesh(profile),
         assumptions=_host_work(network),
         not_checked=(LAVA,),
-        sources={key: text for key, text in profile.sources.items() if any(text in t.source for t in cost.terms)},
     )
 
 
+def sources(loaded: converters.Loaded) -> tuple[LayerRow, ...]:
+    """Every layer of the network as it was read: what it computes, and who said so."""
+    said = {s.layer: s for s in loaded.semantics}
+    return tuple(
+        LayerRow(name, str(node), math.prod(loaded.graph.shapes[name]), *(_origin(said[name]) if name in said else ("file", False)))
+        for name, node in loaded.graph.nodes.items()
+    )
+
+
+def _origin(source: converters.LayerSource) -> tuple[str, bool]:
+    """In words, and whether something is assumed. A fact that only repeats where the layer stands is not said twice."""
+    facts = [f"{f.name} {f.value} ({f.origin})" for f in source.facts if f.value != source.was]
+    origins = list(dict.fromkeys(f.origin for f in source.facts))
+    return "; ".join([f"{', '.join(origins)}: {source.was}" if origins else source.was, *facts]), "ASSUMED" in origins
+
+
 def _layers(d: Deployment) -> tuple[LayerRow, ...]:
-    said = {s.layer: s for s in d.loaded.semantics}
-    rows = []
-    for name in neurons(d.graph):
-        facts = said[name].facts if name in said else ()
-        origins = sorted({f.origin for f in facts})
-        size = d.chip_size(name)
-        rows.append(LayerRow(name, str(d.graph.nodes[name]), size, ", ".join(origins), "ASSUMED" in origins))
-    return tuple(rows)
+    return tuple(row for row in sources(d.loaded) if row.name in neurons(d.graph))
 
 
 def _burst(o: Offer) -> BurstRow:
