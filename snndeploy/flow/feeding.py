@@ -11,7 +11,7 @@ from snndeploy.arrays import Floats, Ints
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.data import Encoding, Samples, decode, fit, over_time, part, predict
 from snndeploy.errors import DataError, OptionError
-from snndeploy.ir.graph import Emits, Graph
+from snndeploy.ir.graph import Emits, Graph, Node
 from snndeploy.ir.layers import Input, Output
 from snndeploy.trace import Trace
 
@@ -59,8 +59,12 @@ def feed(samples: Samples, shapes: Mapping[str, tuple[int, ...]], steps: int | N
 
 
 def describe_inputs(graph: Graph, data: Feed) -> tuple[Graph, tuple[str, ...]]:
-    """The graph whose Inputs say what the data are: static or not, spikes, counts or real; and that it was assumed."""
-    nodes, notes = {}, []
+    """The graph whose Inputs say what the data are (static or not; spikes, counts or real), and what was assumed.
+
+    An Output that the model leaves as a sequence is summed where there are labels to judge a prediction by.
+    """
+    nodes: dict[str, Node] = {}
+    notes = []
     for name, node in graph.named(Input).items():
         values = data.inputs[name]
         static = len(values) == 1 and (data.steps > 1 or node.static)
@@ -68,6 +72,10 @@ def describe_inputs(graph: Graph, data: Feed) -> tuple[Graph, tuple[str, ...]]:
         nodes[name] = replace(node, static=static, carries=carries)
         if carries != node.carries:
             notes.append(f"ASSUMED input {name} carries {carries}: every value of the data is {_words(carries)}")
+    for name, output in graph.named(Output).items():
+        if output.decode == "none" and data.labels is not None:
+            nodes[name] = replace(output, decode="sum")
+            notes.append(f"ASSUMED output {name} is read as the sum over the steps, since the data are labelled (--decode changes it)")
     return graph.replace(nodes), tuple(notes)
 
 
