@@ -38,13 +38,9 @@ def to_text(report: Report) -> str:
     title = f"{report.model} on {report.chip}"
     parts = [
         f"{title}\n{'=' * len(title)}",
-        _claims(report),
+        claims(report),
         section("Layers", table(("layer", "neurons", "computes", "read from"), _layers(report))),
-        section("Passes", table(("pass", "compared", "did"), ((p.name, pair_words(p.pair), p.did) for p in report.passes))),
-        section(
-            "Burst neurons", table(("layer", "construction", "neurons", "steps", "spikes", "energy", "verdict"), _bursts(report.bursts))
-        ),
-        section("Quantization", table(("layer", "bits", "weight unit", "error", "notes"), _quantization(report))),
+        *changes(report),
         section("Comparisons", comparisons(other_pairs(report))),
         section("Activity", activity(report.trace, report.shifts)),
         section("Placement", table(("layer", "cores", "neurons"), ((n, number(c), number(k)) for n, c, k in uses(report.placement)))),
@@ -97,7 +93,18 @@ def bullets(lines: Iterable[str]) -> str:
     return "\n".join(textwrap.fill(line, WIDTH - 2, initial_indent="- ", subsequent_indent="  ") for line in lines)
 
 
-def _claims(report: Report) -> str:
+def changes(report: Report) -> tuple[str, str, str]:
+    """What was done to the network: passes, burst neurons, quantization."""
+    burst_columns = ("layer", "construction", "neurons", "steps", "spikes", "energy", "verdict")
+    return (
+        section("Passes", table(("pass", "compared", "did"), ((p.name, pair_words(p.pair), p.did) for p in report.passes))),
+        section("Burst neurons", table(burst_columns, _bursts(report.bursts))),
+        section("Quantization", table(("layer", "bits", "weight unit", "error", "notes"), _quantization(report))),
+    )
+
+
+def claims(report: Report) -> str:
+    """The headline claims, a row each."""
     rows = [(s.kind, s.value, s.sentence) for s in headline(report)]
     note = model_only(report.verdict)
     return table(("claim", "value", "in words"), [*rows, *([("", "", note)] if note else [])])

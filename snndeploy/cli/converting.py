@@ -1,0 +1,126 @@
+"""``convert`` and ``check``: a trained network, a chip, and data to judge by."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+import converters
+from snndeploy import deploy
+from snndeploy.cli.options import (
+    DATA_OPTIONS,
+    MODEL_OPTIONS,
+    as_json,
+    max_drop,
+    options_of,
+    samples_of,
+    wishes_of,
+    with_decoding,
+    with_options,
+)
+from snndeploy.cli.refusing import finish, refusing
+from snndeploy.cli.terminal import working
+from snndeploy.errors import OptionError
+from snndeploy.flow.reporting import report_of, sources
+from snndeploy.hw import load_profile
+from snndeploy.report import check_to_json, check_to_text
+from snndeploy.report.conversion import conversion_to_json, conversion_to_text, graph_to_json, graph_to_text
+
+NEEDS_DATA = "quantization chooses integers by what the network does on samples, and fidelity is judged on them"
+
+
+@click.command(short_help="A trained network to a verified chip network.")
+@click.argument("model")
+@with_options(MODEL_OPTIONS)
+@with_options(DATA_OPTIONS)
+@click.option("--calibration", help="Samples for the quantizer alone; by default it sees the first of --data.")
+@max_drop
+@click.option("-o", "--output", help="DIR/STEM of the files written; by default the model's name, in this folder.")
+@as_json
+@refusing
+def convert(model: str, *, calibration: str | None, max_drop: float, output: str | None, as_json: bool, **given: Any) -> None:
+    """Take the trained network MODEL to a verified chip network.
+
+    Writes STEM.graph.onnx (the float graph, which onnxruntime runs) and STEM.CHIP.onnx (the chip network).
+    With --chip none only the first, for which no data is needed.
+    """
+    options, stem = options_of(given), stem_of(model, output)
+    if given["chip"] == "none":
+        _convert_graph(model, options, stem, given["decode"], as_json)
+        return
+    wishes, profile = wishes_of(given, max_drop), load_profile(given["chip"])
+    _writable(model, stem, (f"{stem}.graph.onnx", f"{stem}.{profile.id}.onnx"))
+    samples = samples_of(given, NEEDS_DATA, options.input_shape)
+    others = None if calibration is None else samples_of({**given, "data": calibration, "samples": None}, shape=options.input_shape)
+    with working(f"{Path(model).name} to {profile.name}"):
+        loaded = with_decoding(deploy.load(model, None, options), given["decode"])
+        deployment = deploy.convert(loaded, samples, wishes, options, Path(stem).name, calibration=others)
+        Path(stem).parent.mkdir(parents=True, exist_ok=True)
+        files = [str(path) for path in deploy.save(deployment, stem)]
+    report, rows = report_of(deployment), sources(loaded)
+    if as_json:
+        click.echo(json.dumps(conversion_to_json(report, rows, files, deployment.ok), allow_nan=False))
+    else:
+        click.echo(conversion_to_text(report, rows, files), nl=False)
+    finish(deployment.ok)
+
+
+@click.command(short_help="Would it fit? Every finding; writes nothing.")
+@click.argument("model")
+@with_options(MODEL_OPTIONS)
+@with_options(DATA_OPTIONS)
+@as_json
+@refusing
+def check(model: str, *, as_json: bool, **given: Any) -> None:
+    """Would MODEL fit the chip? Every finding with its rule, place, value, limit and fix. Writes nothing.
+
+    Without --data the model's own trial run on random spikes stands in.
+    """
+    options, wishes = options_of(given), wishes_of(given)
+    samples = samples_of(given, shape=options.input_shape)
+    with working(f"checking {Path(model).name}"):
+        loaded = with_decoding(deploy.load(model, None, options), given["decode"])
+        placement = deploy.check(loaded, samples, wishes, options)
+    if as_json:
+        click.echo(json.dumps(check_to_json(model, placement), allow_nan=False))
+    else:
+        click.echo(check_to_text(model, placement), nl=False)
+        if samples is None:
+            click.echo("\nASSUMED: random spikes stood in for data, and scales depend on data; give --data.")
+    finish(placement.fits)
+
+
+def stem_of(model: str, output: str | None) -> str:
+    """Where results go, without suffixes: ``-o``, or the model's name in this folder."""
+    name = Path(model).name
+    own = name.removesuffix(".graph.onnx") if name.endswith(".graph.onnx") else Path(name).stem
+    if output is None:
+        return own
+    return str(Path(output) / own) if output.endswith(("/", os.sep)) or Path(output).is_dir() else output
+
+
+def _convert_graph(model: str, options: converters.Options, stem: str, decode: str | None, as_json: bool) -> None:
+    _writable(model, stem, (f"{stem}.graph.onnx",))
+    loaded = with_decoding(deploy.load(model, None, options), decode)
+    Path(stem).parent.mkdir(parents=True, exist_ok=True)
+    file = str(deploy.save_graph(loaded, stem))
+    if as_json:
+        click.echo(json.dumps(graph_to_json(Path(stem).name, sources(loaded), loaded.assumptions, file), allow_nan=False))
+    else:
+        click.echo(graph_to_text(Path(stem).name, sources(loaded), loaded.assumptions, file), nl=False)
+
+
+def _writable(model: str, stem: str, targets: tuple[str, ...]) -> None:
+    """Refuse before the work what could not be written after it."""
+    folder = Path(stem).parent
+    if folder.exists() and not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise OptionError("-o", f"{folder} is no folder that may be written to", "choose another: -o DIR/STEM")
+    for target in map(Path, targets):
+        if target.is_dir():
+            raise OptionError("-o", f"{target} is a folder", "choose another stem: -o DIR/STEM")
+        if target.exists() and Path(model).exists() and target.samefile(model):
+            raise OptionError("-o", f"{target} is the model itself, which is never overwritten", "choose another stem: -o DIR/STEM")

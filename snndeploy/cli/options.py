@@ -1,0 +1,178 @@
+"""Options that several commands share, and what each text stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar, get_args
+
+import click
+
+import converters
+from snndeploy.data import Decoding, Encoding, Samples, read
+from snndeploy.data.events import Binning
+from snndeploy.errors import OptionError, did_you_mean
+from snndeploy.flow.bursts import NAMES
+from snndeploy.flow.deployment import Wishes
+from snndeploy.ir.layers import Output
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Command], Command]
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object with stable keys instead of text.")
+max_drop = click.option("--max-drop", type=float, default=Wishes.max_drop, show_default=True, help="Points of accuracy that may be lost.")
+
+MODEL_OPTIONS: tuple[Decorator[Any], ...] = (
+    click.option("--chip", default=Wishes.chip, show_default=True, help="CHIP[:BOARD] as `snndeploy chips` lists them, or my_chip.toml."),
+    click.option("--arch", help="The code that builds the module: 'file.py:Net(T=10)' or pkg.mod:factory. That code is run."),
+    click.option("--input-shape", help="One input's shape without batch and time, e.g. 1,28,28."),
+    click.option(
+        "--decode", help="How the output's steps become a prediction, where the model does not say: count, sum, mean, vote:10, ..."
+    ),
+    click.option("--weight-bits", help='Bits of the weights: 8 for all, or by layer: "fc*=4,conv1=6".'),
+    click.option("--burst", default=Wishes.burst, show_default=True, help=f"How burst neurons are built: {', '.join(NAMES)}."),
+    click.option(
+        "--calibration-samples", type=int, default=Wishes.calibration_samples, show_default=True, help="How many the quantizer sees."
+    ),
+    click.option(
+        "--trust", is_flag=True, help="Unpickle the file in full. It can then run any code, as you: only for files you made yourself."
+    ),
+)
+DATA_OPTIONS: tuple[Decorator[Any], ...] = (
+    click.option("--data", help="Samples: an .npz with x [N, ...] and perhaps y [N], an .npz of events, or file.py:factory."),
+    click.option("--samples", type=int, help="Use the first so many samples only."),
+    click.option("--timesteps", type=int, help="Steps to run, where neither the model nor the data say it."),
+    click.option("--encode", default="direct", show_default=True, help="Static data over time: direct, rate, latency or delta."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Of --encode rate."),
+    click.option("--bin-us", type=int, help="Events: the length of a step in microseconds."),
+    click.option("--frames", type=int, help="Events: so many steps a recording."),
+    click.option("--split-by", help="Events, with --frames: equal numbers of events (number, the default) or equal time (time)."),
+    click.option("--sensor", help="Events: rows,columns of the camera, e.g. 34,34."),
+)  # fmt: skip
+
+
+def with_options(options: tuple[Decorator[Any], ...]) -> Decorator[Any]:
+    """All of them, in the order in which ``--help`` lists them."""
+
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def options_of(given: Mapping[str, Any]) -> converters.Options:
+    """What the file cannot say."""
+    shape = given["input_shape"]
+    return converters.Options(
+        arch=given["arch"],
+        input_shape=None if shape is None else whole_numbers(shape, "--input-shape", "1,28,28"),
+        timesteps=given["timesteps"],
+        trust=given["trust"],
+    )
+
+
+def wishes_of(given: Mapping[str, Any], max_drop: float = Wishes.max_drop) -> Wishes:
+    """What the user chose."""
+    return Wishes(
+        chip=given["chip"],
+        weight_bits=weight_bits(given["weight_bits"]),
+        burst=given["burst"],
+        encode=encoding(given["encode"]),
+        seed=given["seed"],
+        calibration_samples=given["calibration_samples"],
+        max_drop=max_drop,
+    )
+
+
+def samples_of(given: Mapping[str, Any], why: str = "", shape: tuple[int, ...] | None = None) -> Samples | None:
+    """The samples of ``--data``. Without it None, or, where ``why`` says what they are for, an ``OptionError``.
+
+    ``shape`` is that of the network's input; the last two axes of a polarity, rows and columns are the camera's size.
+    """
+    if given["data"] is None:
+        if why:
+            raise OptionError("--data", f"is missing: {why}", "give --data samples.npz with x [N, ...] and, for accuracy, y [N]")
+        return None
+    return read(given["data"], binning=binning(given), sensor=sensor(given["sensor"], shape), limit=given["samples"])
+
+
+def binning(given: Mapping[str, Any]) -> Binning | None:
+    """How events become steps; None where no option says it."""
+    if given["split_by"] is not None and given["frames"] is None:
+        raise OptionError("--split-by", "says how --frames are cut, and there is no --frames", "add --frames 16, or leave it out")
+    if given["bin_us"] is None and given["frames"] is None:
+        return None
+    steps = given["timesteps"] if given["bin_us"] is not None else None
+    return Binning(given["bin_us"], given["frames"], given["split_by"] or "number", steps)
+
+
+def sensor(text: str | None, shape: tuple[int, ...] | None) -> tuple[int, int] | None:
+    """Rows and columns of the camera: what was given, else those of a network that takes [2, rows, columns]."""
+    if text is None:
+        return (shape[1], shape[2]) if shape is not None and len(shape) == 3 else None
+    size = whole_numbers(text, "--sensor", "34,34")
+    if len(size) != 2:
+        raise OptionError("--sensor", f"{text!r} is not two numbers", "rows,columns, e.g. 34,34")
+    return size[0], size[1]
+
+
+def whole_numbers(text: str, option: str, example: str) -> tuple[int, ...]:
+    """``"1,28,28"`` -> (1, 28, 28), each at least 1. Raises ``OptionError``."""
+    parts = [part.strip() for part in text.strip("()[] ").split(",")]
+    if parts and parts[-1] == "" and len(parts) > 1:
+        parts.pop()
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise OptionError(option, f"{text!r} is not whole numbers above 0 with commas between", f"e.g. {option} {example}")
+    return tuple(int(part) for part in parts)
+
+
+def weight_bits(text: str | None) -> dict[str, int]:
+    """``"4"`` or ``"fc*=4,conv1=6"`` -> bits by layer pattern, the first that matches wins. Raises ``OptionError``."""
+    found: dict[str, int] = {}
+    for entry in (text or "").split(",") if text is not None else ():
+        pattern, equals, bits = entry.strip().rpartition("=")
+        if not bits.isdecimal() or not 2 <= int(bits) <= 8 or (equals and not pattern):
+            raise OptionError(
+                "--weight-bits", f"{entry.strip()!r} is not 2 to 8 bits", 'e.g. --weight-bits 6, or by layer: "fc*=4,conv1=6"'
+            )
+        found[pattern or "*"] = int(bits)
+    return found
+
+
+def encoding(text: str) -> Encoding:
+    """The encoder of that name. Raises ``OptionError``."""
+    for known in get_args(Encoding):
+        if text == known:
+            return known  # type: ignore[no-any-return]
+    raise OptionError("--encode", f"{text!r} is no encoder", did_you_mean(text, get_args(Encoding)))
+
+
+def with_decoding(loaded: converters.Loaded, text: str | None) -> converters.Loaded:
+    """The network with its outputs read as the user says: ``count``, ``mean``, ``vote:10`` (ten neurons a class), ``count+vote:10``.
+
+    Raises:
+        OptionError: an unknown read-out, or a vote that does not divide the outputs.
+    """
+    if text is None:
+        return loaded
+    kind, vote = _read_out(text)
+    nodes = {name: replace(node, decode=kind or node.decode, vote=vote) for name, node in loaded.graph.named(Output).items()}
+    note = f"outputs are read by {text} (--decode), not as the model says; its own answers were not compared"
+    witness = None if loaded.witness is None else replace(loaded.witness, outputs={})
+    return replace(loaded, graph=loaded.graph.replace(nodes), assumptions=(*loaded.assumptions, note), witness=witness)
+
+
+def _read_out(text: str) -> tuple[Any, int]:
+    kinds = [part for part in text.split("+") if not part.startswith("vote:")]
+    votes = [part.removeprefix("vote:") for part in text.split("+") if part.startswith("vote:")]
+    known = (*(k for k in get_args(Decoding) if k != "none"), "vote:10")
+    for word in (
+        *kinds[1:],
+        *votes[1:],
+        *(k for k in kinds if k not in known),
+        *(f"vote:{v}" for v in votes if not v.isdecimal() or v == "0"),
+    ):
+        raise OptionError("--decode", f"{word!r} is no read-out", did_you_mean(word, known))
+    return kinds[0] if kinds else None, int(votes[0]) if votes else 1

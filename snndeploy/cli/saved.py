@@ -1,0 +1,151 @@
+"""``show``, ``run``, ``verify`` and ``report``: what can be done with files that were saved."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from snndeploy import deploy
+from snndeploy.chip.network import ChipNetwork
+from snndeploy.cli.options import DATA_OPTIONS, as_json, encoding, max_drop, samples_of, with_options
+from snndeploy.cli.refusing import finish, refusing
+from snndeploy.cli.terminal import working, write
+from snndeploy.data import Samples
+from snndeploy.errors import OptionError
+from snndeploy.flow.saved import EXECUTORS, chip_inputs, open_file
+from snndeploy.report import run_to_json, run_to_text, to_html, to_json, to_text, verify_to_json, verify_to_text
+from snndeploy.report.as_text import bullets, section
+from snndeploy.report.report import Report
+from snndeploy.verdict import Verdict
+
+NEEDS_DATA = "it runs the network on samples"
+
+
+@click.command(short_help="A saved graph or chip network as stable text.")
+@click.argument("file")
+@as_json
+@refusing
+def show(file: str, *, as_json: bool) -> None:
+    """The graph or chip network in FILE, as text that is the same for the same network."""
+    text = deploy.show(file)
+    click.echo(json.dumps({"schema": "snndeploy.show/1", "file": file, "text": text}) if as_json else text)
+
+
+@click.command(short_help="Run a saved network: predictions, accuracy, spikes and events.")
+@click.argument("file")
+@with_options(DATA_OPTIONS)
+@as_json
+@refusing
+def run(file: str, *, as_json: bool, **given: Any) -> None:
+    """Run the graph or chip network in FILE: predictions, accuracy where labelled, spikes and events a layer."""
+    samples = _samples(file, given)
+    with working(f"running {Path(file).name}"):
+        ran = deploy.run(file, samples, given["timesteps"], encoding(given["encode"]), given["seed"])
+    chip = ran.noun.chip if isinstance(ran.noun, ChipNetwork) else ""
+    found = (file, chip, ran.trace, ran.events, ran.accuracy, [int(p) for p in ran.predictions])
+    assumed = (*samples.notes, *ran.data.assumptions)
+    if as_json:
+        click.echo(json.dumps({**run_to_json(*found), "assumptions": list(dict.fromkeys(assumed))}, allow_nan=False))
+    else:
+        said = section("Assumed", bullets(dict.fromkeys(assumed)))
+        click.echo(f"{run_to_text(*found)}{f'{chr(10)}{said}{chr(10)}' if said else ''}", nl=False)
+
+
+@click.command(short_help="Hold the executors of a saved network against each other.")
+@click.argument("file")
+@with_options(DATA_OPTIONS)
+@click.option("--against", help=f"Executors to hold against each other, with commas between: {', '.join(EXECUTORS)}.")
+@max_drop
+@as_json
+@refusing
+def verify(file: str, *, against: str | None, max_drop: float, as_json: bool, **given: Any) -> None:
+    """Hold the executors of FILE, and of the file beside it, against each other.
+
+    Beside STEM.CHIP.onnx that is STEM.graph.onnx. Exactness and fidelity are said apart.
+    """
+    samples = _samples(file, given)
+    wanted, absent = _executors(against)
+    with working(f"verifying {Path(file).name}"):
+        verdict = deploy.verify(file, samples, wanted, given["timesteps"], encoding(given["encode"]), given["seed"])
+    verdict = replace(verdict, not_checked=(*verdict.not_checked, *absent))
+    if as_json:
+        click.echo(json.dumps(verify_to_json(file, verdict), allow_nan=False))
+    else:
+        click.echo(verify_to_text(file, verdict, max_drop), nl=False)
+    finish(verdict.grade == "exact" and not _lost(verdict, max_drop))
+
+
+@click.command(short_help="Energy, latency, spikes and fit of a saved chip network.")
+@click.argument("file")
+@with_options(DATA_OPTIONS)
+@max_drop
+@click.option("-o", "--output", help="report.html, report.json or report.txt; without it the text is printed.")
+@as_json
+@refusing
+def report(file: str, *, max_drop: float, output: str | None, as_json: bool, **given: Any) -> None:
+    """Energy, latency, spikes, fit and fidelity of the chip network in FILE.
+
+    What is counted is exact; energy and latency are estimates from published numbers, with their range.
+    """
+    kind = _kind(file, output)
+    samples = _samples(file, given)
+    with working(f"reporting on {Path(file).name}"):
+        made = replace(deploy.report(file, samples, encoding(given["encode"]), given["seed"]), max_drop=max_drop)
+    if output is not None:
+        write(Path(output), _written(made, kind))
+    if as_json:
+        click.echo(_written(made, ".json"), nl=False)
+    elif output is None:
+        click.echo(to_text(made), nl=False)
+    else:
+        click.echo(f"wrote {output}")
+    finish(made.verdict.grade == "exact" and made.placement.fits and not _lost(made.verdict, max_drop))
+
+
+def _kind(file: str, output: str | None) -> str:
+    suffix = ".txt" if output is None else Path(output).suffix.lower()
+    if suffix not in (".html", ".htm", ".json", ".txt"):
+        raise OptionError("-o", f"{output!r} does not say which kind of report", "end it in .html, .json or .txt")
+    if output is not None and Path(output).exists() and Path(file).exists() and Path(output).samefile(file):
+        raise OptionError("-o", f"{output} is the network itself, which is never overwritten", "choose another name")
+    return suffix
+
+
+def _written(made: Report, kind: str) -> str:
+    if kind == ".json":
+        return json.dumps(to_json(made), allow_nan=False) + "\n"
+    return to_text(made) if kind == ".txt" else to_html(made)
+
+
+def _samples(file: str, given: Mapping[str, Any]) -> Samples:
+    """The samples; events are cut to the size of the network's input, so the file is read first where they are binned."""
+    binned = given["data"] is not None and (given["bin_us"], given["frames"]) != (None, None)
+    samples = samples_of(given, NEEDS_DATA, _input_shape(file) if binned else None)
+    assert samples is not None
+    return samples
+
+
+def _input_shape(file: str) -> tuple[int, ...] | None:
+    noun = open_file(file)
+    shapes = chip_inputs(noun) if isinstance(noun, ChipNetwork) else deploy.input_shapes(noun)
+    return next(iter(shapes.values()), None)
+
+
+def _executors(against: str | None) -> tuple[list[str], list[str]]:
+    """Those to run, and what is said of one that is not installed and was not asked for by name."""
+    if against is not None:
+        return [name.strip() for name in against.split(",")], []
+    if importlib.util.find_spec("onnxruntime") is not None:
+        return ["graph", "onnxruntime", "chip"], []
+    return ["graph", "chip"], ["onnxruntime: not installed (pip install 'snndeploy[onnxruntime]')"]
+
+
+def _lost(verdict: Verdict, max_drop: float) -> bool:
+    drop = verdict.fidelity.drop if verdict.fidelity else None
+    return drop is not None and drop > max_drop
