@@ -40,6 +40,7 @@ class Limits:
         bias_max: largest bias mantissa; ``bias_exp_max``: its largest exponent.
         vth_max: largest threshold mantissa.
         weight_max: largest synaptic weight; ``weight_exp_max``: its largest exponent.
+        steps: time steps of a sample, within which a synaptic current can add up; None for any number.
     """
 
     shape: Shape
@@ -51,6 +52,7 @@ class Limits:
     vth_max: int = 131_071
     weight_max: int = 254
     weight_exp_max: int = 7
+    steps: int | None = None
 
 
 @dataclass(frozen=True)

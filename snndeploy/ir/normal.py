@@ -15,8 +15,8 @@ from typing import TypeAlias
 
 from snndeploy.errors import GraphError
 from snndeploy.ir.graph import Edge, Graph
-from snndeploy.ir.layers import Conv, Input, Linear, Output, Reshape, Scale
-from snndeploy.ir.paths import has_state, is_source, neurons, paths_into
+from snndeploy.ir.layers import Conv, Linear, Output, Reshape, Scale
+from snndeploy.ir.paths import has_state, is_source, paths_into
 
 Weights: TypeAlias = Linear | Conv | Scale
 """The nodes that can be a synapse."""

@@ -71,11 +71,15 @@ def deliver(graph: Graph, path: Path, values: Floats, *, magnitude: bool = False
     """
     for name in path.nodes:
         node = graph.nodes[name]
+        node = node if constant else without_constant(node)
         arrays = {k: np.abs(v) for k, v in parameters(node).items()} if magnitude else {}
-        if not constant:
-            arrays |= {k: None for k in ("bias", "shift") if hasattr(node, k)}  # type: ignore[misc]
         values = bind(node, arrays).step((values,), {}, NUMPY)[0]
     return values
+
+
+def without_constant(node: Node) -> Node:
+    """The same linear node without its bias or shift."""
+    return bind(node, {k: None for k in ("bias", "shift") if hasattr(node, k)})
 
 
 def constant_into(graph: Graph, neuron: str) -> Floats:

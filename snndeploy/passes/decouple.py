@@ -1,16 +1,23 @@
 """Replace each burst neuron of the integer graph by the construction that was chosen for it.
 
 Exact: a construction is offered only with its register conditions, and the pass is run before and after on data.
-The node's name stays: it becomes the sum of the construction's weighted spikes, equal to the neuron's payload.
+The node's name stays: it becomes the sum of the construction's weighted spikes, equal to the neuron's payload. A sum
+is no neuron, so an Output that read it gets a membrane that forgets at once, ``OUTPUT.readout``, holding 64 times the
+payload.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from snndeploy.arrays import frozen
 from snndeploy.ir.graph import Candidate, Edge, Graph, Node
-from snndeploy.ir.layers import Input, Sum
+from snndeploy.ir.layers import Input, Output, Sum
 from snndeploy.ir.neurons.decoupling import CONSTANT
+from snndeploy.ir.neurons.integer import IntegerNeuron
+
+MEMBRANE = IntegerNeuron(frozen(4095.0), frozen(4096.0), frozen([]), frozen([]))
+"""v = 64 times the synaptic sum of this very step."""
 
 
 def apply(graph: Graph, chosen: Mapping[str, Candidate]) -> Graph:
@@ -18,6 +25,11 @@ def apply(graph: Graph, chosen: Mapping[str, Candidate]) -> Graph:
     for name, candidate in chosen.items():
         if candidate.construction != "graded":
             graph = splice(graph, name, candidate)
+    for name in graph.named(Output):
+        (edge,) = graph.into(name)
+        if isinstance(graph.nodes[edge.source], Sum):
+            nodes, kept = {f"{name}.readout": MEMBRANE}, [e for e in graph.edges if e != edge]
+            graph = graph.replace(nodes, [*kept, Edge(edge.source, f"{name}.readout"), Edge(f"{name}.readout", name)])
     return graph
 
 

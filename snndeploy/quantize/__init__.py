@@ -13,12 +13,15 @@ import numpy as np
 from snndeploy.arrays import Floats, frozen
 from snndeploy.errors import Unsupported
 from snndeploy.ir.graph import Edge, Graph, Node
-from snndeploy.ir.layers import Input
+from snndeploy.ir.layers import Input, Scale
+from snndeploy.ir.neurons.burst import Burst
+from snndeploy.ir.neurons.cubalif import CubaLIF
+from snndeploy.ir.neurons.decoupling import CONSTANT, constant_edges, constant_synapse
 from snndeploy.ir.neurons.host import HostCurrent
-from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.ir.neurons.li import LI
-from snndeploy.ir.paths import neurons, paths_into
-from snndeploy.quantize.layer import choose, gather, host_name
+from snndeploy.ir.paths import constant_into, neurons, paths_into, without_constant
+from snndeploy.quantize.choice import choose
+from snndeploy.quantize.layer import gather, host_names
 from snndeploy.quantize.neuron import UNIT
 from snndeploy.quantize.settings import LayerScale, Quantized, Settings
 from snndeploy.quantize.sources import input_unit, level_unit
@@ -38,10 +41,15 @@ def quantize(graph: Graph, settings: Settings, reference: Mapping[str, Floats]) 
         QuantizeError: a layer has no representation within the registers.
         Unsupported: a neuron has no integer form.
     """
+    graph = _with_currents(graph)
+    if CONSTANT in graph.nodes:
+        steps, samples = next(iter(reference.values())).shape[:2]
+        reference = {**reference, CONSTANT: np.ones((steps, samples, 1))}
     units, payloads = _units(graph, settings, reference)
     integer, layers = _with_hosts(graph, settings), []
     for name in neurons(graph):
         layer = gather(graph, name, units, settings, reference)
+        payloads |= {s.host: HOST_PEAK for s in layer.hosts}
         nodes, scale = choose(integer, layer, settings, payloads)
         integer = integer.replace(nodes)
         layers.append(scale)
@@ -50,28 +58,44 @@ def quantize(graph: Graph, settings: Settings, reference: Mapping[str, Floats]) 
     return Quantized(integer, units, payloads, tuple(layers))
 
 
+def _with_currents(graph: Graph) -> Graph:
+    """The graph in which a constant that enters a synaptic current comes from the constant input.
+
+    A bias register acts on the membrane, behind the current; so a bias in front of a CUBA neuron needs a synapse.
+    """
+    nodes: dict[str, Node | None] = {}
+    edges = list(graph.edges)
+    for name in graph.named(CubaLIF):
+        constant = constant_into(graph, name)
+        if constant.any():
+            nodes |= {n: without_constant(graph.nodes[n]) for path in paths_into(graph, name) for n in path.nodes}
+            nodes |= constant_synapse(f"{name}.bias", np.broadcast_to(constant, graph.shapes[name]))
+            edges += constant_edges(f"{name}.bias", name)
+    return graph.replace(nodes, edges)
+
+
 def _with_hosts(graph: Graph, settings: Settings) -> Graph:
-    """The graph with a place for the current that the host computes, before every neuron fed by a host input."""
+    """The graph with a place for each current that the host computes, before every neuron fed by a host input."""
     nodes: dict[str, Node | None] = {}
     edges = list(graph.edges)
     for name in neurons(graph):
-        ends = {path.nodes[-1] for path in paths_into(graph, name) if path.source in settings.host_inputs}
-        if any(path.delay for path in paths_into(graph, name) if path.source in settings.host_inputs):
-            raise Unsupported(name, "a delayed real-valued input cannot be computed on the host", "delay the layer behind it instead")
-        if ends:
-            nodes[host_name(name)] = HostCurrent(frozen(0.0), 0, 0)
-            moved = [e for e in edges if e.target == name and e.source in ends]
-            edges = [e for e in edges if e not in moved] + [Edge(e.source, host_name(name)) for e in moved] + [Edge(host_name(name), name)]
+        for path, host in host_names(name, paths_into(graph, name), settings).items():
+            if path.delay:
+                raise Unsupported(name, "a delayed real-valued input cannot be computed on the host", "delay the layer behind it instead")
+            if isinstance(graph.nodes[name], CubaLIF):
+                what = "the host writes into the membrane, not into this neuron's synaptic current"
+                raise Unsupported(name, what, "encode the input as spikes, or put a LIF layer in front")
+            end, wire = path.nodes[-1], f"{host}.wire"
+            nodes |= {host: HostCurrent(frozen(0.0), 0, 0), wire: Scale(frozen(1.0))}
+            edges = [e for e in edges if e != Edge(end, name)] + [Edge(end, host), Edge(host, wire), Edge(wire, name)]
     return graph.replace(nodes, edges)
 
 
 def _units(graph: Graph, settings: Settings, reference: Mapping[str, Floats]) -> tuple[dict[str, float], dict[str, float]]:
     """Real value of one unit and largest payload, of every Input and neuron."""
     units, payloads = {}, {}
-    for name, node in graph.nodes.items():
-        if isinstance(node, Input):
-            units[name], payloads[name] = input_unit(name, node, reference[name])
-    payloads |= {host_name(name): HOST_PEAK for name in neurons(graph)}
+    for name, node in graph.named(Input).items():
+        units[name], payloads[name] = input_unit(name, node, reference[name])
     for name in neurons(graph):
         units[name] = level_unit(graph.nodes[name], settings.decoupled)
         payloads[name] = _largest(graph.nodes[name], units[name])
@@ -79,5 +103,4 @@ def _units(graph: Graph, settings: Settings, reference: Mapping[str, Floats]) ->
 
 
 def _largest(node: Node, unit: float) -> float:
-    levels = getattr(node, "levels", None)
-    return 1.0 if levels is None or isinstance(node, IntegerNeuron) else float(np.round(np.abs(levels) / unit).max())
+    return float(np.round(np.abs(node.levels) / abs(unit)).max()) if isinstance(node, Burst) else 1.0

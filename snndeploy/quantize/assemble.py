@@ -58,7 +58,9 @@ def assemble_network(graph: Graph, chip: str, timing: Timing, ports: Ports, *, c
     populations = {n: _input(n, node, ports, graph.shapes[n]) for n, node in graph.named(Input).items()}
     hosts = host_layers(graph, ports)
     populations = {n: p for n, p in populations.items() if n not in {h.source for h in hosts.values()}}
-    populations |= {n: Population(n, graph.shapes[n], HostInput(HOST_BITS, True, _static(graph, h.source)), h.source) for n, h in hosts.items()}
+    populations |= {
+        n: Population(n, graph.shapes[n], HostInput(HOST_BITS, True, _static(graph, h.source)), h.source) for n, h in hosts.items()
+    }
     populations |= {n: _population(graph, n, timing, ports) for n in neurons(graph)}
     projections: list[Projection] = []
     for name in neurons(graph):
@@ -93,10 +95,10 @@ def _input(name: str, node: Input, ports: Ports, shape: Shape) -> Population:
 
 def _population(graph: Graph, name: str, timing: Timing, ports: Ports) -> Population:
     node, shape, shift = graph.nodes[name], graph.shapes[name], timing.shifts[name]
-    assert isinstance(node, IntegerNeuron)  # noqa: S101 - the quantizer left no other neuron
+    assert isinstance(node, IntegerNeuron), "the quantizer left no other neuron"
     reset_at = shift + 1 if timing.restart and shift > 0 else 0
-    hosts = [graph.nodes[p.source] for p in paths_into(graph, name) if isinstance(graph.nodes[p.source], HostCurrent)]
-    exponent = hosts[0].exponent if hosts else _bias_exponent(node.bias)  # type: ignore[attr-defined]
+    sources = (graph.nodes[p.source] for p in paths_into(graph, name))
+    exponent = next((s.exponent for s in sources if isinstance(s, HostCurrent)), _bias_exponent(node.bias))
     model: Model = _lif(node, reset_at, timing, exponent) if node.fixed else program(node, name, reset_at)
     origin = name if name in ports.units else name.rsplit(".", 1)[0]
     reads = "v" if node.rungs == 0 else "spikes"
@@ -106,8 +108,8 @@ def _population(graph: Graph, name: str, timing: Timing, ports: Ports) -> Popula
 def _lif(node: IntegerNeuron, reset_at: int, timing: Timing, exponent: int) -> Lif:
     vth = node.thresholds[0] / 64 if node.rungs else np.asarray(float(NEVER_FIRES))
     interval = timing.steps + max(timing.shifts.values()) + 2 if reset_at else 0
-    registers = [frozen_ints(a) for a in (node.du, node.dv, vth, node.bias / 2**exponent, exponent)]
-    return Lif(*registers, reset_interval=interval, reset_offset=reset_at)
+    du, dv, threshold, mantissa, places = (frozen_ints(a) for a in (node.du, node.dv, vth, node.bias / 2**exponent, exponent))
+    return Lif(du, dv, threshold, mantissa, places, reset_interval=interval, reset_offset=reset_at)
 
 
 def _bias_exponent(bias: Floats) -> int:
@@ -121,6 +123,9 @@ def _projections(
 ) -> list[Projection]:
     delay = timing.delays[path.source, target, path.nodes]
     if isinstance(graph.nodes[path.source], HostCurrent):
+        wire = graph.nodes[path.synapse(graph)]
+        assert isinstance(wire, Scale), "the host's current goes straight into its neuron"
+        assert bool((wire.scale == 1).all()), "the host's current goes straight into its neuron"
         return [Projection(f"{path.source}->{target}", path.source, target, Wire(as_bias=True), delay=delay)]
     node, source = graph.nodes[path.synapse(graph)], populations[path.source]
     label = f"{path.source}->{target}" + (f"[{path.synapse(graph)}]" if len(paths_into(graph, target)) > 1 else "")
@@ -152,7 +157,7 @@ def _synapses(
     if isinstance(node, Conv):
         grid = _grid(_ints(node.weight), target, conv_exponent, on_host)
         return [(ConvSynapses(m, node.stride, node.padding, node.dilation, node.groups), e) for m, e in grid]
-    assert isinstance(node, Scale)  # noqa: S101 - Path.synapse allows nothing else
+    assert isinstance(node, Scale), "Path.synapse allows nothing else"
     shape = graph.shapes[path.synapse(graph)]
     size = int(np.prod(shape))
     source = graph.shapes[path.source]

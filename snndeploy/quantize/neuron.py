@@ -41,18 +41,17 @@ def to_integers(node: Node, constant: Floats, scale: float, level_unit: float, b
         Unsupported: a start value other than 0 that the chip cannot hold.
     """
     per_unit = UNIT / scale
-    bias = _bias(constant * per_unit, bias_step)
     if node.v_init.any():  # type: ignore[attr-defined]
         raise Unsupported(type(node).__name__, "its membrane starts at a value other than its reset", "start the neuron at v_reset")
     du = 4095.0 - np.round(4096.0 * node.current_decay) if isinstance(node, CubaLIF) else 4095.0
     dv = 4096.0 - np.round(4096.0 * node.decay)  # type: ignore[attr-defined]
+    bias = _bias(constant * per_unit, bias_step, drivable=not isinstance(node, CubaLIF))
     if isinstance(node, LI):
         none = np.zeros((0,))
         return IntegerNeuron(frozen(du), frozen(dv), none, none, frozen(bias))
-    thresholds, strict, levels, amounts = _ladder(node)
+    thresholds, strict, levels, amounts = ladder(node)
     floor = getattr(node, "floor", None)
-    plain = node.reset == "hard" and floor is None  # type: ignore[attr-defined]
-    grid = UNIT if plain else _lateral_grid(dv) if snap else 1
+    grid = threshold_grid(node, snap)
     snapped = _thresholds(thresholds * per_unit, strict, grid)
     return IntegerNeuron(
         frozen(du),
@@ -67,22 +66,38 @@ def to_integers(node: Node, constant: Floats, scale: float, level_unit: float, b
     )
 
 
-def _ladder(node: Node) -> tuple[Floats, tuple[bool, ...], Floats, Floats | None]:
+def ladder(node: Node) -> tuple[Floats, tuple[bool, ...], Floats, Floats | None]:
     """(thresholds, strictness, levels, amounts), one entry a rung; a plain neuron is a ladder of one rung."""
     if isinstance(node, Burst):
         return node.thresholds, node.strict, node.levels, node.amounts
-    assert isinstance(node, LIF | CubaLIF)  # noqa: S101 - gain_of has refused everything else
+    assert isinstance(node, LIF | CubaLIF), "gain_of has refused everything else"
     amounts = node.amount[None] if node.reset == "subtract" else None
     return node.threshold[None], (node.strict,), np.ones((1,) * (node.threshold.ndim + 1)), amounts
+
+
+def threshold_grid(node: Node, snap: bool) -> int:
+    """On which multiples the thresholds must lie: the mantissa's where the fixed LIF can serve, or the lateral synapses'.
+
+    A neuron that fires at rest (a negative threshold, or 0 with >=) is no fixed LIF: its thresholds are not snapped.
+    """
+    thresholds, strict, *_ = ladder(node)
+    lowest, reset = thresholds[0], node.reset  # type: ignore[attr-defined]
+    if reset == "hard" and getattr(node, "floor", None) is None and bool((lowest > 0).all() or (strict[0] and (lowest >= 0).all())):
+        return UNIT
+    if snap and reset == "subtract" and len(strict) > 1:
+        return _lateral_grid(4096.0 - np.round(4096.0 * node.decay))  # type: ignore[attr-defined]
+    return 1
 
 
 def _thresholds(v: Floats, strict: tuple[bool, ...], grid: int) -> Floats:
     """Integers t with ``h > t`` for ``h > v`` (strict) or ``h >= v``, on multiples of ``grid``."""
     rows = [np.floor(v[j]) if s else np.ceil(v[j]) - 1 for j, s in enumerate(strict)]
-    snapped = np.round(np.stack(rows) / grid) * grid
-    if snapped.max() > VTH_MAX * UNIT:
-        raise QuantizeError("threshold", f"vth {snapped.max() / UNIT:g} exceeds {VTH_MAX}", "L006: the weights are tiny against the threshold")
-    return np.maximum(snapped, 0.0) if grid == UNIT else snapped
+    snapped = np.asarray(np.round(np.stack(rows) / grid) * grid)
+    if np.abs(snapped).max() > VTH_MAX * UNIT:
+        raise QuantizeError(
+            "threshold", f"vth {snapped.max() / UNIT:g} exceeds {VTH_MAX}", "L006: the weights are tiny against the threshold"
+        )
+    return snapped
 
 
 def _amounts(v: Floats, thresholds: Floats, snapped: Floats, grid: int) -> Floats:
@@ -91,15 +106,18 @@ def _amounts(v: Floats, thresholds: Floats, snapped: Floats, grid: int) -> Float
     return np.where(v <= thresholds, np.minimum(rounded, snapped + (grid == 1)), rounded)
 
 
-def _bias(v: ArrayLike, step: int) -> Floats:
-    """Mantissa << exponent, one exponent a layer, mantissa at most 4095."""
+def _bias(v: ArrayLike, step: int, drivable: bool) -> Floats:
+    """Mantissa << exponent, one exponent a layer, mantissa at most 4095; or multiples of 64, to be driven by a synapse."""
     wanted = np.asarray(v, dtype=np.float64)
     largest = float(np.abs(wanted).max(initial=0.0))
     exponents = (e for e in range(BIAS_EXP_MAX + 1) if round(largest / 2**e) <= BIAS_MANT_MAX and 2**e >= min(step, 2**BIAS_EXP_MAX))
     exponent = next(exponents, None)
+    if exponent is None and drivable:
+        return np.asarray(np.round(wanted / UNIT) * UNIT)
     if exponent is None:
-        raise QuantizeError("bias", f"{largest:.0f} exceeds {BIAS_MANT_MAX} << {BIAS_EXP_MAX}", "L007: fewer weight bits, or a smaller bias")
-    return np.round(wanted / 2**exponent) * 2.0**exponent
+        what = f"{largest:.0f} exceeds {BIAS_MANT_MAX} << {BIAS_EXP_MAX}"
+        raise QuantizeError("bias", what, "L007: a smaller resting potential, or fewer weight bits")
+    return np.asarray(np.round(wanted / 2**exponent) * 2.0**exponent)
 
 
 def _lateral_grid(dv: ArrayLike) -> int:

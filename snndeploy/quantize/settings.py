@@ -50,9 +50,10 @@ class Settings:
 class LayerScale:
     """How one neuron layer became integers.
 
-    ``scale`` is the real value of a weight unit (64 units of v); ``error`` the fraction of neuron-steps whose output
-    differs from the float neuron's when both are fed the float network's spikes; ``threshold_shift`` the largest
-    change of a threshold, relative; ``notes`` what is inexact, in words.
+    ``scale`` is the real value of a weight unit (64 units of v); ``error`` the mean difference to the float neuron's
+    output when both are fed the float network's spikes (for plain spikes the fraction that differs, for membranes
+    relative to their mean size); ``threshold_shift`` the largest change of a threshold, relative; ``decay_shift`` that
+    of a decay factor; ``bound`` the largest synaptic sum; ``notes`` what is inexact, in words.
     """
 
     layer: str

@@ -25,21 +25,29 @@ def input_unit(name: str, node: Input, seen: Floats) -> tuple[float, float]:
     if node.carries in ("spikes", "levels"):
         if not np.array_equal(seen, np.round(seen)) or (node.carries == "spikes" and largest > 1):
             raise QuantizeError(name, f"the data are not {'0/1 spikes' if node.carries == 'spikes' else 'whole counts'}", "see --encode")
-        return 1.0, largest
+        return 1.0, _capacity(largest)
     for k in range(INPUT_BITS + 1):
-        if largest * 2**k <= 2**INPUT_BITS and np.array_equal(seen * 2**k, np.round(seen * 2**k)):
-            return 2.0**-k, largest * 2**k
+        if largest * 2**k < 2**INPUT_BITS and np.array_equal(seen * 2**k, np.round(seen * 2**k)):
+            return 2.0**-k, _capacity(largest * 2**k)
     return largest / (2**INPUT_BITS - 1), float(2**INPUT_BITS - 1)
+
+
+def _capacity(largest: float) -> float:
+    """The largest payload of as many bits as ``largest`` needs: data to come may use all of them."""
+    return float(2 ** int(largest).bit_length() - 1)
 
 
 def level_unit(node: Node, decoupled: bool) -> float:
     """The real value of one payload unit of a burst neuron: the coarsest grid 2**-k on which its levels are whole.
 
     Where levels fit no grid down to 2**-6, that one is used and the levels are rounded. A decoupled neuron stops at
-    2**-3: each rung's weights are multiplied by its step in level and must still fit the synapse.
+    2**-3: each rung's weights are multiplied by its step in level and must still fit the synapse. A single rung with one
+    level is a plain spike worth that level.
     """
     if not isinstance(node, Burst):
         return 1.0
+    if len(node.levels) == 1 and node.levels.all() and not np.ptp(node.levels):
+        return float(node.levels.flat[0])
     finest = 3 if decoupled else FINEST
     exact = (k for k in range(finest) if np.array_equal(node.levels * 2**k, np.round(node.levels * 2**k)))
     return 2.0 ** -next(exact, finest)

@@ -45,7 +45,8 @@ class Burst(Node):
         freeze(self, "decay", "thresholds", "levels", "v_reset", "gain", "rest", "v_init")
         check_decay(self, self.decay)
         rungs = len(self.strict)
-        require(self, rungs >= 1 and len(self.thresholds) == len(self.levels) == rungs, "thresholds, levels and strict need one entry a rung")
+        each = rungs >= 1 and len(self.thresholds) == len(self.levels) == rungs
+        require(self, each, "thresholds, levels and strict need one entry a rung")
         require(self, bool((np.diff(self.thresholds, axis=0) > 0).all()), "thresholds must rise from rung to rung")
         require(self, self.reset in ("hard", "subtract", "none"), f"reset {self.reset!r} is not hard, subtract or none")
         require(self, (self.amounts is not None) == (self.reset == "subtract"), "amounts go with reset='subtract', one a rung")

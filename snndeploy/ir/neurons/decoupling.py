@@ -16,6 +16,7 @@ Sources: the theorems in docs/decoupling.md (1: lateral, 3: ping-pong).
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -48,15 +49,12 @@ def candidates(node: Any, limits: Limits) -> tuple[Candidate, ...]:
 def graded(node: Any, limits: Limits) -> Candidate:
     """The neuron as one program with a graded payload."""
     payload = int(np.abs(node.levels).max(initial=0)).bit_length()
-    needs_payload = node.rungs > 1 or payload > 1
-    no_wrap = limits.input_bound < U_LIMIT
+    fits = payload <= limits.payload_bits or (node.rungs == 1 and bool((node.levels == 1).all()))
     conditions = (
-        Condition("neuron programs", limits.programs, "needed", "available" if limits.programs else "not on this chip",
-                  "L010: choose a chip with neuron programs, or --burst ping-pong"),
-        Condition("payload bits", not needs_payload or payload <= limits.payload_bits, f"{payload} bits", f"{limits.payload_bits} bits",
-                  "L012: coarser levels (kappa)"),
-        Condition("no wrap of u", no_wrap, f"{limits.input_bound}", f"< {U_LIMIT}", "L013: fewer weight bits"),
-    )  # fmt: skip
+        _programs(limits, "L010: choose a chip with neuron programs, or --burst ping-pong"),
+        Condition("payload bits", fits, f"{payload} bits", f"{limits.payload_bits} bits", "L012: coarser levels (kappa)"),
+        _no_wrap("no word of the program saturates", [limits.input_bound * _accumulated(node, limits.steps), constant_part(node)]),
+    )
     graph = Graph(
         {"in": Input(limits.shape, "levels"), "neuron": node, "out": Output("none")},
         (Edge("in", "neuron"), Edge("neuron", "out")),
@@ -64,15 +62,36 @@ def graded(node: Any, limits: Limits) -> Candidate:
     return Candidate("graded", graph, conditions)
 
 
+def _programs(limits: Limits, hint: str) -> Condition:
+    return Condition("neuron programs", limits.programs, "needed", "available" if limits.programs else "not on this chip", hint)
+
+
+def _no_wrap(name: str, parts: Sequence[float]) -> Condition:
+    """The parts of the largest sum, in weight units, stay below 24 bits of v."""
+    value = " + ".join(f"{part:.0f}" for part in parts if part) or "0"
+    return Condition(name, sum(parts) < U_LIMIT, value, f"< {U_LIMIT} weight units", "L013: fewer weight bits or a smaller fan-in")
+
+
+def _accumulated(node: Any, steps: int | None) -> float:
+    """How many times the largest input a lingering synaptic current can reach: the sum of its decay's powers."""
+    kept = float((4095.0 - node.du).max()) / 4096
+    forever = 1 / (1 - kept) if kept < 1 else np.inf
+    return float(forever if steps is None else min(forever, sum(kept**k for k in range(steps))))
+
+
+def constant_part(node: Any) -> float:
+    """What enters the membrane beside the synaptic current, in weight units: bias, and the amount of a late reset."""
+    amount = float(np.abs(node.amounts).max()) if node.late else 0.0
+    return float(np.ceil((np.abs(node.bias).max() + amount) / UNIT))
+
+
 def ping_pong(node: Any, limits: Limits, relays: bool) -> Candidate:
     """Two banks of K plain hard-reset LIF neurons; one is in step with the burst neuron, the other is forced."""
-    reach = float(node.thresholds.max()) + float(np.abs(node.bias).max())
-    force = on_grid(int(np.ceil(reach / UNIT)) + limits.input_bound + 1)
+    force = forcing(float(node.thresholds.max()), float(np.abs(node.bias).max()), limits.input_bound)
     rungs = range(1, node.rungs + 1)
     plain = {f"{bank}{j}": _plain(node, j - 1) for bank in "AB" for j in rungs}
-    nodes: dict[str, Node] = {"in": Input(limits.shape, "levels"), "one": Input((1,), "spikes", static=True), **plain}
-    edges = [Edge("in", name) for name in plain] + [Edge("drive", f"B{j}") for j in rungs]
-    _add_constant("drive", force, limits, nodes, edges)
+    nodes: dict[str, Node] = {"in": Input(limits.shape, "levels"), **plain, **constant_synapse("drive", _full(force, limits), "one")}
+    edges = [Edge("in", name) for name in plain] + constant_edges("drive", *(f"B{j}" for j in rungs), one="one")
     # f_A = A1 - B1 + BK one step earlier forces bank A; bank B is forced by 1 - f_A.
     for source, sign in (("A1", 1), ("B1", -1), (f"B{node.rungs}", 1)):
         for bank, side in (("A", 1), ("B", -1)):
@@ -104,25 +123,41 @@ def _add_rungs(node: Any, limits: Limits, nodes: dict[str, Node], edges: list[Ed
             edges += [Edge(s, f"step{j}") for s in sources]
     if not relays:
         # the forced bank fires every rung, every step: its level is taken off as a constant
-        _add_constant("offset", -node.levels[-1], limits, nodes, edges)
-        edges.append(Edge("offset", "out"))
+        nodes |= constant_synapse("offset", _full(-node.levels[-1], limits), "one")
+        edges += constant_edges("offset", "out", one="one")
+
+
+def forcing(threshold: float, bias: float, input_bound: int) -> int:
+    """The drive, in weight units, that makes every rung fire whatever comes in; ``threshold`` and ``bias`` in units of v."""
+    return on_grid(int(np.ceil((max(threshold, 0.0) + bias) / UNIT)) + input_bound + 1)
 
 
 def _ping_pong_conditions(node: Any, limits: Limits, force: int) -> tuple[Condition, ...]:
-    sum_bound = force + limits.input_bound
-    theta_1 = float(node.thresholds.min())
-    plain_grid = bool((node.thresholds % UNIT == 0).all())
-    vth = int(node.thresholds.max()) // UNIT
-    fading = bool((node.du == 4095).all())
+    theta_1, vth = float(node.thresholds.min()), int(node.thresholds.max()) // UNIT
+    aligned = bool((node.thresholds % UNIT == 0).all()) and vth <= limits.vth_max
     return (
-        Condition("no wrap of u", sum_bound < U_LIMIT, f"force {force} + inputs {limits.input_bound}", f"< {U_LIMIT} weight units",
-                  "L013: fewer weight bits or a smaller fan-in"),
-        Condition("threshold above the reset value", theta_1 >= 0, f"{theta_1:g}", ">= 0", "a negative threshold cannot reset to 0 below itself"),
-        Condition("thresholds on the mantissa's grid", plain_grid and vth <= limits.vth_max, f"vth {vth}", f"<= {limits.vth_max}, in steps of 64",
+        _no_wrap("no wrap of u", [force, limits.input_bound, constant_part(node)]),
+        Condition("threshold above the reset value", theta_1 >= 0, f"{theta_1:g}", ">= 0", "a neuron that fires at rest needs graded"),
+        Condition("thresholds on the mantissa's grid", aligned, f"vth {vth}", f"<= {limits.vth_max}, in steps of 64",
                   "L006: quantize the thresholds to multiples of 64"),
-        Condition("no synaptic memory", fading, "du 4095" if fading else "du < 4095", "du 4095", "a lingering current would keep forcing; use graded"),
-        Condition("no floor", node.floor is None, "floor" if node.floor is not None else "none", "none", "use graded"),
+        _fading(node),
+        Condition("no floor", node.floor is None, "none" if node.floor is None else "a floor", "none", "use graded"),
+        _drivable(node),
     )  # fmt: skip
+
+
+def _fading(node: Any) -> Condition:
+    """A current that outlives its step would keep forcing."""
+    fading = bool((node.du == 4095).all())
+    return Condition("no synaptic memory", fading, f"du {node.du.min():g}", "du 4095", "use graded")
+
+
+def _drivable(node: Any) -> Condition:
+    """The construction has delayed synapses, so the bias must come with the input, as a synapse from the constant."""
+    whole = bool((node.bias % UNIT == 0).all())
+    return Condition(
+        "bias on the weights' grid", whole, f"{np.abs(node.bias).max():g}", f"a multiple of {UNIT}", "quantize with bias_step 64"
+    )
 
 
 def lateral(node: Any, limits: Limits) -> Candidate:
@@ -151,17 +186,16 @@ def lateral(node: Any, limits: Limits) -> Candidate:
 
 
 def _lateral_conditions(node: Any, limits: Limits, divisible: bool) -> tuple[Condition, ...]:
-    stays = bool((node.amounts <= node.thresholds + 1).all())
-    fading = bool((node.du == 4095).all())
-    bound = limits.input_bound + int(2 * np.abs(node.thresholds).max() / UNIT) + 1
+    stays = bool((node.amounts <= node.thresholds + 1).all() and (node.thresholds >= 0).all())
+    largest = 2 * float(np.abs(node.thresholds).max()) / UNIT
     return (
-        Condition("soft-reset neurons", limits.programs, "needed", "available" if limits.programs else "not on this chip",
-                  "L010: the fixed LIF resets to zero only; choose a chip with neuron programs"),
+        _programs(limits, "L010: the fixed LIF resets to zero only; choose a chip with neuron programs"),
         Condition("lateral weights are whole", divisible, "decay * amount / 4096 / 64", "a whole number for every rung",
                   "snap the thresholds to multiples of 64 * 4096 / gcd(decay, 4096)"),
-        Condition("potential stays at or above 0 after a spike", stays, "amount - threshold", "<= 1", "rounding quantizers need graded"),
-        Condition("no synaptic memory", fading, "du 4095" if fading else "du < 4095", "du 4095", "use graded"),
-        Condition("no wrap of u", bound < U_LIMIT, f"{bound}", f"< {U_LIMIT}", "L013: fewer weight bits"),
+        Condition("potential stays at or above 0 after a spike", stays, "amount - threshold", "<= 1, thresholds >= 0", "use graded"),
+        _fading(node),
+        _no_wrap("no wrap of u", [limits.input_bound, largest, constant_part(node)]),
+        _drivable(node),
     )  # fmt: skip
 
 
@@ -181,9 +215,16 @@ def _one(values: Floats, rung: int) -> Floats:
     return frozen(values[rung : rung + 1])
 
 
+def constant_synapse(name: str, values: Floats, one: str = CONSTANT) -> dict[str, Node]:
+    """The nodes of a synapse ``name`` from the constant input that delivers ``values`` [*shape] at every step."""
+    constant = Input((1,), "spikes", static=True)
+    return {one: constant, f"{name}.one": Reshape((1,) * values.ndim), name: Scale(frozen(values))}
 
-def _add_constant(name: str, value: Floats | int, limits: Limits, nodes: dict[str, Node], edges: list[Edge]) -> None:
-    """A synapse ``name`` from the constant input to every neuron of the node's shape."""
-    nodes[f"{name}.one"] = Reshape((1,) * len(limits.shape))
-    nodes[name] = Scale(frozen(np.broadcast_to(np.asarray(value, dtype=np.float64), limits.shape)))
-    edges += [Edge("one", f"{name}.one"), Edge(f"{name}.one", name)]
+
+def constant_edges(name: str, *targets: str, one: str = CONSTANT) -> list[Edge]:
+    """The edges of ``constant_synapse`` ``name``."""
+    return [Edge(one, f"{name}.one"), Edge(f"{name}.one", name), *(Edge(name, target) for target in targets)]
+
+
+def _full(value: Floats | int, limits: Limits) -> Floats:
+    return frozen(np.broadcast_to(np.asarray(value, dtype=np.float64), limits.shape))

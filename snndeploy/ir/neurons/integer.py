@@ -52,7 +52,8 @@ class IntegerNeuron(Node):
         for name in ("du", "dv", "thresholds", "levels", "bias", *optional):
             values = getattr(self, name)
             require(self, bool((values == np.round(values)).all()), f"{name} must be whole numbers")
-        require(self, bool(((self.du >= -1) & (self.du <= 4095) & (self.dv >= 0) & (self.dv <= 4096)).all()), "decays: du -1..4095, dv 0..4096")
+        within = (self.du >= -1).all() and (self.du <= 4095).all() and (self.dv >= 0).all() and (self.dv <= 4096).all()
+        require(self, bool(within), "decays: du -1..4095, dv 0..4096")
         require(self, len(self.thresholds) == len(self.levels), "thresholds and levels need one entry a rung")
         require(self, (self.amounts is not None) == (self.reset == "subtract"), "amounts go with reset='subtract'")
         require(self, not self.late or (self.rungs == 1 and self.reset == "subtract"), "late is defined for one subtracting rung")
@@ -69,7 +70,8 @@ class IntegerNeuron(Node):
             return False
         if self.rungs == 0:
             return True
-        return self.reset == "hard" and bool((self.levels == 1).all() and (self.thresholds % 64 == 0).all() and (self.thresholds >= 0).all())
+        on_grid = (self.thresholds % 64 == 0).all() and (self.thresholds >= 0).all()
+        return self.reset == "hard" and bool((self.levels == 1).all() and on_grid)
 
     def out_shape(self, inputs: tuple[Shape, ...]) -> Shape:
         shapes = (self.du.shape, self.dv.shape, self.bias.shape, self.thresholds.shape[1:], self.levels.shape[1:])

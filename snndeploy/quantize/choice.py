@@ -1,0 +1,216 @@
+"""One layer: choose the scale at which its weights, thresholds, bias and decay together lose least."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from snndeploy.arrays import Floats, frozen
+from snndeploy.errors import QuantizeError
+from snndeploy.ir.graph import Graph, Node
+from snndeploy.ir.layers import Conv, Linear, Scale
+from snndeploy.ir.neurons.burst import Burst
+from snndeploy.ir.neurons.cubalif import CubaLIF
+from snndeploy.ir.neurons.decoupling import U_LIMIT, constant_part, forcing
+from snndeploy.ir.neurons.host import HostCurrent
+from snndeploy.ir.neurons.integer import IntegerNeuron
+from snndeploy.ir.neurons.li import LI
+from snndeploy.ir.on_numpy import NUMPY
+from snndeploy.ir.paths import deliver, input_bound
+from snndeploy.quantize.layer import Layer
+from snndeploy.quantize.neuron import BIAS_EXP_MAX, BIAS_MANT_MAX, UNIT, VTH_MAX, ladder, threshold_grid, to_integers
+from snndeploy.quantize.settings import LayerScale, Settings
+from snndeploy.quantize.synapses import EXPONENT_MAX
+
+CLIPS = (1.0, 0.92, 0.84, 0.76, 0.68, 0.6, 0.5, 0.4)
+"""Candidate scales, as fractions of the one at which no weight is clipped."""
+FREE_UNITS = 4096
+"""A layer without weights is scaled so that its threshold or constant is about so many units."""
+HOST_SHIFT = 16
+"""Fraction bits of the host's own weights."""
+
+
+def choose(graph: Graph, layer: Layer, settings: Settings, payloads: Mapping[str, float]) -> tuple[dict[str, Node], LayerScale]:
+    """The integer nodes (synapses and neuron) that differ least from the float layer, and what was lost.
+
+    Raises:
+        QuantizeError: L006, L013, where the registers leave no room for the weights.
+    """
+    best: tuple[float, dict[str, Node], float] | None = None
+    for wanted in _scales(layer):
+        scale = _within_registers(graph, layer, _on_threshold(layer, wanted, settings), settings, payloads)
+        nodes = _integers(graph, layer, scale, settings)
+        error = _error(graph, layer, nodes, scale)
+        if best is None or error < best[0]:
+            best = (error, nodes, scale)
+    assert best is not None
+    return best[1], _describe(graph, layer, *best, settings, payloads)
+
+
+def _scales(layer: Layer) -> Iterator[float]:
+    """Scales to try. Synapses without an exponent decide; one with an exponent shifts up to follow."""
+    synapses = [s for s in layer.synapses if not s.host and not s.driven and s.peak]
+    free, rigid = [s.peak for s in synapses], [s.peak for s in synapses if not s.exponents]
+    floor = 1.01 * UNIT * layer.host_peak / (BIAS_MANT_MAX << BIAS_EXP_MAX)
+    if free:
+        base = max(rigid) if rigid else max(min(free), max(free) / 2**EXPONENT_MAX)
+        yield from (max(base * clip, floor) for clip in CLIPS)
+    else:
+        yield floor or _largest_number(layer) / FREE_UNITS or 1.0
+
+
+def _largest_number(layer: Layer) -> float:
+    """The largest threshold or constant of the layer."""
+    driven = max((float(np.abs(s.weights).max(initial=0.0)) for s in layer.synapses), default=0.0)
+    return max(_highest(layer.node), float(np.abs(layer.constant).max(initial=0.0)), driven)
+
+
+def _highest(node: Node) -> float:
+    return 0.0 if isinstance(node, LI) else float(ladder(node)[0].max(initial=0.0))
+
+
+def _on_threshold(layer: Layer, scale: float, settings: Settings) -> float:
+    """The nearby scale at which a single first threshold falls exactly on its grid (64 m, or 64 m + 1 for >=).
+
+    Raises:
+        QuantizeError: L006, lateral synapses need a threshold so large that the weights no longer fit.
+    """
+    if isinstance(layer.node, LI):
+        return scale
+    thresholds, strict, *_ = ladder(layer.node)
+    first = float(np.ravel(thresholds[0])[0])
+    if np.ptp(thresholds[0]) > 0 or first <= 0:
+        return scale
+    grid = max(UNIT, threshold_grid(layer.node, settings.snap))
+    mantissa = max(1, round(first * UNIT / scale / grid))
+    nearby = UNIT * first / (grid * mantissa + (not strict[0]))
+    finest = max((s.peak / 2**s.exponents for s in layer.synapses if not s.host and not s.driven), default=0.0) * CLIPS[-1]
+    if grid > UNIT and nearby < finest:
+        what = f"lateral synapses need thresholds of {grid // UNIT} weight units at least, and the weights do not reach so far"
+        raise QuantizeError(layer.name, what, "L006: train with a decay such as 1/2 or 3/4, or choose --burst graded")
+    return nearby
+
+
+def _within_registers(graph: Graph, layer: Layer, scale: float, settings: Settings, payloads: Mapping[str, float]) -> float:
+    """Coarsen the scale until the threshold fits, u cannot wrap and an accumulating read-out cannot saturate."""
+    scale, cause = max(scale, _highest(layer.node) / VTH_MAX), "L006: the weights are tiny against the threshold"
+    trained = [s for s in layer.synapses if s.peak and not s.host and not s.driven]
+    for _ in range(64):
+        nodes = _integers(graph, layer, scale, settings)
+        if trained and not any(s.at(scale).any() for s in trained):
+            break
+        load = _load(graph, layer, nodes, settings, payloads)
+        if load < U_LIMIT:
+            return scale
+        cause = "L013: reduce the fan-in, the bias or the payload"
+        scale *= max(load / U_LIMIT, 1.01)
+    raise QuantizeError(layer.name, "its weights vanish at every scale at which the chip's registers hold the rest", cause)
+
+
+def _load(graph: Graph, layer: Layer, nodes: Mapping[str, Node], settings: Settings, payloads: Mapping[str, float]) -> float:
+    """The largest value of u, or of an accumulating membrane, in weight units."""
+    neuron = nodes[layer.name]
+    assert isinstance(neuron, IntegerNeuron)
+    bound = input_bound(graph.replace(nodes), layer.name, payloads)
+    beside = constant_part(neuron)
+    if isinstance(layer.node, LI):
+        return (bound + beside) * _adds_up(float(layer.node.decay.max()), settings.steps)
+    if isinstance(layer.node, CubaLIF):
+        return bound * _adds_up(float(layer.node.current_decay.max()), settings.steps) + beside
+    if isinstance(layer.node, Burst):
+        # a decoupled neuron's idle bank is forced by more than its inputs can undo: room for both
+        force = forcing(float(neuron.thresholds.max()), float(np.abs(neuron.bias).max()), int(np.ceil(bound)))
+        return bound + force + beside + 1
+    return bound + beside
+
+
+def _adds_up(decay: float, steps: int) -> float:
+    """How many times one input an integrator reaches in ``steps`` steps."""
+    return min(float(steps), 1 / max(1e-9, 1 - decay))
+
+
+def _integers(graph: Graph, layer: Layer, scale: float, settings: Settings) -> dict[str, Node]:
+    nodes: dict[str, Node] = {}
+    exponent = _host_exponent(layer.host_peak, scale)
+    per_mantissa = scale * 2.0**exponent / UNIT
+    constant = layer.constant
+    for s in layer.synapses:
+        node = graph.nodes[s.name]
+        weights = frozen(np.round(s.weights / per_mantissa * 2.0**HOST_SHIFT) if s.host else s.at(scale))
+        if isinstance(node, Conv | Linear):
+            nodes[s.name] = replace(node, weight=weights, bias=None)
+        else:
+            nodes[s.name] = Scale(weights)
+        if s.host:
+            # the layer's constant goes with the first current; the half turns floor into rounding
+            bias = np.round(constant / per_mantissa * 2.0**HOST_SHIFT) + 2.0 ** (HOST_SHIFT - 1)
+            nodes[s.host], constant = HostCurrent(frozen(bias), HOST_SHIFT, exponent), frozen(np.zeros(()))
+    nodes[layer.name] = to_integers(layer.node, constant, scale, layer.unit, settings.bias_step, settings.snap)
+    return nodes
+
+
+def _host_exponent(peak: float, scale: float) -> int:
+    """The smallest bias exponent at which the host's largest current fits the mantissa."""
+    return next((e for e in range(BIAS_EXP_MAX) if peak * UNIT / scale <= BIAS_MANT_MAX * 2**e), BIAS_EXP_MAX)
+
+
+def _error(graph: Graph, layer: Layer, nodes: Mapping[str, Node], scale: float) -> float:
+    """The mean difference to the float neuron's output (spikes, levels), or the relative error (membranes)."""
+    neuron = nodes[layer.name]
+    sums = _sums(graph.replace(nodes), layer)
+    state = dict(neuron.initial_state(sums.shape[2:]))
+    outputs = []
+    for now in sums:
+        y, state = neuron.step((now,), state, NUMPY)  # type: ignore[assignment]
+        outputs.append(y)
+    got = np.stack(outputs)
+    if isinstance(layer.node, LI):
+        got = got * scale / UNIT
+        return float(np.abs(got - layer.wanted).mean() / (np.abs(layer.wanted).mean() + 1e-12))
+    return float(np.abs(got * layer.unit - layer.wanted).mean())
+
+
+def _sums(graph: Graph, layer: Layer) -> Floats:
+    """The synaptic sum [T, B, *shape] at every step when the sources send what the float network sent."""
+    total: Floats = np.zeros(())
+    for s in layer.synapses:
+        values = layer.sources[s.path.source]
+        late = np.concatenate([np.zeros_like(values[: s.path.delay]), values])[: len(values)]
+        flat = deliver(graph, s.path, late.reshape(-1, *late.shape[2:]))
+        if s.host:
+            flat = graph.nodes[s.host].step((flat,), {}, NUMPY)[0]
+        total = total + flat.reshape(*late.shape[:2], *flat.shape[1:])
+    return total
+
+
+def _describe(
+    graph: Graph, layer: Layer, error: float, nodes: Mapping[str, Node], scale: float, settings: Settings, payloads: Mapping[str, float]
+) -> LayerScale:
+    neuron = nodes[layer.name]
+    assert isinstance(neuron, IntegerNeuron)
+    bound = int(input_bound(graph.replace(nodes), layer.name, payloads))
+    wanted_decay = 4096.0 * layer.node.decay  # type: ignore[attr-defined]
+    decay_shift = float(np.abs((4096.0 - neuron.dv) - wanted_decay).max() / 4096)
+    shift = _threshold_shift(layer, neuron, scale)
+    return LayerScale(layer.name, settings.bits(layer.name), scale, error, shift, decay_shift, bound, _notes(layer, neuron))
+
+
+def _threshold_shift(layer: Layer, neuron: IntegerNeuron, scale: float) -> float:
+    """The largest relative change of a threshold; a whole-number threshold t means h > t, so up to 1 is no change."""
+    if isinstance(layer.node, LI):
+        return 0.0
+    target = ladder(layer.node)[0] * UNIT / scale
+    shift = np.abs(neuron.thresholds - target)
+    return float((np.maximum(shift - 1, 0) / np.maximum(np.abs(target), 1)).max())
+
+
+def _notes(layer: Layer, neuron: IntegerNeuron) -> tuple[str, ...]:
+    notes = []
+    if isinstance(layer.node, Burst):
+        lost = float(np.abs(neuron.levels * layer.unit - layer.node.levels).max())
+        notes.append(f"levels in units of {layer.unit:g}" + (f", off by at most {lost:.3g}" if lost else ", exact"))
+    narrow = [s for s in layer.synapses if not s.driven and 0 < s.limit < 256 - s.step]
+    notes += [f"{s.path.source}: {np.log2(2 * s.limit / s.step + 1):.1f} weight bits are left by its levels" for s in narrow]
+    return tuple(notes)

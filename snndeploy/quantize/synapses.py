@@ -1,0 +1,104 @@
+"""One path into a layer, and the synapse grid it must fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from snndeploy.arrays import Floats, Shape
+from snndeploy.errors import QuantizeError, Unsupported
+from snndeploy.ir.graph import Graph
+from snndeploy.ir.layers import Conv, Linear, Scale
+from snndeploy.ir.neurons.decoupling import CONSTANT
+from snndeploy.ir.paths import Path
+from snndeploy.quantize.settings import FULL_BITS, Settings
+from snndeploy.quantize.sources import largest_step
+
+EXPONENT_MAX = 7
+DRIVEN_MAX = 1 << 16
+"""The largest weight of a synapse from the constant: one a neuron, so it may be split into digits."""
+
+
+@dataclass(frozen=True, eq=False)
+class Synapse:
+    """One path into the layer: real weights per integer unit of its source, and its share of the synapse grid.
+
+    ``host`` names the current that the host computes with it and writes into the bias register (no grid applies); it
+    is empty for synapses on the chip. ``driven``: a constant comes in through it, which is split into digits.
+    """
+
+    path: Path
+    name: str
+    weights: Floats
+    limit: int
+    step: int
+    exponents: int
+    host: str = ""
+    driven: bool = False
+
+    @property
+    def peak(self) -> float:
+        """The largest weight, as a fraction of what one mantissa holds."""
+        return float(np.abs(self.weights).max(initial=0.0)) / max(1, self.limit)
+
+    def at(self, scale: float) -> Floats:
+        """The whole weights at this scale, clipped to the grid; the exponent is the smallest that holds them."""
+        wanted = self.weights / scale
+        exponent = 0
+        while exponent < self.exponents and np.abs(wanted).max(initial=0.0) > self.limit * 2**exponent:
+            exponent += 1
+        step = self.step * 2**exponent
+        top = self.limit * 2**exponent // step * step
+        return np.asarray(np.clip(np.round(wanted / step) * step, -top, top))
+
+
+def synapse(graph: Graph, path: Path, target: str, gain: Floats, units: float, settings: Settings, host: str) -> Synapse:
+    """The path's weights in units of its source, and the grid they must fit.
+
+    Raises:
+        QuantizeError: the source's steps in level leave no bits for the weights.
+        Unsupported: a gain that does not fold into these weights.
+    """
+    name = path.synapse(graph)
+    weights = with_gain(graph, name, gain, graph.shapes[target]) * units
+    if host:
+        return Synapse(path, name, weights, 0, 1, 0, host=host)
+    if path.source == CONSTANT:
+        return Synapse(path, name, weights, DRIVEN_MAX, 1, 0, driven=True)
+    split = largest_step(graph.nodes[path.source], units) if settings.decoupled else 1
+    step, limit = grid(weights, settings.bits(target), split)
+    if limit < step:
+        raise QuantizeError(
+            f"{target} from {path.source}", f"a step of {split} in level leaves no weight bits", "L005: use coarser levels (kappa)"
+        )
+    rigid = isinstance(graph.nodes[name], Conv) and not settings.conv_exponent
+    return Synapse(path, name, weights, limit, step, 0 if rigid else EXPONENT_MAX)
+
+
+def grid(weights: Floats, bits: int, split: int) -> tuple[int, int]:
+    """(step, largest value) of weights with so many bits, of which ``split`` times each must still fit.
+
+    All-excitatory and all-inhibitory weights keep odd values; mixed ones lose a bit to the sign, unless they are split
+    by sign (as a burst neuron's rungs are).
+    """
+    one_sign = bool(weights.min(initial=0.0) >= 0 or weights.max(initial=0.0) <= 0)
+    step = 2 ** (FULL_BITS - bits) if one_sign else 1 if split > 1 and bits == FULL_BITS else 2 ** (FULL_BITS + 1 - bits)
+    return step, (256 - step) // split // step * step
+
+
+def with_gain(graph: Graph, name: str, gain: Floats, shape: Shape) -> Floats:
+    """The weights of synapse ``name`` with its neuron's input gain folded in; ``gain`` broadcasts against ``shape``."""
+    node, out = graph.nodes[name], graph.shapes[name]
+    weights: Floats = node.scale if isinstance(node, Scale) else node.weight  # type: ignore[attr-defined]
+    if gain.size == 1:
+        return weights * gain.reshape(())
+    full = np.broadcast_to(gain, shape)
+    if isinstance(node, Scale):
+        return np.broadcast_to(weights, out) * full.reshape(out)
+    if isinstance(node, Linear) and full.size == len(weights):
+        return weights * full.reshape(-1, 1)
+    rows = full.reshape(out[0], -1)
+    if not isinstance(node, Conv) or not bool((rows == rows[:, :1]).all()):
+        raise Unsupported(name, f"an input gain of shape {gain.shape} does not fold into {type(node).__name__}", "use one gain a channel")
+    return weights * rows[:, 0].reshape(-1, *(1,) * (weights.ndim - 1))
