@@ -49,9 +49,7 @@ class LIFB(Neuron):
         step_mode: StepMode = "s",
     ) -> None:
         decay, rungs = decay_of("LIFB", tau), len(thresholds)
-        sizes = [kappa] * (rungs - 1) if isinstance(kappa, int | float) else list(kappa)
-        if len(sizes) != rungs - 1:
-            raise OptionError("LIFB", f"{len(sizes)} kappa for {rungs} thresholds", "kappa has one value for every threshold but the first")
+        sizes = _sizes(kappa, rungs)
         self.kappa_range = kappa_range
         self.kappa_grid = kappa_grid
         self.subtracts = reset == "subtract"
@@ -90,3 +88,11 @@ class LIFB(Neuron):
         if self.kappa_grid is not None:
             used = torch.round(used / self.kappa_grid) * self.kappa_grid
         return straight_through(used, self.kappa)
+
+
+def _sizes(kappa: float | Sequence[float], rungs: int) -> list[float]:
+    """One kappa for every threshold but the first; raises ``OptionError`` where the counts differ."""
+    sizes = [float(kappa)] * (rungs - 1) if isinstance(kappa, int | float) else list(kappa)
+    if len(sizes) != rungs - 1:
+        raise OptionError("LIFB", f"{len(sizes)} kappa for {rungs} thresholds", "kappa has one value for every threshold but the first")
+    return sizes
