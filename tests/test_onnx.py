@@ -24,6 +24,7 @@ from snndeploy.ir.neurons.host import HostCurrent
 from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF, integrate_and_fire
+from snndeploy.ir.neurons.multispike import MultiSpike
 from snndeploy.ir.on_numpy import NUMPY
 from snndeploy.sim.ort import run_onnxruntime
 from snndeploy.sim.reference import run_reference, stepper
@@ -62,6 +63,7 @@ def neurons() -> dict[str, Node]:
                 frozen(4095.0), frozen(2048.0), frozen([64.0, 192.0]), frozen([1.0, 3.0]), reset=reset,
                 amounts=frozen([64.0, 128.0]) if reset == "subtract" else None,
             )  # fmt: skip
+    made["multi"] = MultiSpike(frozen(0.5), threshold=frozen([0.5, 0.25, 1.0, 0.5, 2.0]), floor=frozen(-0.5))
     one = {"thresholds": frozen([64.0]), "levels": frozen([1.0])}
     made["integer-late"] = IntegerNeuron(
         frozen(3071.0), frozen(0.0), **one, reset="subtract", amounts=frozen([64.0]), late=True, floor=frozen(-256.0)
