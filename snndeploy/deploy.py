@@ -95,7 +95,7 @@ def convert(
 def _deploy(name: str, loaded: converters.Loaded, everything: Feed, seen: Feed, wishes: Wishes, profile: Profile) -> Deployment:
     """Lower, quantize with what was ``seen``, place, run and verify on everything, price."""
     graph, said = describe_inputs(loaded.graph, everything)
-    if describe_inputs(loaded.graph, seen)[0] != graph:
+    if describe_inputs(loaded.graph, seen)[0].named(Input) != graph.named(Input):
         raise DataError("--calibration", "is of another kind than --data: static, spikes, counts or real", "take both from one source")
     lowered, passes = to_normal_form(graph, everything.first(wishes.check_samples))
     settings = settings_for(lowered, profile, everything.steps, wishes.weight_bits, wishes.burst)
@@ -241,7 +241,7 @@ def _with_time(model: Model, samples: Samples, options: converters.Options, time
     """The options with T, and for a live module and data [N, T, *shape] the shape that enters it at a step."""
     options = replace(options, timesteps=timesteps or options.timesteps)
     values = next(iter(samples.inputs.values()))
-    timed = values.ndim > 2 and values.shape[1] == options.timesteps and not options.static and len(samples.inputs) == 1
+    timed = values.ndim > 2 and values.shape[1] == options.timesteps and len(samples.inputs) == 1
     if timed and options.input_shape is None and not isinstance(model, str | Path | converters.Loaded):
         return replace(options, input_shape=values.shape[2:])
     return options
