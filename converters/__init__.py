@@ -30,6 +30,14 @@ OWNER = "snndeploy"
 Origin: TypeAlias = Literal["model", "file", "user", "ASSUMED"]
 """Where a fact was read: the model's own parameters or code, a file, an option, or nowhere (a default)."""
 
+RESETS: Mapping[str, str] = {
+    "zero": "the potential is set to the reset value",
+    "subtract": "the threshold is taken off",
+    "multi": "several spikes a step, the threshold is taken off for each",
+    "none": "nothing",
+}
+"""What a spike does to the potential, in the words of ``--reset``."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -41,6 +49,8 @@ class Options:
         timesteps: T; None if the model says it, or the data will.
         trust: allow full unpickling, which runs whatever code the file names.
         dt: the length of a step in seconds, or None.
+        reset: what a spike does to the potential where the file is silent (``RESETS``), or None.
+        source: the library whose conventions hold where the file is silent, such as "snntorch", or None.
     """
 
     arch: str | None = None
@@ -48,6 +58,8 @@ class Options:
     timesteps: int | None = None
     trust: bool = False
     dt: float | None = None
+    reset: str | None = None
+    source: str | None = None
 
     def __post_init__(self) -> None:
         if self.input_shape is not None and (not self.input_shape or any(n < 1 for n in self.input_shape)):
@@ -56,6 +68,8 @@ class Options:
             raise OptionError("--timesteps", f"is {self.timesteps}", "a run has at least one step")
         if self.dt is not None and not self.dt > 0:
             raise OptionError("--dt", f"is {self.dt}", "the length of a step is a positive number of seconds")
+        if self.reset is not None and self.reset not in RESETS:
+            raise OptionError("--reset", f"{self.reset!r} is no reset", did_you_mean(self.reset, RESETS))
 
 
 @dataclass(frozen=True)
