@@ -50,8 +50,7 @@ class LIFB(Neuron):
     ) -> None:
         decay, rungs = decay_of("LIFB", tau), len(thresholds)
         sizes = _sizes(kappa, rungs)
-        self.kappa_range = kappa_range
-        self.kappa_grid = kappa_grid
+        self.kappa_range, self.kappa_grid = kappa_range, kappa_grid
         self.subtracts = reset == "subtract"
         node = Burst(
             decay=frozen(decay),
