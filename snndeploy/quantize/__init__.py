@@ -11,12 +11,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from snndeploy.arrays import Floats, frozen
-from snndeploy.errors import Unsupported
+from snndeploy.errors import QuantizeError, Unsupported
 from snndeploy.ir.graph import Edge, Graph, Node
 from snndeploy.ir.layers import Input, Scale
 from snndeploy.ir.neurons.burst import Burst
 from snndeploy.ir.neurons.cubalif import CubaLIF
-from snndeploy.ir.neurons.decoupling import CONSTANT, constant_edges, constant_synapse
+from snndeploy.ir.neurons.decoupling import CONSTANT, U_LIMIT, constant_edges, constant_synapse
 from snndeploy.ir.neurons.host import HostCurrent
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.paths import constant_into, neurons, paths_into, without_constant
@@ -24,10 +24,11 @@ from snndeploy.quantize.choice import choose
 from snndeploy.quantize.layer import gather, host_names
 from snndeploy.quantize.neuron import UNIT
 from snndeploy.quantize.settings import LayerScale, Quantized, Settings
-from snndeploy.quantize.sources import input_unit, level_unit
+from snndeploy.quantize.sources import coarser_units, input_unit, level_unit
 
 HOST_PEAK = 4095 * 128 / UNIT
 """The largest current a bias register holds, in weight units."""
+SEARCH_SAMPLES = 32
 
 __all__ = ["LayerScale", "Quantized", "Settings", "quantize"]
 
@@ -47,6 +48,8 @@ def quantize(graph: Graph, settings: Settings, reference: Mapping[str, Floats]) 
         reference = {**reference, CONSTANT: np.ones((steps, samples, 1))}
     units, payloads = _units(graph, settings, reference)
     integer, layers = _with_hosts(graph, settings), []
+    for name in graph.named(Input):
+        units[name], payloads[name] = _payload_bits(graph, name, settings, reference, units, payloads)
     for name in neurons(graph):
         layer = gather(graph, name, units, settings, reference)
         payloads |= {s.host: HOST_PEAK for s in layer.hosts}
@@ -56,6 +59,35 @@ def quantize(graph: Graph, settings: Settings, reference: Mapping[str, Floats]) 
         if isinstance(graph.nodes[name], LI):
             units[name] = scale.scale / UNIT
     return Quantized(integer, units, payloads, tuple(layers))
+
+
+def _payload_bits(
+    graph: Graph, name: str, settings: Settings, reference: Mapping[str, Floats], units: Mapping[str, float], payloads: Mapping[str, float]
+) -> tuple[float, float]:
+    """Unit and largest payload of an Input: as many bits as leave the layers it feeds their weights.
+
+    u holds 24 bits for payload, weight and fan-in together, so a bit less for a real-valued input is a bit more for
+    the weights. Fewer bits are tried while the synaptic sum could fill more than half of u; the least error wins.
+    """
+    fed = [n for n in neurons(graph) if any(p.source == name for p in paths_into(graph, n))]
+    few = {n: values[:, :SEARCH_SAMPLES] for n, values in reference.items()}
+    finest = units[name], payloads[name]
+    coarser = [] if name in settings.host_inputs else coarser_units(*finest, graph.named(Input)[name], reference[name])
+    best, least = finest, np.inf
+    for unit, payload in [finest, *coarser] if coarser else []:
+        error, bound = 0.0, 0
+        try:
+            for target in fed:
+                layer = gather(graph, target, {**units, name: unit}, settings, few)
+                scale = choose(graph, layer, settings, {**payloads, name: payload})[1]
+                error, bound = error + scale.error, max(bound, scale.bound)
+        except QuantizeError:
+            error, bound = np.inf, U_LIMIT
+        if error < least:
+            best, least = (unit, payload), error
+        if bound < U_LIMIT // 2:
+            break
+    return best
 
 
 def _with_currents(graph: Graph) -> Graph:

@@ -10,7 +10,7 @@ import numpy as np
 from snndeploy.arrays import Floats, frozen
 from snndeploy.errors import QuantizeError
 from snndeploy.ir.graph import Graph, Node
-from snndeploy.ir.layers import Conv, Linear, Scale
+from snndeploy.ir.layers import Conv, Input, Linear, Scale
 from snndeploy.ir.neurons.burst import Burst
 from snndeploy.ir.neurons.cubalif import CubaLIF
 from snndeploy.ir.neurons.decoupling import U_LIMIT, constant_part, forcing
@@ -194,7 +194,8 @@ def _describe(
     wanted_decay = 4096.0 * layer.node.decay  # type: ignore[attr-defined]
     decay_shift = float(np.abs((4096.0 - neuron.dv) - wanted_decay).max() / 4096)
     shift = _threshold_shift(layer, neuron, scale)
-    return LayerScale(layer.name, settings.bits(layer.name), scale, error, shift, decay_shift, bound, _notes(layer, neuron))
+    notes = (*_notes(layer, neuron), *_payload_notes(graph, layer, payloads))
+    return LayerScale(layer.name, settings.bits(layer.name), scale, error, shift, decay_shift, bound, notes)
 
 
 def _threshold_shift(layer: Layer, neuron: IntegerNeuron, scale: float) -> float:
@@ -204,6 +205,13 @@ def _threshold_shift(layer: Layer, neuron: IntegerNeuron, scale: float) -> float
     target = ladder(layer.node)[0] * UNIT / scale
     shift = np.abs(neuron.thresholds - target)
     return float((np.maximum(shift - 1, 0) / np.maximum(np.abs(target), 1)).max())
+
+
+def _payload_notes(graph: Graph, layer: Layer, payloads: Mapping[str, float]) -> Iterator[str]:
+    for source in dict.fromkeys(s.path.source for s in layer.synapses if not s.host):
+        node = graph.nodes[source]
+        if isinstance(node, Input) and node.carries == "real":
+            yield f"{source}: {int(payloads[source]).bit_length()} payload bits"
 
 
 def _notes(layer: Layer, neuron: IntegerNeuron) -> tuple[str, ...]:

@@ -32,6 +32,13 @@ def input_unit(name: str, node: Input, seen: Floats) -> tuple[float, float]:
     return largest / (2**INPUT_BITS - 1), float(2**INPUT_BITS - 1)
 
 
+def coarser_units(unit: float, payload: float, node: Input, seen: Floats) -> list[tuple[float, float]]:
+    """What a real-valued Input could send instead: the same range in ever fewer bits, down to 2; () for whole numbers."""
+    largest = float(np.abs(seen).max(initial=0.0)) or unit
+    bits = range(int(payload).bit_length() - 1, 1, -1) if node.carries == "real" else range(0)
+    return [(largest / (2**b - 1), float(2**b - 1)) for b in bits]
+
+
 def _capacity(largest: float) -> float:
     """The largest payload of as many bits as ``largest`` needs: data to come may use all of them."""
     return float(2 ** int(largest).bit_length() - 1)
