@@ -104,7 +104,7 @@ def check(rng: np.random.Generator, kind: str, rungs: int, width: int, steps: in
     """How many neuron-steps were compared; asserts that the construction is offered as exact and equals the neuron."""
     top = int(rng.choice([3, 40, 3000]))
     node = (soft_neuron if kind == "lateral" else hard_neuron)(rng, rungs, width, top)
-    bound = int(rng.choice([5, 100, 20_000]))
+    bound = 4 + int(node.thresholds.max() / UNIT * rng.choice([0.6, 1, 4]))
     candidate = named(node, kind, limits((width,), bound))
     assert failing(candidate) == []
     sums = sums_near(rng, node, steps, batch, bound)
