@@ -52,9 +52,9 @@ def demo(*, output: str, as_json: bool) -> None:
     Exit code 1 if anything is not as claimed.
     """
     start, folder = time.perf_counter(), Path(output)
+    folder.mkdir(parents=True, exist_ok=True)
     with working("handwritten digits on Loihi 2"):
         saved = _converted("graded")
-        folder.mkdir(parents=True, exist_ok=True)
         files = [*deploy.save(saved, folder / "digits"), folder / "report.html"]
         verdict = _verified(files[1])
         report = deploy.report(saved)

@@ -19,8 +19,17 @@ from snndeploy.ir.layers import Output
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
 
+
+def _points(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
+    if not value >= 0:
+        raise click.BadParameter(f"{value} is not a number of points from 0 to 100.")
+    return value
+
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object with stable keys instead of text.")
-max_drop = click.option("--max-drop", type=float, default=Wishes.max_drop, show_default=True, help="Points of accuracy that may be lost.")
+max_drop = click.option(
+    "--max-drop", type=float, callback=_points, default=Wishes.max_drop, show_default=True, help="Points of accuracy that may be lost."
+)
 
 MODEL_OPTIONS: tuple[Decorator[Any], ...] = (
     click.option("--chip", default=Wishes.chip, show_default=True, help="CHIP[:BOARD] as `snndeploy chips` lists them, or my_chip.toml."),

@@ -66,12 +66,10 @@ def chip_report(
 
 
 def sources(loaded: converters.Loaded) -> tuple[LayerRow, ...]:
-    """Every layer of the network as it was read: what it computes, and who said so."""
-    said = {s.layer: s for s in loaded.semantics}
-    return tuple(
-        LayerRow(name, str(node), math.prod(loaded.graph.shapes[name]), *(_origin(said[name]) if name in said else ("file", False)))
-        for name, node in loaded.graph.nodes.items()
-    )
+    """Every layer of the network as it was read, in running order: what it computes, and who said so."""
+    said, graph = {s.layer: s for s in loaded.semantics}, loaded.graph
+    origins = {name: _origin(said[name]) if name in said else ("file", False) for name in graph.order}
+    return tuple(LayerRow(name, str(graph.nodes[name]), math.prod(graph.shapes[name]), *origin) for name, origin in origins.items())
 
 
 def _origin(source: converters.LayerSource) -> tuple[str, bool]:
