@@ -39,9 +39,9 @@ def choose(graph: Graph, layer: Layer, settings: Settings, payloads: Mapping[str
         QuantizeError: L006, L013, where the registers leave no room for the weights.
     """
     best: tuple[float, dict[str, Node], float] | None = None
-    for wanted in _scales(layer):
-        scale = _within_registers(graph, layer, _on_threshold(layer, wanted, settings), settings, payloads)
-        nodes = _integers(graph, layer, scale, settings)
+    for wanted, clip in _scales(layer):
+        start = _on_threshold(layer, wanted, settings)
+        scale, nodes = _within_registers(graph, layer, start, clip, settings, payloads)
         error = _error(graph, layer, nodes, scale)
         if best is None or error < best[0]:
             best = (error, nodes, scale)
@@ -49,16 +49,16 @@ def choose(graph: Graph, layer: Layer, settings: Settings, payloads: Mapping[str
     return best[1], _describe(graph, layer, *best, settings, payloads)
 
 
-def _scales(layer: Layer) -> Iterator[float]:
-    """Scales to try. Synapses without an exponent decide; one with an exponent shifts up to follow."""
+def _scales(layer: Layer) -> Iterator[tuple[float, float]]:
+    """Scales to try, and what fraction of the largest weight they keep. Synapses without an exponent decide; others follow."""
     synapses = [s for s in layer.synapses if not s.host and not s.driven and s.peak]
     free, rigid = [s.peak for s in synapses], [s.peak for s in synapses if not s.exponents]
     floor = 1.01 * UNIT * layer.host_peak / (BIAS_MANT_MAX << BIAS_EXP_MAX)
     if free:
         base = max(rigid) if rigid else max(min(free), max(free) / 2**EXPONENT_MAX)
-        yield from (max(base * clip, floor) for clip in CLIPS)
+        yield from ((max(base * clip, floor), clip) for clip in CLIPS)
     else:
-        yield floor or _largest_number(layer) / FREE_UNITS or 1.0
+        yield floor or _largest_number(layer) / FREE_UNITS or 1.0, 1.0
 
 
 def _largest_number(layer: Layer) -> float:
@@ -93,17 +93,19 @@ def _on_threshold(layer: Layer, scale: float, settings: Settings) -> float:
     return nearby
 
 
-def _within_registers(graph: Graph, layer: Layer, scale: float, settings: Settings, payloads: Mapping[str, float]) -> float:
+def _within_registers(
+    graph: Graph, layer: Layer, scale: float, clip: float, settings: Settings, payloads: Mapping[str, float]
+) -> tuple[float, dict[str, Node]]:
     """Coarsen the scale until the threshold fits, u cannot wrap and an accumulating read-out cannot saturate."""
     scale, cause = max(scale, _highest(layer.node) / VTH_MAX), "L006: the weights are tiny against the threshold"
     trained = [s for s in layer.synapses if s.peak and not s.host and not s.driven]
     for _ in range(64):
-        nodes = _integers(graph, layer, scale, settings)
-        if trained and not any(s.at(scale).any() for s in trained):
+        nodes = _integers(graph, layer, scale, clip, settings)
+        if trained and not any(s.at(scale, clip).any() for s in trained):
             break
         load = _load(graph, layer, nodes, settings, payloads)
         if load < U_LIMIT:
-            return scale
+            return scale, nodes
         cause = "L013: reduce the fan-in, the bias or the payload"
         scale *= max(load / U_LIMIT, 1.01)
     raise QuantizeError(layer.name, "its weights vanish at every scale at which the chip's registers hold the rest", cause)
@@ -131,14 +133,14 @@ def _adds_up(decay: float, steps: int) -> float:
     return min(float(steps), 1 / max(1e-9, 1 - decay))
 
 
-def _integers(graph: Graph, layer: Layer, scale: float, settings: Settings) -> dict[str, Node]:
+def _integers(graph: Graph, layer: Layer, scale: float, clip: float, settings: Settings) -> dict[str, Node]:
     nodes: dict[str, Node] = {}
     exponent = _host_exponent(layer.host_peak, scale)
     per_mantissa = scale * 2.0**exponent / UNIT
     constant = layer.constant
     for s in layer.synapses:
         node = graph.nodes[s.name]
-        weights = frozen(np.round(s.weights / per_mantissa * 2.0**HOST_SHIFT) if s.host else s.at(scale))
+        weights = frozen(np.round(s.weights / per_mantissa * 2.0**HOST_SHIFT) if s.host else s.at(scale, clip))
         if isinstance(node, Conv | Linear):
             nodes[s.name] = replace(node, weight=weights, bias=None)
         else:

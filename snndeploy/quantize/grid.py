@@ -9,6 +9,8 @@ from snndeploy.errors import QuantizeError
 
 LARGEST = 255
 EXPONENT_MAX = 7
+REACH = 8 * 254
+"""The largest weight made of repeated mantissas."""
 
 
 def on_grid(weights: Ints, *, exponent: bool, where: str) -> list[tuple[Ints, int]]:
@@ -16,7 +18,7 @@ def on_grid(weights: Ints, *, exponent: bool, where: str) -> list[tuple[Ints, in
 
     One pair where the matrix fits the grid as it is; a mixed matrix with odd values is split by sign (all-excitatory
     and all-inhibitory matrices keep odd values); a larger one is split into digits, or without an exponent into
-    repeated matrices. Raises ``QuantizeError`` if more than 8 matrices would be needed.
+    repeated matrices. Raises ``QuantizeError`` where a weight would need more than 8 of them.
     """
     if not weights.any():
         return []
@@ -47,20 +49,24 @@ def _even_or_one_sign(m: Ints) -> bool:
 def _digits(weights: Ints, where: str) -> list[tuple[Ints, int]]:
     """Low seven bits as they are, the rest at the largest exponent, repeated while it exceeds a mantissa."""
     magnitude, sign = np.abs(weights), np.sign(weights)
-    if magnitude.max() > 8 * 254 << EXPONENT_MAX:
-        raise QuantizeError(where, f"weight {magnitude.max()} is out of reach of mantissa and exponent", "L005: fewer weight bits")
+    _check_reach(weights, REACH << EXPONENT_MAX, where)
     parts = on_grid(sign * (magnitude & 127), exponent=True, where=where)
     high = sign * (magnitude >> 7)
     return parts + [(m, e + 7) for m, e in _repeated(high, where)]
 
 
 def _repeated(weights: Ints, where: str) -> list[tuple[Ints, int]]:
+    _check_reach(weights, REACH, where)
     parts: list[tuple[Ints, int]] = []
     rest = weights
     while rest.any():
-        if len(parts) >= 8:
-            raise QuantizeError(where, f"weight {np.abs(weights).max()} would take more than 8 convolutions", "L005: fewer weight bits")
         now = np.clip(rest, -254, 254)
         parts += on_grid(now, exponent=False, where=where)
         rest = rest - now
     return parts
+
+
+def _check_reach(weights: Ints, reach: int, where: str) -> None:
+    if np.abs(weights).max(initial=0) > reach:
+        what = f"weight {np.abs(weights).max()} is beyond {reach}, the reach of 8 mantissas and the exponent"
+        raise QuantizeError(where, what, "L005: fewer weight bits")

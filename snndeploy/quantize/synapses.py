@@ -42,11 +42,12 @@ class Synapse:
         """The largest weight, as a fraction of what one mantissa holds."""
         return float(np.abs(self.weights).max(initial=0.0)) / max(1, self.limit)
 
-    def at(self, scale: float) -> Floats:
-        """The whole weights at this scale, clipped to the grid; the exponent is the smallest that holds them."""
+    def at(self, scale: float, clip: float = 1.0) -> Floats:
+        """The whole weights at this scale, on the grid of the smallest exponent that holds ``clip`` times the largest."""
         wanted = self.weights / scale
+        largest = clip * float(np.abs(wanted).max(initial=0.0)) * (1 - 1e-9)
         exponent = 0
-        while exponent < self.exponents and np.abs(wanted).max(initial=0.0) > self.limit * 2**exponent:
+        while exponent < self.exponents and largest > self.limit * 2**exponent:
             exponent += 1
         step = self.step * 2**exponent
         top = self.limit * 2**exponent // step * step
