@@ -51,6 +51,7 @@ class Options:
         dt: the length of a step in seconds, or None.
         reset: what a spike does to the potential where the file is silent (``RESETS``), or None.
         source: the library whose conventions hold where the file is silent, such as "snntorch", or None.
+        input_unit: the real value of one unit of an analog input of a file of integers (.net); None: its inputs are spikes.
     """
 
     arch: str | None = None
@@ -60,6 +61,7 @@ class Options:
     dt: float | None = None
     reset: str | None = None
     source: str | None = None
+    input_unit: float | None = None
 
     def __post_init__(self) -> None:
         if self.input_shape is not None and (not self.input_shape or any(n < 1 for n in self.input_shape)):
@@ -68,6 +70,8 @@ class Options:
             raise OptionError("--timesteps", f"is {self.timesteps}", "a run has at least one step")
         if self.dt is not None and not self.dt > 0:
             raise OptionError("--dt", f"is {self.dt}", "the length of a step is a positive number of seconds")
+        if self.input_unit is not None and not self.input_unit > 0:
+            raise OptionError("--input-unit", f"is {self.input_unit}", "the real value of one unit is a positive number")
         if self.reset is not None and self.reset not in RESETS:
             raise OptionError("--reset", f"{self.reset!r} is no reset", did_you_mean(self.reset, RESETS))
 

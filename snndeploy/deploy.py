@@ -171,7 +171,7 @@ def show(path: str | Path) -> str:
 
 def run(path: str | Path, data: Samples | str, timesteps: int | None = None, encode: Encoding = "direct", seed: int = 0) -> saved.Ran:
     """Run a saved graph or chip network on data."""
-    return saved.run_file(saved.open_file(path), as_samples(data), timesteps, encode, seed)
+    return saved.run_file(saved.open_file(path, timesteps), as_samples(data), timesteps, encode, seed)
 
 
 def verify(
@@ -197,6 +197,8 @@ def report(source: Deployment | str | Path, data: Samples | str | None = None, e
         raise OptionError("--data", "a report needs a run, and a run needs data", "give --data samples.npz")
     samples = as_samples(data)
     ran = saved.run_file(network, samples, None, encode, seed)
+    assert isinstance(ran.noun, ChipNetwork)
+    network = ran.noun
     profile, placement, events = saved.placed(network, ran.trace)
     verdict = saved.verify_file(Path(source), samples, ("graph", "chip"), None, encode, seed)
     return reporting.chip_report(Path(source).name, network, profile, placement, verdict, ran.trace, events, estimate(events, profile))

@@ -73,10 +73,11 @@ class TernaryLif:
 
 @dataclass(frozen=True, eq=False)
 class SigmaDelta:
-    """Lava ``SigmaDelta`` and, with ``sums`` False, ``Delta`` (no bias, no relu): sends changes of at least ``vth``.
+    """Lava ``SigmaDelta`` and, with ``sums`` False, ``Delta`` (no relu): sends changes of at least ``vth``.
 
     ``vth`` and ``bias`` are as given to Lava, before the shift by spike_exp + state_exp; ``relu`` clips the
-    activation at 0; ``cumulative`` fires on the accumulated error.
+    activation at 0; ``cumulative`` fires on the accumulated error. Lava's Delta has no bias: here it is added to what
+    enters, as netx has the host add the constant of an input layer.
     """
 
     vth: float

@@ -120,7 +120,7 @@ class Population:
     shift: int = 0
     scale: float = 1.0
     reads: str = "spikes"
-    """What the host reads: "spikes" or "v" (a membrane that never fires)."""
+    """What the host reads: "spikes", or a state word: "v" (a membrane that never fires), "sigma" (of a SigmaDelta)."""
 
     @property
     def size(self) -> int:

@@ -125,7 +125,7 @@ def _host(network: ChipNetwork, trace: Trace, placement: Placement, sent: Mappin
         read = network.populations[network.readout.population]
         # a membrane that keeps everything is read once; one that the host averages or searches, at every step
         reads = 1 if network.readout.decode in ("last", "membrane", "none") else max(1, network.steps)
-        totals["outputs"] = float(read.size * reads if read.reads == "v" else sent[read.name].sum())
+        totals["outputs"] = float(read.size * reads if read.reads != "spikes" else sent[read.name].sum())
     return totals
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from snndeploy.arrays import Floats, Ints
+from snndeploy.chip.models import HostInput
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.data import Encoding, Samples, decode, fit, over_time, part, predict
 from snndeploy.errors import DataError, OptionError
@@ -77,6 +78,16 @@ def describe_inputs(graph: Graph, data: Feed) -> tuple[Graph, tuple[str, ...]]:
             nodes[name] = replace(output, decode="sum")
             notes.append(f"ASSUMED output {name} is read as the sum over the steps, since the data are labelled (--decode changes it)")
     return graph.replace(nodes), tuple(notes)
+
+
+def held(network: ChipNetwork, data: Feed) -> ChipNetwork:
+    """The chip network whose inputs hold still where the data have one step for all."""
+    inputs = {n: p.model for n, p in network.inputs().items() if isinstance(p.model, HostInput)}
+    still = [n for n, model in inputs.items() if not model.static and n in data.inputs and len(data.inputs[n]) == 1 < data.steps]
+    if not still:
+        return network
+    changed = {n: replace(network.populations[n], model=replace(inputs[n], static=True)) for n in still}
+    return replace(network, populations={**network.populations, **changed})
 
 
 def carried(values: Floats) -> Emits:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import escape
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from snndeploy.chip.network import ChipNetwork
 from snndeploy.data import Encoding, Samples, accuracy
 from snndeploy.energy import Events, count_events
 from snndeploy.errors import ModelError, OptionError, did_you_mean
-from snndeploy.flow.feeding import Feed, chip_predictions, describe_inputs, feed, float_predictions
+from snndeploy.flow.feeding import Feed, chip_predictions, describe_inputs, feed, float_predictions, held
 from snndeploy.hw import Profile, load_profile
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input
@@ -46,9 +46,9 @@ class Ran:
     events: Mapping[str, float]
 
 
-def open_file(path: str | Path) -> Graph | ChipNetwork:
-    """The graph or chip network in a saved file."""
-    noun = converters.load(path)
+def open_file(path: str | Path, steps: int | None = None) -> Graph | ChipNetwork:
+    """The graph or chip network in a saved file; ``steps`` is T for files that do not say it."""
+    noun = converters.load(path, converters.Options(timesteps=steps))
     return noun.graph if isinstance(noun, converters.Loaded) else noun
 
 
@@ -66,17 +66,23 @@ def run_file(noun: Graph | ChipNetwork, samples: Samples, steps: int | None, enc
 
 
 def _same_steps(network: ChipNetwork, steps: int | None) -> None:
-    if steps not in (None, network.steps):
+    if network.steps and steps not in (None, network.steps):
         hint = "leave --timesteps out, or convert the model again for that many"
         raise OptionError("--timesteps", f"is {steps}, but the chip network runs {network.steps}", hint)
 
 
 def _run_chip(network: ChipNetwork, samples: Samples, encoding: Encoding, seed: int) -> Ran:
-    data = feed(samples, chip_inputs(network), network.steps, encoding, seed)
+    network, data = fed(network, samples, encoding, seed)
     trace = run_chip(network, inject(network, data.inputs))
     predictions = chip_predictions(network, trace)
     events = count_events(network, trace, place(network, load_profile(network.chip)))
     return Ran(network, trace, predictions, _rate(predictions, data.labels), data, events.counts())
+
+
+def fed(network: ChipNetwork, samples: Samples, encoding: Encoding, seed: int) -> tuple[ChipNetwork, Feed]:
+    """The data, and the network with what its file may have left open: T, and inputs that hold still."""
+    data = feed(samples, chip_inputs(network), network.steps or None, encoding, seed)
+    return held(replace(network, steps=data.steps), data), data
 
 
 def _rate(predictions: Ints, labels: Ints | None) -> float | None:
@@ -128,14 +134,14 @@ def verify_file(path: Path, samples: Samples, against: Iterable[str], steps: int
     for name in wanted:
         if name not in EXECUTORS:
             raise OptionError("--against", f"{name!r} is no executor", did_you_mean(name, EXECUTORS))
-    noun = open_file(path)
+    noun = open_file(path, steps)
     other = sibling(path, noun)
     nouns = [noun, *([open_file(other)] if other else [])]
     graph = next((n for n in nouns if isinstance(n, Graph)), None)
     chip = next((n for n in nouns if isinstance(n, ChipNetwork)), None)
     if chip is not None:
         _same_steps(chip, steps)
-        steps = chip.steps
+        steps = chip.steps or steps
     pairs: list[Pair] = []
     if chip is not None and "chip" in wanted:
         pairs.append(chip_pair(chip, samples, encoding, seed))
@@ -157,8 +163,8 @@ def _missing(wanted: set[str], graph: Graph | None, chip: ChipNetwork | None) ->
 
 def chip_pair(network: ChipNetwork, samples: Samples, encoding: Encoding, seed: int) -> Pair:
     """The fast chip simulator against the plain int64 definition, on a few samples: every spike, every v that is read."""
-    data = feed(samples, chip_inputs(network), network.steps, encoding, seed).first(SLOW_SAMPLES)
-    values = inject(network, data.inputs)
+    network, data = fed(network, samples, encoding, seed)
+    values = inject(network, data.first(SLOW_SAMPLES).inputs)
     slow, fast = run_chip(network, values, exact=True), run_chip(network, values)
     names = [n for n, p in network.populations.items() if not isinstance(p.model, HostInput)]
     pair = compare(slow, fast, names, shifts={}, steps=slow.steps)

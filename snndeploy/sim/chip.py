@@ -43,7 +43,7 @@ def run_chip(
         network: what to run.
         inputs: whole numbers ``[T, B, *shape]`` for every HostInput, ``[1, B, *shape]`` where it is static.
         steps: chip steps; None: T + ``network.latency``, so that the last layer sees all T.
-        record: populations whose output is kept: what they sent, or v where they read "v"; None: all.
+        record: populations whose output is kept: what they sent, or the word they read, such as v; None: all.
         states: populations whose state words are kept under "name.word", after the step's reset; True: all.
         batch: at most this many samples at a time, which bounds memory; None: all.
         progress: called with (chip steps done, chip steps in all) after every step.
@@ -92,8 +92,8 @@ class Plan:
 
 def _plan(network: ChipNetwork, length: int, steps: int, record: tuple[str, ...], states: tuple[str, ...], exact: bool) -> Plan:
     for name, p in network.populations.items():
-        if p.reads == "v" and "v" not in initial_state(p, 1):
-            raise ChipError(name, f"the host reads its v, but a {type(p.model).__name__} has no word of that name")
+        if p.reads != "spikes" and p.reads not in initial_state(p, 1):
+            raise ChipError(name, f"the host reads its {p.reads}, but a {type(p.model).__name__} has no word of that name")
     shapes = {name: p.shape for name, p in network.populations.items()}
     leaving = {name: [p for p in network.projections if p.source == name] for name in shapes}
     wires = {name: tuple(p for p in out if isinstance(p.synapses, Wire)) for name, out in leaving.items()}

@@ -145,7 +145,7 @@ def _sigma_delta(model: SigmaDelta, state: State, drive: Drive) -> Fired:
 
 
 def _delta(model: SigmaDelta, state: State, drive: Drive) -> Fired:
-    act = kernels.wrap32(synaptic(drive) << (model.spike_exp + model.state_exp))
+    act = kernels.wrap32((synaptic(drive) + model.bias) << (model.spike_exp + model.state_exp))
     return _changes(model, state, np.broadcast_to(act, state["act"].shape))
 
 

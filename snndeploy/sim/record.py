@@ -59,7 +59,7 @@ class PopulationRecord:
         self.wraps += fired.wraps
         self.saturations += fired.saturations
         if self.keep:
-            self.output[drive.step - 1] = fired.state["v"] if self.population.reads == "v" else fired.spikes
+            self.output[drive.step - 1] = fired.spikes if self.population.reads == "spikes" else fired.state[self.population.reads]
         for word, values in fired.state.items() if self.keep_states else ():
             self.states.setdefault(word, np.empty(self.shape, np.int32))[drive.step - 1] = values
 
@@ -79,7 +79,7 @@ def count_active(biased: Bools, drive: Drive, samples: int) -> int:
 
 
 def _dtype(population: Population) -> type[np.signedinteger[Any]]:
-    binary = isinstance(population.model, Lif | TernaryLif) and population.reads != "v"
+    binary = isinstance(population.model, Lif | TernaryLif) and population.reads == "spikes"
     return np.int8 if binary else np.int32
 
 
