@@ -97,6 +97,7 @@ def _deploy(name: str, loaded: converters.Loaded, everything: Feed, seen: Feed, 
     graph, said = describe_inputs(loaded.graph, everything)
     if describe_inputs(loaded.graph, seen)[0].named(Input) != graph.named(Input):
         raise DataError("--calibration", "is of another kind than --data: static, spikes, counts or real", "take both from one source")
+    graph = replace(graph, steps=everything.steps)
     lowered, passes = to_normal_form(graph, everything.first(wishes.check_samples))
     settings = settings_for(lowered, profile, everything.steps, wishes.weight_bits, wishes.burst)
     built = build(lowered, profile, seen, settings, wishes.burst, run_reference(lowered, seen.inputs, seen.steps))
@@ -133,7 +134,7 @@ def save(deployment: Deployment, stem: str | Path) -> tuple[Path, Path]:
 def save_graph(loaded: converters.Loaded, stem: str | Path) -> Path:
     """Write only ``stem.graph.onnx`` (``--chip none``)."""
     graph = Path(f"{stem}.graph.onnx")
-    converters.save(loaded.graph, graph)
+    converters.save(replace(loaded.graph, steps=loaded.steps or loaded.graph.steps), graph)
     return graph
 
 
@@ -169,9 +170,19 @@ def show(path: str | Path) -> str:
     return str(saved.open_file(path))
 
 
-def run(path: str | Path, data: Samples | str, timesteps: int | None = None, encode: Encoding = "direct", seed: int = 0) -> saved.Ran:
-    """Run a saved graph or chip network on data."""
-    return saved.run_file(saved.open_file(path, timesteps), as_samples(data), timesteps, encode, seed)
+def run(
+    path: str | Path,
+    data: Samples | str,
+    timesteps: int | None = None,
+    encode: Encoding = "direct",
+    seed: int = 0,
+    chip: str | None = None,
+) -> saved.Ran:
+    """Run a saved graph or chip network on data; ``chip`` names its profile where that is a file of yours."""
+    ran = saved.run_file(saved.open_file(path, timesteps), as_samples(data), timesteps, encode, seed)
+    if isinstance(ran.noun, ChipNetwork):
+        return replace(ran, events=saved.placed(ran.noun, ran.trace, chip)[2].counts())
+    return ran
 
 
 def verify(
@@ -186,8 +197,14 @@ def verify(
     return saved.verify_file(Path(path), as_samples(data), against, timesteps, encode, seed)
 
 
-def report(source: Deployment | str | Path, data: Samples | str | None = None, encode: Encoding = "direct", seed: int = 0) -> Report:
-    """The report of a deployment, or of a saved chip network run on ``data``."""
+def report(
+    source: Deployment | str | Path,
+    data: Samples | str | None = None,
+    encode: Encoding = "direct",
+    seed: int = 0,
+    chip: str | None = None,
+) -> Report:
+    """The report of a deployment, or of a saved chip network run on ``data``; ``chip`` as in ``run``."""
     if isinstance(source, Deployment):
         return reporting.report_of(source)
     network = saved.open_file(source)
@@ -199,7 +216,7 @@ def report(source: Deployment | str | Path, data: Samples | str | None = None, e
     ran = saved.run_file(network, samples, None, encode, seed)
     assert isinstance(ran.noun, ChipNetwork)
     network = ran.noun
-    profile, placement, events = saved.placed(network, ran.trace)
+    profile, placement, events = saved.placed(network, ran.trace, chip)
     verdict = saved.verify_file(Path(source), samples, ("graph", "chip"), None, encode, seed)
     return reporting.chip_report(Path(source).name, network, profile, placement, verdict, ran.trace, events, estimate(events, profile))
 
@@ -236,7 +253,7 @@ def _stand_in(loaded: converters.Loaded) -> Feed:
 
 
 def _steps(loaded: converters.Loaded, options: converters.Options | None) -> int | None:
-    return (options.timesteps if options else None) or loaded.steps
+    return (options.timesteps if options else None) or loaded.steps or loaded.graph.steps
 
 
 def _with_time(model: Model, samples: Samples, options: converters.Options, timesteps: int | None) -> converters.Options:

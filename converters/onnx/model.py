@@ -42,7 +42,7 @@ class Draft:
 
     def __init__(self, graph: Graph) -> None:
         # one order for equal graphs, however they were put together
-        self.graph = Graph(dict(sorted(graph.nodes.items())), graph.edges, graph.dt)
+        self.graph = Graph(dict(sorted(graph.nodes.items())), graph.edges, graph.dt, graph.steps)
         self.nodes: list[NodeProto] = []
         self.functions: dict[str, FunctionProto] = {}
         self.arrays: Arrays = {}
@@ -131,7 +131,7 @@ def emit(graph: Graph, version: str, scan: bool = False) -> bytes:
             (draft.neuron if words(draft.graph, name) else draft.layer)(name)
     draft.delays()
     edges = [[e.source, e.target, e.delay, e.port] for e in draft.graph.edges]
-    structure = text({"dt": draft.graph.dt, "nodes": nodes, "edges": edges})
+    structure = text({"dt": draft.graph.dt, "steps": draft.graph.steps, "nodes": nodes, "edges": edges})
     return _model(draft, structure, version, scan)
 
 
@@ -140,7 +140,7 @@ def rebuild(structure: str, arrays: Mapping[str, Any]) -> Graph:
     described = json.loads(structure)
     classes = kinds("graph")
     nodes = {name: decode(node, arrays, classes) for name, node in described["nodes"].items()}
-    graph = Graph(nodes, tuple(Edge(*edge) for edge in described["edges"]), described["dt"])
+    graph = Graph(nodes, tuple(Edge(*edge) for edge in described["edges"]), described["dt"], described["steps"])
     if sum(float(np.prod(shape, dtype=np.float64)) for shape in graph.shapes.values()) > LARGEST_GRAPH:
         raise ModelError("graph", "describes more neurons than any chip has")
     return graph

@@ -24,6 +24,7 @@ from snndeploy.report.as_text import bullets, section
 from snndeploy.report.report import Report
 from snndeploy.verdict import Verdict
 
+own_chip = click.option("--chip", help="The profile it was made for, where that is a file of yours: my_chip.toml[:board].")
 NEEDS_DATA = "it runs the network on samples"
 
 
@@ -40,13 +41,14 @@ def show(file: str, *, as_json: bool) -> None:
 @click.command(short_help="Run a saved network: predictions, accuracy, spikes and events.")
 @click.argument("file")
 @with_options(DATA_OPTIONS)
+@own_chip
 @as_json
 @refusing
 def run(file: str, *, as_json: bool, **given: Any) -> None:
     """Run the graph or chip network in FILE: predictions, accuracy where labelled, spikes and events a layer."""
     samples = _samples(file, given)
     with working(f"running {Path(file).name}"):
-        ran = deploy.run(file, samples, given["timesteps"], encoding(given["encode"]), given["seed"])
+        ran = deploy.run(file, samples, given["timesteps"], encoding(given["encode"]), given["seed"], given["chip"])
     chip = ran.noun.chip if isinstance(ran.noun, ChipNetwork) else ""
     found = (file, chip, ran.trace, ran.events, ran.accuracy, [int(p) for p in ran.predictions])
     assumed = (*samples.notes, *ran.data.assumptions)
@@ -84,6 +86,7 @@ def verify(file: str, *, against: str | None, max_drop: float, as_json: bool, **
 @click.command(short_help="Energy, latency, spikes and fit of a saved chip network.")
 @click.argument("file")
 @with_options(DATA_OPTIONS)
+@own_chip
 @max_drop
 @click.option("-o", "--output", help="report.html, report.json or report.txt; without it the text is printed.")
 @as_json
@@ -96,7 +99,7 @@ def report(file: str, *, max_drop: float, output: str | None, as_json: bool, **g
     kind = _kind(file, output)
     samples = _samples(file, given)
     with working(f"reporting on {Path(file).name}"):
-        made = replace(deploy.report(file, samples, encoding(given["encode"]), given["seed"]), max_drop=max_drop)
+        made = replace(deploy.report(file, samples, encoding(given["encode"]), given["seed"], given["chip"]), max_drop=max_drop)
     if output is not None:
         write(Path(output), _written(made, kind))
     if as_json:

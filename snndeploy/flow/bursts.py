@@ -138,7 +138,7 @@ def _synapse_count(graph: Graph, name: str) -> int:
     total = 0.0
     for path in _ways(graph, name, ()):
         ones = np.ones((1, *graph.shapes[path.source]))
-        marked = graph.replace({n: _marked(graph.nodes[n]) for n in path.nodes})
+        marked = {n: _marked(graph.nodes[n]) for n in path.nodes}
         total += float(deliver(marked, path, ones, constant=False).sum())
     return int(total)
 

@@ -64,7 +64,8 @@ def settings_for(graph: Graph, profile: Profile, steps: int, weight_bits: Mappin
         payload_bits=int(profile.limit("payload_bits")) if graded else 0,
         programs=programs,
         conv_exponent=profile.features["conv_exponent"],
-        bias_step=64 if decoupled or delayed or not programs else 1,
+        # whole weight units wherever a bias may have to come through a synapse, so that every construction can be offered
+        bias_step=64 if graph.named(Burst) or delayed or not programs else 1,
         decoupled=decoupled,
         snap=burst == "lateral",
         host_inputs=hosts,
@@ -95,7 +96,7 @@ def _assemble(integer: Graph, profile: Profile, q: Quantized, data: Feed, settin
     timing = Timing(data.steps, alignment.shifts, delays, restart=early)
     signed = {name: bool((values < 0).any()) for name, values in data.inputs.items()}
     return assemble_network(
-        integer, profile.id, timing, Ports({**q.units, **units}, q.payloads, signed), conv_exponent=settings.conv_exponent
+        integer, f"{profile.id}:{profile.board}" if profile.board else profile.id, timing, Ports({**q.units, **units}, q.payloads, signed), conv_exponent=settings.conv_exponent
     )
 
 

@@ -36,7 +36,10 @@ SLOW_SAMPLES = 32
 
 @dataclass(frozen=True, eq=False)
 class Ran:
-    """A run of a saved file: what it left, what it predicted, and how often it was right (None without labels)."""
+    """A run of a saved file: what it left, what it predicted, and how often it was right (None without labels).
+
+    ``events`` of a chip network are counted once it is placed.
+    """
 
     noun: Graph | ChipNetwork
     trace: Trace
@@ -57,7 +60,8 @@ def run_file(noun: Graph | ChipNetwork, samples: Samples, steps: int | None, enc
     if isinstance(noun, ChipNetwork):
         _same_steps(noun, steps)
         return _run_chip(noun, samples, encoding, seed)
-    data = feed(samples, {n: node.shape for n, node in noun.named(Input).items()}, steps, encoding, seed)
+    shapes = {n: node.shape for n, node in noun.named(Input).items()}
+    data = feed(samples, shapes, steps or noun.steps, encoding, seed)
     graph, _ = describe_inputs(noun, data)
     trace = run_reference(graph, data.inputs, data.steps)
     predictions = float_predictions(graph, trace)
@@ -75,8 +79,7 @@ def _run_chip(network: ChipNetwork, samples: Samples, encoding: Encoding, seed: 
     network, data = fed(network, samples, encoding, seed)
     trace = run_chip(network, inject(network, data.inputs))
     predictions = chip_predictions(network, trace)
-    events = count_events(network, trace, place(network, load_profile(network.chip)))
-    return Ran(network, trace, predictions, _rate(predictions, data.labels), data, events.counts())
+    return Ran(network, trace, predictions, _rate(predictions, data.labels), data, {})
 
 
 def fed(network: ChipNetwork, samples: Samples, encoding: Encoding, seed: int) -> tuple[ChipNetwork, Feed]:
@@ -96,9 +99,9 @@ def chip_inputs(network: ChipNetwork) -> dict[str, Shape]:
     return {**plain, **hosts}
 
 
-def placed(network: ChipNetwork, trace: Trace) -> tuple[Profile, Placement, Events]:
-    """The chip it was made for, where it sits, and what it did there."""
-    profile = load_profile(network.chip)
+def placed(network: ChipNetwork, trace: Trace, chip: str | None = None) -> tuple[Profile, Placement, Events]:
+    """The chip it was made for (or ``chip``, a profile's name or file), where it sits, and what it did there."""
+    profile = load_profile(chip or network.chip)
     placement = place(network, profile)
     return profile, placement, count_events(network, trace, placement)
 
@@ -109,7 +112,7 @@ def sibling(path: Path, noun: Graph | ChipNetwork) -> Path | None:
     Raises:
         OptionError: a graph lies beside chip networks for several chips.
     """
-    mine = f".{noun.chip}.onnx" if isinstance(noun, ChipNetwork) else ".graph.onnx"
+    mine = f".{noun.chip.split(':')[0]}.onnx" if isinstance(noun, ChipNetwork) else ".graph.onnx"
     if not path.name.endswith(mine):
         return None
     stem = path.name.removesuffix(mine)

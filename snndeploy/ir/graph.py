@@ -154,7 +154,7 @@ class Edge:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Named nodes and edges; ``dt`` is the length of a step in seconds (None where the model has no time unit).
+    """Named nodes and edges; ``dt`` is the length of a step in seconds, ``steps`` how many a sample takes (None: not known).
 
     Raises:
         GraphError: unknown node, wrong port, a cycle without delay, shapes that do not fit, nothing to compute.
@@ -163,6 +163,7 @@ class Graph:
     nodes: Mapping[str, Node]
     edges: tuple[Edge, ...]
     dt: float | None = None
+    steps: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", MappingProxyType(dict(self.nodes)))
@@ -224,18 +225,18 @@ class Graph:
         """A new graph with some nodes replaced (None removes one) and, if given, other edges."""
         merged = {**self.nodes, **nodes}
         kept = {name: node for name, node in merged.items() if node is not None}
-        return Graph(kept, tuple(self.edges if edges is None else edges), self.dt)
+        return Graph(kept, tuple(self.edges if edges is None else edges), self.dt, self.steps)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Graph):
             return NotImplemented
-        return dict(self.nodes) == dict(other.nodes) and self.edges == other.edges and self.dt == other.dt
+        return dict(self.nodes) == dict(other.nodes) and self.edges == other.edges and (self.dt, self.steps) == (other.dt, other.steps)
 
     def __hash__(self) -> int:
         return hash((tuple(self.nodes), self.edges, self.dt))
 
     def __str__(self) -> str:
-        head = f"graph dt={self.dt}" if self.dt is not None else "graph"
+        head = "graph" + (f" dt={self.dt}" if self.dt is not None else "") + (f" steps={self.steps}" if self.steps else "")
         nodes = (f"  {name}: {self.nodes[name]} : {_show(self.shapes[name])}" for name in self.order)
         return "\n".join([head, *nodes, *(f"  {edge}" for edge in self.edges)]) + "\n"
 
