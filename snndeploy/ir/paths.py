@@ -64,13 +64,13 @@ def _walk(graph: Graph, name: str, delay: int, after: tuple[str, ...]) -> Path:
     return _walk(graph, edges[0].source, delay + edges[0].delay, (name, *after))
 
 
-def deliver(graph: Graph, path: Path, values: Floats, *, magnitude: bool = False, constant: bool = True) -> Floats:
-    """What ``values`` [B, *source shape] become at the end of the path; with |weights| where ``magnitude``.
+def deliver(nodes: Mapping[str, Node], path: Path, values: Floats, *, magnitude: bool = False, constant: bool = True) -> Floats:
+    """What ``values`` [B, *source shape] become at the end of the path, through its ``nodes``; with |weights| where ``magnitude``.
 
     ``constant`` False leaves biases out.
     """
     for name in path.nodes:
-        node = graph.nodes[name]
+        node = nodes[name]
         node = node if constant else without_constant(node)
         arrays = {k: np.abs(v) for k, v in parameters(node).items()} if magnitude else {}
         values = bind(node, arrays).step((values,), {}, NUMPY)[0]
@@ -86,7 +86,7 @@ def constant_into(graph: Graph, neuron: str) -> Floats:
     """The constant that enters ``neuron`` at every step when all sources are silent; shape of the neuron's input."""
     total: Floats = np.zeros(())
     for path in paths_into(graph, neuron):
-        total = total + deliver(graph, path, np.zeros((1, *graph.shapes[path.source])))[0]
+        total = total + deliver(graph.nodes, path, np.zeros((1, *graph.shapes[path.source])))[0]
     return total
 
 
@@ -95,5 +95,5 @@ def input_bound(graph: Graph, neuron: str, payloads: Mapping[str, float]) -> flo
     total: Floats = np.zeros(())
     for path in paths_into(graph, neuron):
         loudest = np.full((1, *graph.shapes[path.source]), payloads[path.source])
-        total = total + deliver(graph, path, loudest, magnitude=True)[0]
+        total = total + deliver(graph.nodes, path, loudest, magnitude=True)[0]
     return float(total.max(initial=0.0))

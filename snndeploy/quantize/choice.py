@@ -18,7 +18,7 @@ from snndeploy.ir.neurons.host import HostCurrent
 from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.on_numpy import NUMPY
-from snndeploy.ir.paths import deliver, input_bound
+from snndeploy.ir.paths import deliver
 from snndeploy.quantize.layer import Layer
 from snndeploy.quantize.neuron import BIAS_EXP_MAX, BIAS_MANT_MAX, UNIT, VTH_MAX, ladder, threshold_grid, to_integers
 from snndeploy.quantize.settings import LayerScale, Settings
@@ -115,7 +115,7 @@ def _load(graph: Graph, layer: Layer, nodes: Mapping[str, Node], settings: Setti
     """The largest value of u, or of an accumulating membrane, in weight units."""
     neuron = nodes[layer.name]
     assert isinstance(neuron, IntegerNeuron)
-    bound = input_bound(graph.replace(nodes), layer.name, payloads)
+    bound = _bound(graph, layer, nodes, payloads)
     beside = constant_part(neuron)
     if isinstance(layer.node, LI):
         return (bound + beside) * _adds_up(float(layer.node.decay.max()), settings.steps)
@@ -126,6 +126,16 @@ def _load(graph: Graph, layer: Layer, nodes: Mapping[str, Node], settings: Setti
         force = forcing(float(neuron.thresholds.max()), float(np.abs(neuron.bias).max()), int(np.ceil(bound)))
         return bound + force + beside + 1
     return bound + beside
+
+
+def _bound(graph: Graph, layer: Layer, nodes: Mapping[str, Node], payloads: Mapping[str, float]) -> float:
+    """``ir.paths.input_bound`` of the layer with these integer nodes."""
+    every = {**graph.nodes, **nodes}
+    total: Floats = np.zeros(())
+    for s in layer.synapses:
+        loudest = np.full((1, *graph.shapes[s.path.source]), payloads[s.path.source])
+        total = total + (payloads[s.host] if s.host else deliver(every, s.path, loudest, magnitude=True)[0])
+    return float(total.max(initial=0.0))
 
 
 def _adds_up(decay: float, steps: int) -> float:
@@ -161,7 +171,7 @@ def _host_exponent(peak: float, scale: float) -> int:
 def _error(graph: Graph, layer: Layer, nodes: Mapping[str, Node], scale: float) -> float:
     """The mean difference to the float neuron's output (spikes, levels), or the relative error (membranes)."""
     neuron = nodes[layer.name]
-    sums = _sums(graph.replace(nodes), layer)
+    sums = _sums({**graph.nodes, **nodes}, layer)
     state = dict(neuron.initial_state(sums.shape[2:]))
     outputs = []
     for now in sums:
@@ -174,17 +184,18 @@ def _error(graph: Graph, layer: Layer, nodes: Mapping[str, Node], scale: float) 
     return float(np.abs(got * layer.unit - layer.wanted).mean())
 
 
-def _sums(graph: Graph, layer: Layer) -> Floats:
+def _sums(nodes: Mapping[str, Node], layer: Layer) -> Floats:
     """The synaptic sum [T, B, *shape] at every step when the sources send what the float network sent."""
     total: Floats = np.zeros(())
     for s in layer.synapses:
         values = layer.sources[s.path.source]
-        late = np.concatenate([np.zeros_like(values[: s.path.delay]), values])[: len(values)]
-        flat = deliver(graph, s.path, late.reshape(-1, *late.shape[2:]))
+        late = np.concatenate([np.zeros_like(values[: s.path.delay]), values])[: len(values)] if s.path.delay else values
+        late = late[:1] if late.strides[0] == 0 else late
+        flat = deliver(nodes, s.path, late.reshape(-1, *late.shape[2:]))
         if s.host:
-            flat = graph.nodes[s.host].step((flat,), {}, NUMPY)[0]
+            flat = nodes[s.host].step((flat,), {}, NUMPY)[0]
         total = total + flat.reshape(*late.shape[:2], *flat.shape[1:])
-    return total
+    return np.broadcast_to(total, (len(layer.wanted), *total.shape[1:]))
 
 
 def _describe(
@@ -192,7 +203,7 @@ def _describe(
 ) -> LayerScale:
     neuron = nodes[layer.name]
     assert isinstance(neuron, IntegerNeuron)
-    bound = int(input_bound(graph.replace(nodes), layer.name, payloads))
+    bound = int(_bound(graph, layer, nodes, payloads))
     wanted_decay = 4096.0 * layer.node.decay  # type: ignore[attr-defined]
     decay_shift = float(np.abs((4096.0 - neuron.dv) - wanted_decay).max() / 4096)
     shift = _threshold_shift(layer, neuron, scale)

@@ -55,10 +55,16 @@ def gather(graph: Graph, name: str, units: Mapping[str, float], settings: Settin
     hosts = host_names(name, paths, settings)
     synapses = tuple(synapse(graph, p, name, gain, units[p.source], settings, hosts.get(p, "")) for p in paths)
     constant = constant_into(graph, name) * gain + node.rest * (1.0 - node.decay)  # type: ignore[attr-defined]
-    sources = {p.source: np.round(reference[p.source] / units[p.source]) for p in paths}
+    sources = {p.source: _whole(reference[p.source], units[p.source]) for p in paths}
     peak = _host_peak(graph, hosts, gain, reference)
     peak += float(np.abs(constant).max(initial=0.0)) if peak else 0.0
     return Layer(name, node, synapses, frozen(constant), level_unit(node, settings.decoupled), sources, reference[name], peak)
+
+
+def _whole(values: Floats, unit: float) -> Floats:
+    """In whole units; what is the same at every step (a broadcast view) stays so."""
+    once = values[:1] if values.strides[0] == 0 else values
+    return np.broadcast_to(np.round(once / unit), values.shape)
 
 
 def host_names(neuron: str, paths: tuple[Path, ...], settings: Settings) -> dict[Path, str]:
@@ -72,5 +78,5 @@ def _host_peak(graph: Graph, hosts: Mapping[Path, str], gain: Floats, reference:
     total: Floats = np.zeros(())
     for path in hosts:
         loudest = np.full((1, *graph.shapes[path.source]), np.abs(reference[path.source]).max())
-        total = total + deliver(graph, path, loudest, magnitude=True, constant=False)[0] * np.abs(gain)
+        total = total + deliver(graph.nodes, path, loudest, magnitude=True, constant=False)[0] * np.abs(gain)
     return float(total.max(initial=0.0))
