@@ -42,9 +42,10 @@ def test_the_commands_and_options_exist():
 
 
 def test_every_room_is_on_the_map():
-    rooms = {p.stem if p.is_file() else p.name for p in (ROOT / "snndeploy").iterdir() if not p.name.startswith("_") and p.suffix != ".typed"}
+    inside = [p for p in (ROOT / "snndeploy").iterdir() if not p.name.startswith("_") and p.suffix != ".typed"]
+    rooms = {p.stem if p.is_file() else p.name for p in inside}
     on_the_map = README.split("## The map")[1]
-    assert not {room for room in rooms - {"__pycache__"} if not re.search(rf"\b{room}\b", on_the_map)}
+    assert not {room for room in rooms if not re.search(rf"\b{room}\b", on_the_map)}
 
 
 def test_each_document_that_is_linked_exists():

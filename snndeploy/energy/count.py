@@ -44,7 +44,7 @@ def count_events(network: ChipNetwork, trace: Trace, placement: Placement) -> Ev
         **_synaptic(network, sent),
         **_updates(network, trace),
         **_traffic(network, placement, sent),
-        **_host(network, trace, placement, sent),
+        **_host(network, placement, sent),
     )
 
 
@@ -112,7 +112,7 @@ def _traffic(network: ChipNetwork, placement: Placement, sent: Mapping[str, Floa
     return totals
 
 
-def _host(network: ChipNetwork, trace: Trace, placement: Placement, sent: Mapping[str, Floats]) -> dict[str, float]:
+def _host(network: ChipNetwork, placement: Placement, sent: Mapping[str, Floats]) -> dict[str, float]:
     totals = dict.fromkeys(("host_spikes", "host_biases", "outputs"), 0.0)
     for name, population in network.inputs().items():
         leaving = [p.synapses for p in network.projections if p.source == name]

@@ -95,9 +95,9 @@ def _assemble(integer: Graph, profile: Profile, q: Quantized, data: Feed, settin
     early = any(n.bias.any() or (n.thresholds < 0).any() for n in integer.named(IntegerNeuron).values())
     timing = Timing(data.steps, alignment.shifts, delays, restart=early)
     signed = {name: bool((values < 0).any()) for name, values in data.inputs.items()}
-    return assemble_network(
-        integer, f"{profile.id}:{profile.board}" if profile.board else profile.id, timing, Ports({**q.units, **units}, q.payloads, signed), conv_exponent=settings.conv_exponent
-    )
+    chip = f"{profile.id}:{profile.board}" if profile.board else profile.id
+    ports = Ports({**q.units, **units}, q.payloads, signed)
+    return assemble_network(integer, chip, timing, ports, conv_exponent=settings.conv_exponent)
 
 
 def without_proven(placement: Placement, built: Built) -> Placement:
