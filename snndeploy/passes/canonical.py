@@ -49,7 +49,8 @@ def _shift(node: LIF | CubaLIF | Burst) -> Node:
     r, zero = node.v_reset, frozen(0.0)
     rest, start = node.rest - r, node.v_init - r
     if isinstance(node, Burst):
-        return dataclasses.replace(node, thresholds=_per_rung(node.thresholds, r), v_reset=zero, rest=rest, v_init=start)
+        floor = None if node.floor is None else node.floor - r
+        return dataclasses.replace(node, thresholds=_per_rung(node.thresholds, r), v_reset=zero, rest=rest, v_init=start, floor=floor)
     if isinstance(node, CubaLIF) or node.floor is None:
         return dataclasses.replace(node, threshold=node.threshold - r, v_reset=zero, rest=rest, v_init=start)
     return dataclasses.replace(node, threshold=node.threshold - r, v_reset=zero, rest=rest, v_init=start, floor=node.floor - r)

@@ -23,6 +23,9 @@ UNIT = 64
 
 def gain_of(node: Node) -> Floats:
     """What multiplies the synaptic sum on its way into the membrane; folded into the weights."""
+    if isinstance(node, CubaLIF) and node.late and node.reset == "hard":
+        what = "loses the current of the step after a spike, which has no integer form yet"
+        raise Unsupported("CubaLIF", what, "train without a reset delay, or choose --chip none to keep the float graph")
     if isinstance(node, CubaLIF):
         return frozen(node.gain * node.current_gain)
     if isinstance(node, LIF | LI | Burst):

@@ -22,7 +22,7 @@ class Burst(Node):
 
     ``thresholds`` and ``levels`` are [K, ...], rung by rung, the rest broadcast against the feature shape, so a
     level may differ by channel; level 0 is 0. ``strict`` has one entry a rung. hard: v = v_reset where k >= 1;
-    subtract: v = h - amounts[k]; none: v = h.
+    subtract: v = h - amounts[k]; none: v = h. ``floor`` bounds h from below before firing (sinabs ``min_v_mem`` <= 0).
 
     The equations of the LIFB paper (arXiv 2301.12356) could not be had; its first author's public code (BrainCog
     ``BurstLIFNode``) is a fourth variant. So nothing is assumed here: thresholds, levels, comparison and reset are
@@ -40,9 +40,10 @@ class Burst(Node):
     gain: Floats = number(1.0)
     rest: Floats = number(0.0)
     v_init: Floats = number(0.0)
+    floor: Floats | None = None
 
     def __post_init__(self) -> None:
-        freeze(self, "decay", "thresholds", "levels", "v_reset", "gain", "rest", "v_init")
+        freeze(self, "decay", "thresholds", "levels", "v_reset", "gain", "rest", "v_init", *(["floor"] if self.floor is not None else []))
         check_decay(self, self.decay)
         rungs = len(self.strict)
         each = rungs >= 1 and len(self.thresholds) == len(self.levels) == rungs
@@ -62,6 +63,8 @@ class Burst(Node):
 
     def step(self, inputs: tuple[Array, ...], state: State, xp: Namespace) -> tuple[Array, State]:
         h = (state["v"] - self.rest) * self.decay + self.rest + inputs[0] * self.gain
+        if self.floor is not None:
+            h = xp.maximum(h, self.floor)
         reached = [xp.fire(h, self.thresholds[j], strict) for j, strict in enumerate(self.strict)]
         y = reached[0] * self.levels[0]
         for j in range(1, len(reached)):

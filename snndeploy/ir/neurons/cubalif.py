@@ -21,6 +21,9 @@ class CubaLIF(Node):
 
     The current is never reset. A synapse that is used before it decays (Norse: i + x now, decayed afterwards) is
     this with ``current_gain`` 1; one that decays its new input too (sinabs) has ``current_gain = current_decay``.
+
+    With ``late`` the reset acts inside the next update: subtract h = decay v + gain i - amount s', hard h = 0, so that
+    the current of that step is lost (snnTorch 1.0 ``Synaptic``; with current_decay 0 its ``Lapicque`` and ``RLeaky``).
     """
 
     emits: ClassVar[Emits] = "spikes"
@@ -35,24 +38,38 @@ class CubaLIF(Node):
     amount: Floats = number(1.0)
     rest: Floats = number(0.0)
     v_init: Floats = number(0.0)
+    late: bool = False
 
     def __post_init__(self) -> None:
         freeze(self, "current_decay", "decay", "current_gain", "gain", "threshold", "v_reset", "amount", "rest", "v_init")
         check_decay(self, self.decay)
         check_decay(self, self.current_decay)
         require(self, self.reset in ("hard", "subtract", "none"), f"reset {self.reset!r} is not hard, subtract or none")
+        require(self, not self.late or not self.rest.any(), "a late reset is defined for rest = 0 only")
+        require(self, not self.late or self.reset != "hard" or not self.v_reset.any(), "a late hard reset goes to 0 only")
 
     def out_shape(self, inputs: tuple[Shape, ...]) -> Shape:
         return np.broadcast_shapes(inputs[0], self.decay.shape, self.current_decay.shape, self.threshold.shape)
 
     def initial_state(self, shape: Shape) -> Mapping[str, Floats]:
         out = self.out_shape((shape,))
-        return {"i": np.zeros(out), "v": np.broadcast_to(self.v_init, out)}
+        v = np.broadcast_to(self.v_init, out)
+        return {"i": np.zeros(out), "v": v, **({"s": np.zeros_like(v)} if self.late else {})}
 
     def step(self, inputs: tuple[Array, ...], state: State, xp: Namespace) -> tuple[Array, State]:
         i = state["i"] * self.current_decay + inputs[0] * self.current_gain
         h = (state["v"] - self.rest) * self.decay + self.rest + i * self.gain
+        if self.late:
+            return self._fire_late(h, i, state["s"], xp)
         s = xp.fire(h, self.threshold, self.strict)
         if self.reset == "hard":
             return s, {"i": i, "v": xp.where(s, self.v_reset, h)}
         return s, {"i": i, "v": h - s * self.amount if self.reset == "subtract" else h}
+
+    def _fire_late(self, h: Array, i: Array, before: Array, xp: Namespace) -> tuple[Array, State]:
+        if self.reset == "hard":
+            h = h * (1.0 - before)
+        elif self.reset == "subtract":
+            h = h - before * self.amount
+        s = xp.fire(h, self.threshold, self.strict)
+        return s, {"i": i, "v": h, "s": s}
