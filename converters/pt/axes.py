@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Literal, TypeAlias
 
-from converters.pt.snndeploy_nn import multi_step
+from converters.pt.libraries import takes
 from converters.pt.tape import Call, Ref, Tape, refs
 from snndeploy.arrays import Shape
 
 Axes: TypeAlias = tuple[str, ...]
-Layout: TypeAlias = Literal["B", "TB", "BT"]
-"""The leading axes of the model's inputs."""
+Layout: TypeAlias = Literal["B", "TB", "BT", "T*B", "B*T"]
+"""The leading axes of the model's inputs; "B*T" is both flattened into one."""
+LEADS: Mapping[str, Axes] = {"B": ("B",), "TB": ("T", "B"), "BT": ("B", "T"), "T*B": ("TB",), "B*T": ("BT",)}
 TIME = frozenset(["T", "TB", "BT"])
 
 
@@ -55,8 +56,8 @@ class AxisMap:
 def derive(tape: Tape, layout: Layout, steps: int) -> AxisMap:
     """Follow the axes through the tape, from inputs that are laid out like ``layout``."""
     first = tape.shapes[next(iter(tape.inputs))]
-    lead = tuple(layout)
-    batch = first[lead.index("B")] if len(first) >= len(lead) else 0
+    lead = LEADS[layout]
+    batch = 0 if len(first) < len(lead) else first[lead.index("B")] if "B" in lead else first[0] // steps
     tokens: dict[int, Axes | None] = {}
     for value in tape.inputs:
         shape = tape.shapes[value]
@@ -100,10 +101,14 @@ def _layer(call: Call, known: AxisMap, out: int) -> Axes | None:
 
 
 def _neuron(call: Call, known: AxisMap, out: int) -> Axes | None:
-    """A neuron takes one step, [B, ...], or all of them, [T, B, ...]."""
-    _, before = _source(call, known)
-    wanted = ("T", "B") if multi_step(call.module) else ("B",)
-    return _layer(call, known, out) if before is not None and before[: len(wanted)] == wanted else None
+    """A neuron takes one step, [B, ...], or all of them, [T, B, ...]; the state it returns is that of one step."""
+    value, before = _source(call, known)
+    wanted = takes(call.module)
+    if before is None or before[: len(wanted)] != wanted:
+        return None
+    if out != call.outs[0] and known.shapes[out][: len(wanted)] != known.shapes[value][: len(wanted)]:
+        return ("B", *"f" * (len(known.shapes[out]) - 1))
+    return _layer(call, known, out)
 
 
 def _elementwise(call: Call, known: AxisMap, out: int) -> Axes | None:

@@ -9,7 +9,8 @@ import numpy as np
 from converters.pt.axes import RULES, argument, dims
 from converters.pt.chains import chain, function_name
 from converters.pt.drives import AxesUnknown, Constant, Drive, Place, Source, Stream
-from converters.pt.layers import layer, neuron
+from converters.pt.layers import layer
+from converters.pt.neurons import neuron
 from converters.pt.streams import Builder, Handler
 from converters.pt.tape import Ref
 from converters.pt.torch_nn import Chain

@@ -1,4 +1,4 @@
-"""Leaf modules: layers through the table of their library, neurons by their own word."""
+"""Leaf modules that are layers, through the table of their library."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from converters.pt import snndeploy_nn, torch_nn
+from converters.pt import libraries, torch_nn
 from converters.pt.chains import chain, recorded
-from converters.pt.drives import AxesUnknown, Constant, Drive, Place, Source
+from converters.pt.drives import Constant, Drive, Place
 from converters.pt.streams import Builder
 from converters.pt.tape import Call
 from converters.pt.torch_nn import Chain, Convert
@@ -19,9 +19,9 @@ from snndeploy.ir.on_numpy import NUMPY
 
 def kind(module: torch.nn.Module) -> str | None:
     """What a module is: "neuron", "layer", or None where it is looked into."""
-    if snndeploy_nn.states_itself(module):
+    if libraries.is_neuron(module):
         return "neuron"
-    if entry(module) is not None:
+    if entry(module) is not None or libraries.refusal(module) is not None:
         return "layer"
     home = type(module).__module__
     return "layer" if home.startswith("torch.nn.modules.") and home.rpartition(".")[2] not in torch_nn.TRANSPARENT else None
@@ -29,6 +29,9 @@ def kind(module: torch.nn.Module) -> str | None:
 
 def entry(module: torch.nn.Module) -> tuple[str, Convert] | None:
     """The table's entry for a module's class, or for the class it has its ``forward`` from."""
+    own = libraries.layer_class(module)
+    if own is not None:
+        return own
     for ancestor in type(module).__mro__:
         name = qualified(ancestor)
         if name in torch_nn.TABLE:
@@ -56,6 +59,9 @@ def layer(builder: Builder, place: Place) -> Drive:
     assert call.module is not None
     found = entry(call.module)
     if found is None:
+        refused = libraries.refusal(call.module)
+        if refused is not None:
+            raise Unsupported(str(call), *refused)
         name = type(call.module).__name__
         reason = torch_nn.REASONS.get(name, "use a supported layer, or a module that states itself with to_node()")
         raise Unsupported(str(call), f"{qualified(type(call.module))} has no exact meaning as a node", reason)
@@ -64,7 +70,7 @@ def layer(builder: Builder, place: Place) -> Drive:
     if builder.view.axes.of(operand) is None and isinstance(builder.source(place.operands[0]), Constant):
         return recorded(builder, place)
     shape = builder.shape(place.operands[0], call)
-    if builder.view.axes.lead(operand) != 1 and name not in torch_nn.ANY_LEAD:
+    if builder.view.axes.lead(operand) != 1 and name not in torch_nn.ANY_LEAD and not libraries.steps_allowed(call.module):
         lead = builder.view.tape.shapes[operand]
         raise Unsupported(str(call), f"works on [B, ...], but gets {list(lead)}", "flatten time and batch into one axis first")
     try:
@@ -95,34 +101,3 @@ def _value(nodes: Chain, x: Any) -> Any:
     for node in nodes:
         x, _ = node.step((x,), {}, NUMPY)
     return x
-
-
-def neuron(builder: Builder, place: Place) -> Drive:
-    """A neuron: its k-th call is step k (step_mode "s"), or its one call is all steps (step_mode "m")."""
-    call = place.call
-    assert call.module is not None
-    _check_use(builder, place)
-    handle = builder.reserve(path_of(call), call.index, str(call))
-    builder.remember(place.stream, Source(handle))
-    builder.nodes[handle] = snndeploy_nn.node(call.module)
-    drive = builder.source(place.operands[0])
-    if isinstance(drive, Constant):
-        raise Unsupported(str(call), "is driven by nothing that depends on the data", "remove it, or feed it")
-    if builder.view.axes.of(place.stream[-1][0]) is None:
-        wanted = "[T, B, ...] (step_mode 'm')" if snndeploy_nn.multi_step(call.module) else "[B, ...] (step_mode 's')"
-        got = list(builder.view.tape.shapes[place.operands[0][-1][0]])
-        raise AxesUnknown(str(call), f"takes {wanted}, but is given {got}, where these axes are not found", "keep time and batch first")
-    builder.connect(drive, handle)
-    return Source(handle)
-
-
-def _check_use(builder: Builder, place: Place) -> None:
-    """One neuron is one place: all its calls, in order."""
-    call = place.call
-    whole = snndeploy_nn.multi_step(call.module)
-    in_order = [k for _, k in place.stream] == list(range(builder.steps)) if whole else list(place.calls) == builder.shared[call.key]
-    if not in_order and builder.view.axes.of(place.stream[-1][0]) is not None:
-        what = "is one neuron, but is used at several places or not once a step in order: its state would mix"
-        raise Unsupported(str(call), what, "give each place a neuron of its own; step_mode='m' takes all steps at once")
-    if call.outs[0] != place.stream[-1][0]:
-        raise Unsupported(str(call), "its state is read outside", "use the neuron's output; read a membrane with an LI neuron")

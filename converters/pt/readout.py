@@ -39,16 +39,37 @@ def outputs(builder: Builder) -> tuple[Result, ...]:
     results = builder.view.tape.results
     if len(results) > 1:
         runs = [list(leaves(r, builder.steps)) for r in results]
-        streams = [(name, tuple((run[i][1].value, None) for run in runs)) for i, (name, _) in enumerate(runs[0])]
+        chosen = _without_states(builder, runs[-1])
+        streams = [(name, tuple((run[i][1].value, None) for run in runs)) for i, (name, _) in chosen]
         return tuple(_output(builder, name, stream, "none", _sequence(builder, stream)) for name, stream in streams)
     found = []
-    for name, tree in leaves(results[0], builder.steps):
+    for _, (name, tree) in _without_states(builder, list(leaves(results[0], builder.steps))):
         if isinstance(tree, tuple):
             stream: Stream = tuple((ref.value, None) for ref in tree)
             found.append(_output(builder, name, stream, "none", _sequence(builder, stream)))
         else:
             found.append(_returned(builder, name, tree.value))
     return tuple(found)
+
+
+def _without_states(builder: Builder, found: list[tuple[str, Any]]) -> list[tuple[int, tuple[str, Any]]]:
+    """What a model returns, numbered, without the neurons' states it returns beside something else."""
+    owners = [_state_of(builder, tree) for _, tree in found]
+    if all(owners):
+        return list(enumerate(found))
+    for (name, _), owner in zip(found, owners, strict=True):
+        if owner:
+            builder.notes.append(f"{name} is the state of {owner}, which a chip keeps to itself; it is left out")
+    return [(i, leaf) for i, leaf in enumerate(found) if not owners[i]]
+
+
+def _state_of(builder: Builder, tree: Any) -> str:
+    """The neuron whose state a returned value is; "" if it is none."""
+    value = (tree[-1] if isinstance(tree, tuple) else tree).value
+    last = builder.steps - 1 if builder.view.axes.timed(value) else None
+    value, _ = resolve(builder.view, (value, last))
+    made = builder.view.tape.producers.get(value)
+    return made[0].path if made is not None and made[0].op == "neuron" and made[1] > 0 else ""
 
 
 def leaves(tree: Any, steps: int, name: str = "output") -> Iterator[tuple[str, Any]]:
@@ -85,6 +106,8 @@ def _returned(builder: Builder, name: str, value: int) -> Result:
     if axes.timed(value):
         tokens = axes.of(value) or ()
         order = [tokens.index("T"), tokens.index("B")] if {"T", "B"} <= set(tokens) else None
+        if "BT" in tokens:
+            gave, order = gave.reshape(-1, builder.steps, *gave.shape[1:]), [1, 0]
         steps = np.moveaxis(gave, order, [0, 1]) if order else gave.reshape(builder.steps, -1, *gave.shape[1:])
         return _output(builder, name, tuple((value, k) for k in range(builder.steps)), "none", steps)
     decode = _decode(builder, value)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from converters.pt.libraries import memory, refusal
 from converters.pt.places import raised_at, user_frames
 from converters.pt.restoring import kept, reset
 from converters.pt.snndeploy_nn import states_itself
@@ -49,6 +50,7 @@ class Recorder(TorchFunctionMode):
         self._owned: set[int] = set()
         self._seen: set[int] = set()
         self._forgot: set[int] = set()
+        self._memory: dict[int, tuple[Any, ...]] = {}
 
     def own(self, module: nn.Module) -> None:
         """Take the module's tensors as they are now for constants."""
@@ -110,12 +112,16 @@ class Recorder(TorchFunctionMode):
     def write(self, name: str, packed: Any, outs: Iterable[Tensor], module: nn.Module | None, sample: Sample | None = None) -> None:
         """Append one call."""
         where, site = user_frames()
-        values = tuple(self.enter_value(tensor) for tensor in outs)
+        numbered: dict[int, int] = {}
+        for tensor in outs:
+            if id(tensor) not in numbered:
+                numbered[id(tensor)] = self.enter_value(tensor)
+        values = tuple(numbered[id(tensor)] for tensor in outs)
         op = name if module is not None else name.strip("_")
         path = self.scope[-1] if self.scope else ""
         call = Call(len(self.calls), op, packed[0], packed[1], values, module, path, where, site, sample)
         self.calls.append(call)
-        self.producers.update({value: (call, i) for i, value in enumerate(values)})
+        self.producers.update({value: (call, values.index(value)) for value in values})
 
     def _forget_views(self, changed: Tensor) -> None:
         """Other tensors on the same memory changed as well; whoever reads them now reads something untraced."""
@@ -128,10 +134,14 @@ class Recorder(TorchFunctionMode):
         """Forward pre-hook of every module."""
         self.scope.append(path)
         self.reset_inside = self.reset_inside or id(module) in self._forgot
+        refused = None if self._pending or self.leaf(module) != "layer" else refusal(module)
+        if refused is not None:
+            raise Unsupported(f"{path or 'the model'} ({type(module).__name__}) at {user_frames()[0]}", *refused)
         if self.leaf(module) is not None:
             first = next(tensors_in((args, kwargs)), None)
             fresh = id(module) not in self._seen and first is not None
             packed = None if self._pending else self.pack((args, kwargs))
+            self._watch_memory(module, packed)
             self._pending.append((module, packed, numbers(first) if fresh and first is not None else None))
             self._seen.add(id(module))
 
@@ -144,7 +154,15 @@ class Recorder(TorchFunctionMode):
             sample = Sample(given, numbers(outs[0])) if given is not None and outs else None
             if packed is not None:
                 self.write(kind, packed, outs, module, sample)
+            self._memory[id(module)] = memory(module)
         self.scope.pop()
+
+    def _watch_memory(self, module: nn.Module, packed: Any) -> None:
+        """A library's neuron that finds another memory than it left, and is given none, was reset on the way."""
+        left = self._memory.get(id(module), ())
+        handed = packed is not None and len(list(refs(packed))) > 1
+        if not handed and any(a is not b for a, b in zip(left, memory(module), strict=False)):
+            self.reset_inside = True
 
     def reset_called(self, module: nn.Module) -> None:
         """The model itself resets a neuron; if it has run before and runs again, that ends its memory on the way."""

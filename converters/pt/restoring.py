@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from converters.pt.snndeploy_nn import states_itself
+from converters.pt.libraries import forget
 
 
 @contextmanager
@@ -53,5 +53,4 @@ def doubled(module: nn.Module) -> Iterator[None]:
 def reset(module: nn.Module) -> None:
     """Forget every neuron's state."""
     for part in module.modules():
-        if states_itself(part):
-            part.reset()  # type: ignore[operator]
+        forget(part)

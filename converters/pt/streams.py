@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from converters.pt.drives import AxesUnknown, Constant, Drive, Place, Source, Stream
+from converters.pt.neuron import Neuron
 from converters.pt.slices import Element, View, resolve, same
 from converters.pt.tape import Call, Ref, plain, refs
 from snndeploy.arrays import Floats, Shape
@@ -39,6 +40,8 @@ class Builder:
         self.otherwise = otherwise
         self.bases: list[tuple[int, str, bool]] = []
         self.was: dict[int, str] = {}
+        self.meant: dict[int, Neuron] = {}
+        self.notes: list[str] = []
         self.nodes: dict[int, Node] = {}
         self.edges: set[tuple[int, int, int, int]] = set()
         self.shared: dict[Hashable, list[Call]] = {}
@@ -194,12 +197,16 @@ class Builder:
     def _alike(self, a: Call, b: Call) -> bool:
         if a.op != b.op or a.module is not b.module:
             return False
+        if a.op == "neuron":
+            return True
         numbers = a.op in ARITHMETIC
         return numbers or plain((a.args, a.kwargs)) == plain((b.args, b.kwargs))
 
     def _operands(self, element: Element, call: Call | None) -> tuple[Element, ...]:
         if call is None:
             return ()
+        if call.op == "neuron":
+            return (same(self.view, self.view.tape.first_ref(call), element[1]),)
         if call.op in ARITHMETIC:
             given = (*call.args, *(v for n, v in call.kwargs.items() if n in ("other", "input")))
             return tuple(self._operand(a, element[1]) for a in given if isinstance(a, Ref | int | float))

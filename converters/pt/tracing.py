@@ -7,26 +7,29 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from converters import Fact, LayerSource, Loaded, Witness
-from converters.pt import snndeploy_nn, torch_nn
-from converters.pt.axes import Layout, derive
+from converters.pt import libraries, torch_nn
+from converters.pt.axes import LEADS, Layout, derive
 from converters.pt.drives import most_telling
 from converters.pt.functions import HANDLERS, unsupported
 from converters.pt.layers import entry, kind, qualified
+from converters.pt.levels import settle
 from converters.pt.readout import Result, outputs
 from converters.pt.recording import numbers, record
 from converters.pt.restoring import doubled
 from converters.pt.slices import View
+from converters.pt.stating import facts
 from converters.pt.streams import Builder
 from converters.pt.tape import Tape
 from snndeploy.arrays import Floats
 from snndeploy.errors import GraphError, ModelError, SnnError, Unsupported
+from snndeploy.ir.graph import Node
 from snndeploy.ir.layers import Input
 
 PROBES = 3
@@ -125,9 +128,9 @@ def readings(module: nn.Module, inputs: Mapping[str, Tensor], timesteps: int | N
 def own_steps(tape: Tape) -> tuple[int, bool]:
     """How many steps the model itself runs, and whether some neuron takes all of them at once."""
     calls = [call for call in tape.calls if call.op == "neuron"]
-    at_once = [call for call in calls if snndeploy_nn.multi_step(call.module)]
-    lengths = Counter(tape.shapes[tape.first_ref(call)][0] for call in at_once)
-    counts = Counter(call.path for call in calls if not snndeploy_nn.multi_step(call.module))
+    at_once = [call for call in calls if libraries.at_once(call.module)]
+    lengths = Counter(libraries.steps_in(call.module, tape.shapes[tape.first_ref(call)]) for call in at_once)
+    counts = Counter(call.path for call in calls if not libraries.at_once(call.module))
     found = set(lengths) | set(counts.values())
     if len(found) > 1:
         named = {n: next(p for p, c in counts.items() if c == n) for n in sorted(set(counts.values()))}
@@ -143,6 +146,10 @@ def layouts(tape: Tape, steps: int, whole: bool) -> list[Layout]:
     sequences: list[Layout] = ["TB", "BT"]
     shapes = [tape.shapes[v] for v in tape.inputs]
     fits = [x for x in sequences if all(len(s) > 1 and s[x.index("T")] == steps for s in shapes)]
+    flat = {libraries.takes(call.module)[0] for call in tape.calls if call.op == "neuron"} & {"BT", "TB"}
+    flattened: list[Layout] = ["B*T" if "BT" in flat else "T*B"] if flat and all(s[0] % steps == 0 for s in shapes) else []
+    if flattened:
+        return [*flattened, *fits, "B"]
     return [*fits, "B"] if whole or first & set(tape.inputs) else ["B", *fits]
 
 
@@ -153,16 +160,23 @@ def build(reading: Reading, module: nn.Module, timesteps: int | None, dt: float 
     builder = Builder(View(reading.tape, axes), HANDLERS, unsupported, quiet)
     with deep(reading.tape):
         results = outputs(builder)
-    graph = builder.graph(dt)
     names = builder.names()
+    graph, bounds = settle(builder.graph(dt), {names[h]: m.ladder for h, m in builder.meant.items() if m.ladder is not None})
     semantics = tuple(
-        LayerSource(names[h], str(builder.nodes[h]), builder.was[h], (Fact("place", builder.was[h], "model"),))
+        LayerSource(names[h], str(graph.nodes[names[h]]), builder.was[h], _facts(builder, h, graph.nodes[names[h]]))
         for h in sorted(names, key=lambda h: graph.order.index(names[h]))
     )
+    builder.notes += [f"{name} holds at most {k} spikes a step, if no input lies outside 0..1" for name, k in bounds.items()]
     used = {reading.tape.calls[order].path for h in names if 0 <= (order := builder.bases[h][0]) < len(reading.tape.calls)}
     steps = timesteps if reading.outside else reading.steps
     witness = _witness(reading, results, {n: node.static for n, node in graph.named(Input).items()})
-    return Loaded(graph, semantics, tuple(_notes(reading, module, used, steps)), steps, witness)
+    return Loaded(graph, semantics, (*_notes(reading, module, used, steps), *builder.notes), steps, witness)
+
+
+def _facts(builder: Builder, handle: int, node: Node) -> tuple[Fact, ...]:
+    place = Fact("place", builder.was[handle], "model")
+    meant = builder.meant.get(handle)
+    return (place,) if meant is None else (place, *facts(replace(meant, node=node), meant.asked, "model"))
 
 
 @contextmanager
@@ -180,7 +194,7 @@ def _notes(reading: Reading, module: nn.Module, used: set[str], steps: int | Non
     if reading.outside:
         yield "one call of the model is taken as one step; its state is kept from step to step (--timesteps says how many)"
     elif reading.layout != "B":
-        order = "[T, B, ...]" if reading.layout == "TB" else "[B, T, ...]"
+        order = f"[{', '.join(LEADS[reading.layout])}, ...]".replace("TB", "T * B").replace("BT", "B * T")
         yield f"the model takes its input as {order} and runs {steps} steps"
     else:
         yield f"the same input value enters at each of the model's {steps} steps"
@@ -204,8 +218,16 @@ def _witness(reading: Reading, results: tuple[Result, ...], static: Mapping[str,
         elif fixed or reading.layout == "B":
             inputs[name] = runs[:1]
         else:
-            inputs[name] = runs[0] if reading.layout == "TB" else np.moveaxis(runs[0], 1, 0)
+            inputs[name] = time_first(runs[0], reading.layout, reading.steps)
     return Witness(reading.steps, inputs, {result.name: result.gave for result in results})
+
+
+def time_first(values: Floats, layout: Layout, steps: int) -> Floats:
+    """Inputs of a layout as [T, B, *shape]."""
+    if layout == "T*B":
+        return values.reshape(steps, -1, *values.shape[1:])
+    pairs = values.reshape(-1, steps, *values.shape[1:]) if layout == "B*T" else values
+    return values if layout == "TB" else np.moveaxis(pairs, 1, 0)
 
 
 def named_inputs(module: nn.Module, x: object) -> dict[str, Tensor]:

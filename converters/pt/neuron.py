@@ -1,0 +1,206 @@
+"""What a library's table says of its neurons: ``Neuron``, the ``Settings`` it is read from, ``NeuronClass``, ``Library``.
+
+A neuron is built by one function from ``Settings``: the attributes of a live module, or, for a bare file, what the
+user said, then what the file holds, then the library's defaults. Settings remember what was asked for and where it
+was found, so the table of facts cannot say anything else than what was used.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+from converters import Fact, Origin
+from converters.pt.torch_nn import Chain, Convert
+from snndeploy.arrays import Floats, Shape, frozen
+from snndeploy.errors import ModelError, Unsupported
+from snndeploy.ir.graph import Node
+from snndeploy.ir.neurons.burst import Burst
+from snndeploy.ir.neurons.cubalif import CubaLIF
+from snndeploy.ir.neurons.li import LI
+from snndeploy.ir.neurons.lif import LIF
+
+REQUIRED = object()
+"""In place of a default: what a file does not hold and no default can stand for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Neuron:
+    """A neuron as nodes.
+
+    Attributes:
+        node: the neuron itself.
+        before: what its input passes through inside the module.
+        after: what its output passes through before anyone sees it (a spike value other than 1).
+        feedback: from its output, one step later, back into its input; empty for none.
+        membrane: nodes that give the membrane the library returns beside the spikes, from the same input; None where
+            no node does.
+        ladder: for neurons that count their spikes: the node with K levels.
+        said: facts that no field of the node shows.
+        asked: the settings that were asked for, by name.
+    """
+
+    node: Node
+    after: Chain = ()
+    feedback: Chain = ()
+    membrane: Chain | None = None
+    ladder: Callable[[int], Node] | None = None
+    before: Chain = ()
+    said: tuple[Fact, ...] = ()
+    asked: Mapping[str, Fact] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """What a neuron was made with. ``sources`` are asked in turn, each with the origin it stands for."""
+
+    where: str
+    sources: Sequence[tuple[Origin, Mapping[str, Any]]]
+    facts: dict[str, Fact] = field(default_factory=dict)
+
+    def __contains__(self, name: str) -> bool:
+        return any(name in source for _, source in self.sources)
+
+    def __call__(self, name: str) -> Any:
+        """The value of a setting. Raises ``ModelError`` asking for it by name where nobody says it."""
+        for origin, source in self.sources:
+            if name in source and source[name] is not REQUIRED:
+                value = source[name]
+                self.facts[name] = Fact(name, shown(value), origin)
+                return value
+        hint = f"say it: --neuron '{self.where}: {name}=...'"
+        raise ModelError(self.where, f"{name} is not in the file, and the result depends on it", hint)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a setting, or ``default`` where nobody says it."""
+        return self(name) if name in self else default
+
+    def array(self, name: str, shape: Shape) -> Floats:
+        """A setting as numbers that broadcast against features of ``shape``."""
+        return spread(self(name), shape, f"{self.where}: {name}")
+
+
+def shown(value: Any) -> str:
+    """A setting as text."""
+    if isinstance(value, torch.Tensor) and value.numel() == 1:
+        return f"{float(value):.6g}"
+    if isinstance(value, torch.Tensor):
+        return f"{list(value.shape)} {float(value.min()):.4g}..{float(value.max()):.4g}"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value) if isinstance(value, str | int | bool | tuple | None) else type(value).__name__
+
+
+def spread(value: Any, shape: Shape, where: str) -> Floats:
+    """A number or tensor in float64, leading axes of size 1 (batch, time) cut off down to the features.
+
+    Raises ``Unsupported`` where it does not broadcast against ``shape``.
+    """
+    array = value.detach().cpu().double().numpy() if isinstance(value, torch.Tensor) else np.asarray(value, dtype=np.float64)
+    while array.ndim > len(shape) and array.shape[0] == 1:
+        array = array[0]
+    array = array.reshape(()) if array.size == 1 else array
+    try:
+        fits = np.broadcast_shapes(array.shape, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise Unsupported(where, f"has the shape {list(array.shape)}, which does not fit features of {list(shape)}", "one value a channel")
+    return frozen(array)
+
+
+def strictness(function: Any, where: str) -> bool:
+    """Whether a spike function of (membrane - threshold) is ``> 0`` (True) or ``>= 0`` (False).
+
+    Raises ``Unsupported`` for one that is neither: graded, leaky, random or switched to its smooth form.
+    """
+    points = torch.tensor([-2.0, -1e-3, 0.0, 1e-3, 2.0])
+    try:
+        with torch.no_grad():
+            given = function(points.clone()).tolist()
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise Unsupported(where, f"its spike function cannot be asked: {error}", "use a surrogate of the library") from None
+    if given in ([0, 0, 0, 1, 1], [0, 0, 1, 1, 1]):
+        return bool(given[2] == 0)
+    what = f"its spike function gives {given} for {[round(float(p), 3) for p in points]}, which is no step"
+    raise Unsupported(where, what, "a chip's spike is 0 or 1; use a spiking surrogate")
+
+
+Build: TypeAlias = Callable[[Settings, Shape], Neuron]
+
+
+@dataclass(frozen=True, eq=False)
+class NeuronClass:
+    """One class of a library: the function that reads it, and its constructor's arguments in order with their defaults.
+
+    ``REQUIRED`` stands for what a bare file can not say. ``keys`` are the names of the tensors by which its entries in
+    a state_dict are known.
+    """
+
+    build: Build
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    keys: frozenset[str] = frozenset()
+
+
+def one_step(_: Any) -> tuple[str, ...]:
+    """The leading axes of a neuron that takes one step a call."""
+    return ("B",)
+
+
+def no_memory(_: Any) -> tuple[Any, ...]:
+    """A neuron that keeps nothing between calls: its state goes through the user's hands."""
+    return ()
+
+
+@dataclass(frozen=True, eq=False)
+class Library:
+    """One library.
+
+    Attributes:
+        name: as it is installed and chosen with ``--source``; classes are matched by its top package and their own name.
+        neurons: by class name.
+        layers: by class name.
+        refused: class name -> why it has no exact meaning here.
+        stateful: names of base classes that mark a neuron; one that is in no table is refused, not looked into.
+        takes: the leading axes of a neuron's input: ("B",), ("T", "B"), ("B", "T") or ("BT",).
+        memory: what a module keeps from call to call, to see whether someone else forgot it.
+        forget: put a module back to before its first step.
+        passes_state: the state goes through the user's hands: not handing it back makes every step a first step.
+    """
+
+    name: str
+    neurons: Mapping[str, NeuronClass]
+    layers: Mapping[str, Convert] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    stateful: frozenset[str] = frozenset()
+    takes: Callable[[Any], tuple[str, ...]] = one_step
+    memory: Callable[[Any], tuple[Any, ...]] = no_memory
+    forget: Callable[[Any], None] = lambda _: None
+    passes_state: bool = False
+
+
+def without_memory(neuron: Neuron, where: str) -> Neuron:
+    """The neuron whose every step is its first: nothing of the step before is left.
+
+    Raises ``Unsupported`` for one that feeds back or is no neuron of ours.
+    """
+    node = neuron.node
+    if neuron.feedback or not isinstance(node, LIF | CubaLIF | Burst | LI):
+        raise Unsupported(where, "is called without its state, but feeds its own spikes back", "hand its state back: z, s = cell(x, s)")
+    start, none = frozen(node.rest + node.decay * (node.v_init - node.rest)), frozen(0.0)
+    fresh: Node
+    if isinstance(node, CubaLIF):
+        gain = frozen(node.gain * node.current_gain)
+        fresh = LIF(none, gain, node.threshold, strict=node.strict, reset="none", rest=start, v_init=start)
+    elif isinstance(node, LI):
+        fresh = dataclasses.replace(node, decay=none, rest=start, v_init=start)
+    elif isinstance(node, LIF):
+        fresh = dataclasses.replace(node, decay=none, rest=start, v_init=start, reset="none", late=False)
+    else:
+        fresh = dataclasses.replace(node, decay=none, rest=start, v_init=start, reset="none", amounts=None)
+    return dataclasses.replace(neuron, node=fresh, membrane=None)

@@ -1,0 +1,192 @@
+"""Neurons of a recording: checked for their use and their state, built from their library's table, held against what they did."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from converters.pt import libraries
+from converters.pt.chains import chain
+from converters.pt.drives import AxesUnknown, Constant, Drive, Place, Source
+from converters.pt.neuron import Neuron, without_memory
+from converters.pt.slices import resolve
+from converters.pt.streams import Builder
+from converters.pt.tape import Call, refs
+from converters.pt.torch_nn import Chain
+from snndeploy.arrays import Floats
+from snndeploy.errors import GraphError, SnnError, Unsupported
+from snndeploy.ir.graph import Node, State
+from snndeploy.ir.layers import Scale
+from snndeploy.ir.on_numpy import NUMPY
+
+
+def neuron(builder: Builder, place: Place) -> Drive:
+    """A neuron: its k-th call is step k, or its one call is all steps."""
+    call = place.call
+    _check_use(builder, place)
+    meant = _meaning(builder, place)
+    if call.outs[0] != place.stream[-1][0]:
+        if meant.membrane is None or call.outs[-1] != place.stream[-1][0]:
+            raise Unsupported(str(call), "its state is read outside", "use the neuron's output; read a membrane with an LI neuron")
+        return chain(builder, place, meant.membrane, f"{_path(call)}.membrane", numbered=False)
+    return _wired(builder, place, meant)
+
+
+def _meaning(builder: Builder, place: Place) -> Neuron:
+    """The neuron as nodes. Errors name the place."""
+    call = place.call
+    try:
+        value = place.operands[0][-1][0]
+        features = builder.view.axes.features(value) if value >= 0 else None
+        shape = builder.view.tape.shapes[value][1:] if features is None and value >= 0 else features or ()
+        meant = libraries.neuron(call.module, shape, _path(call))
+        if not _remembers(builder, place, meant.node):
+            meant = without_memory(meant, _path(call))
+            builder.notes.append(
+                f"{_path(call)} is called without the state of the step before: every step is its first, it remembers nothing"
+            )
+    except GraphError as error:
+        raise Unsupported(str(call), error.what, error.hint) from None
+    except SnnError as error:
+        raise type(error)(str(call), error.what, error.hint) from None
+    return meant
+
+
+def _wired(builder: Builder, place: Place, meant: Neuron) -> Drive:
+    """before -> node -> after, and from there the feedback, one step late."""
+    path, order, was = _path(place.call), place.call.index, str(place.call)
+    handle = builder.reserve(path, order, was)
+    before = [builder.reserve(f"{path}.input", order, was) for _ in meant.before]
+    after = [builder.reserve(f"{path}.{'value' if isinstance(n, Scale) else type(n).__name__.lower()}", order, was) for n in meant.after]
+    feedback = [builder.reserve(f"{path}.recurrent", order, was) for _ in meant.feedback]
+    everything = zip((*before, handle, *after, *feedback), (*meant.before, meant.node, *meant.after, *meant.feedback), strict=True)
+    builder.nodes.update(everything)
+    builder.meant[handle] = meant
+    last = after[-1] if after else handle
+    builder.remember(place.stream, Source(last))
+    drive = builder.source(place.operands[0])
+    if isinstance(drive, Constant):
+        raise Unsupported(was, "is driven by nothing that depends on the data", "remove it, or feed it")
+    _check_axes(builder, place)
+    _join(builder, [drive, *map(Source, before)], [*before, handle])
+    _join(builder, list(map(Source, (handle, *after))), after)
+    _join(builder, [Source(last, 1), *map(Source, feedback)], [*feedback, handle] if feedback else [])
+    _check_spikes(builder, place, meant)
+    return Source(last)
+
+
+def _join(builder: Builder, sources: list[Source], targets: list[int]) -> None:
+    for source, target in zip(sources, targets, strict=False):
+        builder.connect(source, target)
+
+
+def _path(call: Call) -> str:
+    return call.path or type(call.module).__name__.lower()
+
+
+def _check_use(builder: Builder, place: Place) -> None:
+    """One neuron is one place: all its calls, in order."""
+    call = place.call
+    whole = libraries.at_once(call.module)
+    in_order = [k for _, k in place.stream] == list(range(builder.steps)) if whole else list(place.calls) == builder.shared[call.key]
+    if not in_order and builder.view.axes.of(place.stream[-1][0]) is not None:
+        what = "is one neuron, but is used at several places or not once a step in order: its state would mix"
+        raise Unsupported(str(call), what, "give each place a neuron of its own; step_mode='m' takes all steps at once")
+
+
+def _check_axes(builder: Builder, place: Place) -> None:
+    call = place.call
+    if builder.view.axes.of(place.stream[-1][0]) is None:
+        lead = libraries.takes(call.module)
+        mode = {("T", "B"): " (step_mode 'm')", ("B",): " (step_mode 's')"}.get(lead, "")
+        wanted = f"[{', '.join(lead)}, ...]".replace("BT", "B * T").replace("TB", "T * B") + mode
+        got = list(builder.view.tape.shapes[place.operands[0][-1][0]])
+        raise AxesUnknown(str(call), f"takes {wanted}, but is given {got}, where these axes are not found", "keep time and batch first")
+
+
+def _remembers(builder: Builder, place: Place, node: Node) -> bool:
+    """Whether a step starts from what the step before left: kept by the module, or handed back to it by the user.
+
+    Raises ``Unsupported`` where it is given a state that is neither its own nor a fresh one.
+    """
+    calls = [c for c in place.calls if c is not None]
+    handed = [tuple(resolve(builder.view, (v, None))[0] for v in list(refs((c.args, c.kwargs)))[1:]) for c in calls]
+    _check_start(builder, place, handed[0], node)
+    if libraries.at_once(place.call.module) or not any(handed[1:]):
+        return libraries.at_once(place.call.module) or not libraries.passes_state(place.call.module)
+    words = len(libraries.memory(place.call.module)) or len(handed[-1])
+    own = [state == before.outs[len(before.outs) - words :] for before, state in zip(calls, handed[1:], strict=False)]
+    fresh = [_is_zero(builder, state) for state in handed[1:]]
+    if all(own) or all(fresh):
+        return all(own)
+    what = "is given a state that is not the one it returned at the step before"
+    raise Unsupported(str(place.call), what, "hand each neuron its own state back: spk, mem = lif(x, mem)")
+
+
+def _check_start(builder: Builder, place: Place, state: tuple[int, ...], node: Node) -> None:
+    start = getattr(node, "v_init", np.zeros(()))
+    if state and (not _is_zero(builder, state) or start.any()):
+        what = "starts from a state of its own choice"
+        raise Unsupported(str(place.call), what, "start it from its initial state: zeros, init_leaky() or None")
+
+
+def _is_zero(builder: Builder, state: tuple[int, ...]) -> bool:
+    values = [builder.constant((v, None)) for v in state]
+    return all(v is not None and not v.any() for v in values)
+
+
+def _check_spikes(builder: Builder, place: Place, meant: Neuron) -> None:
+    """Run the nodes on what the module got, all steps of the recording; they must give what it gave, spike for spike.
+
+    float64 throughout; where the recording itself is float32, one value in a thousand may lie on the other side.
+    """
+    given, gave = _recorded(builder, place.operands[0]), _recorded(builder, place.stream)
+    if given is None or gave is None or meant.before:
+        return
+    wrong = int((~np.isclose(replay(meant, given, int(np.ceil(np.abs(gave).max(initial=1.0)))), gave, rtol=1e-4, atol=1e-5)).sum())
+    exact = str(builder.view.tape.tensors[place.stream[-1][0]].dtype) == "torch.float64"
+    if wrong > (0 if exact else gave.size / 1000):
+        what = f"does not what its class says: {wrong} of {gave.size} values of the trial run differ"
+        raise Unsupported(str(place.call), what, "is it of another release, or changed? A module with to_node() states itself")
+
+
+def _recorded(builder: Builder, stream: tuple[tuple[int, int | None], ...]) -> Floats | None:
+    """The numbers of a stream, [T, B, *shape]; None where an element has none."""
+    if any(value < 0 for value, _ in stream):
+        return None
+    axes, tape = builder.view.axes, builder.view.tape
+    steps = []
+    for value, k in stream:
+        array = tape.tensors[value].detach().cpu().double().numpy()
+        if k is not None:
+            tokens = axes.of(value) or ()
+            flat = {"TB": (axes.steps, -1), "BT": (-1, axes.steps)}.get(tokens[0] if tokens else "")
+            array = array.reshape(*flat, *array.shape[1:]) if flat else array
+            time = {"TB": 0, "BT": 1}.get(tokens[0] if tokens else "", tokens.index("T") if "T" in tokens else 0)
+            array = np.take(array, k, axis=time)
+        steps.append(array)
+    return np.stack(steps) if len({a.shape for a in steps}) == 1 else None
+
+
+def replay(meant: Neuron, given: Floats, count: int) -> Floats:
+    """What a neuron gives for inputs [T, B, *shape]; ``count``: the spikes a step that a counting neuron is run with."""
+    node = meant.node if meant.ladder is None else meant.ladder(count)
+    chains: tuple[Chain, ...] = ((node, *meant.after), meant.feedback)
+    states: list[list[State]] = [[], []]
+    y: Floats = np.zeros(())
+    out = []
+    for t, x in enumerate(given):
+        if meant.feedback:
+            y = np.broadcast_to(y, x.shape) if t == 0 else y
+            x = x + _run(chains[1], y, states[1], t)
+        y = _run(chains[0], x, states[0], t)
+        out.append(y)
+    return np.stack(out)
+
+
+def _run(nodes: Chain, x: Floats, states: list[State], t: int) -> Floats:
+    for i, node in enumerate(nodes):
+        if t == 0:
+            words = node.initial_state(x.shape[1:])
+            states.append({word: np.broadcast_to(value, (len(x), *value.shape)) for word, value in words.items()})
+        x, states[i] = node.step((x,), states[i], NUMPY)
+    return x

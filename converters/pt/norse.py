@@ -1,0 +1,171 @@
+"""Norse (read at 1.1.0): strict ``>``, hard reset, and a state that goes through the user's hands.
+
+    LIFCell, LIF   i = i + x;  v = v + dt/tau_mem ((v_leak - v) + i);  z = [v > v_th];  v = v_reset where z;  i = i (1 - dt/tau_syn)
+    LIFBoxCell     the same without a current: v = v + dt/tau_mem ((v_leak - v) + x)
+    IAFCell, IAF   v = v + x;  LICell, LI, LIBoxCell: as LIF, but v is the output and nothing fires
+
+The parameters sit in a tuple ``p``, which no state_dict holds; it is float32, and dt / tau is rounded to it. A cell
+that is called without its state starts again at every call: then each step is a first step, and nothing is remembered.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, without_memory
+from converters.pt.torch_nn import array
+from snndeploy.arrays import Floats, Shape, frozen
+from snndeploy.errors import ModelError, Unsupported
+from snndeploy.ir.layers import Linear
+from snndeploy.ir.neurons.cubalif import CubaLIF
+from snndeploy.ir.neurons.li import LI
+from snndeploy.ir.neurons.lif import LIF, Reset
+
+STEPS = ("heaviside", "super", "triangle", "tanh", "circ", "heavi_erfc")
+"""Spike functions that are [x > 0] in the forward pass; the others are random."""
+
+
+class Parameters:
+    """``p.name`` of a live cell, or the settings of a file; numbers as Norse computes with them, in float32."""
+
+    def __init__(self, settings: Settings, shape: Shape) -> None:
+        self.settings = settings
+        self.shape = shape
+        self.tuple = settings.get("p")
+
+    def __call__(self, name: str) -> Floats:
+        value = getattr(self.tuple, name) if self.tuple is not None else self.settings(name)
+        return Settings(self.settings.where, [("model", {name: torch.as_tensor(value, dtype=torch.float32)})]).array(name, self.shape)
+
+    def rate(self, name: str) -> Floats:
+        """dt times an inverse time constant, in float32."""
+        rate = np.float32(self(name)) * np.float32(float(self.settings("dt")))
+        return frozen(np.asarray(rate, dtype=np.float64))
+
+    def check_spike_function(self) -> None:
+        """Raise ``Unsupported`` for random spikes."""
+        method = str(getattr(self.tuple, "method", None) or "super")
+        if method not in STEPS:
+            raise Unsupported(self.settings.where, f"spikes by chance (method {method!r})", f"use one of {', '.join(STEPS)}")
+
+
+def lif(settings: Settings, shape: Shape) -> Neuron:
+    """LIFCell and LIF."""
+    return _kept(settings, Neuron(_cuba(settings, shape)))
+
+
+def recurrent_lif(settings: Settings, _: Shape) -> Neuron:
+    """LIFRecurrentCell and LIFRecurrent; the input synapse is in the module, in front of the neuron (``before``)."""
+    entering, recurrent = (Linear(array(settings(name))) for name in ("input_weights", "recurrent_weights"))
+    return _kept(settings, Neuron(_cuba(settings, recurrent.weight.shape[:1]), before=(entering,), feedback=(recurrent,)))
+
+
+def box(settings: Settings, shape: Shape) -> Neuron:
+    """LIFBoxCell: hard reset, or the threshold taken off (reset_subtract)."""
+    p = Parameters(settings, shape)
+    p.check_spike_function()
+    method = getattr(getattr(p.tuple, "reset_method", None), "__name__", "reset_value")
+    if method not in ("reset_value", "reset_subtract"):
+        raise Unsupported(settings.where, f"resets by a function of its own ({method})", "use reset_value or reset_subtract")
+    rate, leak, threshold = p.rate("tau_mem_inv"), p("v_leak"), p("v_th")
+    reset: Reset = "subtract" if method == "reset_subtract" else "hard"
+    decay = frozen(1.0 - rate)
+    node = LIF(decay, rate, threshold, strict=True, reset=reset, v_reset=p("v_reset"), amount=threshold, rest=leak, v_init=leak)
+    return _kept(settings, Neuron(node))
+
+
+def integrate(settings: Settings, shape: Shape) -> Neuron:
+    """IAFCell and IAF: nothing decays; starts at v_reset."""
+    p = Parameters(settings, shape)
+    p.check_spike_function()
+    node = LIF(frozen(1.0), threshold=p("v_th"), strict=True, v_reset=p("v_reset"), v_init=p("v_reset"))
+    return _kept(settings, Neuron(node))
+
+
+def leaky(settings: Settings, shape: Shape) -> Neuron:
+    """LICell and LI: a leaky integrator behind a leaky current."""
+    p = Parameters(settings, shape)
+    rate, leak = p.rate("tau_mem_inv"), p("v_leak")
+    membrane = LI(frozen(1.0 - rate), rate, leak, leak)
+    return _kept(settings, Neuron(LI(frozen(1.0 - p.rate("tau_syn_inv"))), (membrane,)))
+
+
+def leaky_box(settings: Settings, shape: Shape) -> Neuron:
+    """LIBoxCell."""
+    p = Parameters(settings, shape)
+    rate, leak = p.rate("tau_mem_inv"), p("v_leak")
+    return _kept(settings, Neuron(LI(frozen(1.0 - rate), rate, leak, leak)))
+
+
+def _cuba(settings: Settings, shape: Shape) -> CubaLIF:
+    p = Parameters(settings, shape)
+    p.check_spike_function()
+    rate, leak, threshold = p.rate("tau_mem_inv"), p("v_leak"), p("v_th")
+    decays = frozen(1.0 - p.rate("tau_syn_inv")), frozen(1.0 - rate)
+    return CubaLIF(*decays, gain=rate, threshold=threshold, strict=True, v_reset=p("v_reset"), rest=leak, v_init=leak)
+
+
+def _kept(settings: Settings, neuron: Neuron) -> Neuron:
+    """For a bare file: whether the code hands the state back is asked for, because both readings run and differ."""
+    if "stateless" not in settings:
+        return neuron
+    try:
+        stateless = settings("stateless")
+    except ModelError as missing:
+        what = (
+            "whether your code hands the cell's state back is not in the file: 'z, s = cell(x, s)' remembers the steps before, "
+            "'z, _ = cell(x)' starts every step anew, and the two give different spikes"
+        )
+        raise ModelError(settings.where, what, f"say it: --neuron '{settings.where}: stateless=False' (or True)") from missing
+    return without_memory(neuron, settings.where) if stateless else neuron
+
+
+def takes(module: Any) -> tuple[str, ...]:
+    """Cells take one step, LIF, LI, IAF and LIFRecurrent all of them, time first."""
+    return ("B",) if type(module).__name__.endswith("Cell") else ("T", "B")
+
+
+_SYNAPSE = {"tau_syn_inv": 1.0 / 0.005}
+_MEMBRANE = {"tau_mem_inv": 1.0 / 0.01, "v_leak": 0.0}
+_FIRES = {"v_th": 1.0, "v_reset": 0.0}
+_CALL = {"dt": 0.001, "stateless": REQUIRED}
+_LIF = NeuronClass(lif, {**_SYNAPSE, **_MEMBRANE, **_FIRES, **_CALL})
+_LI = NeuronClass(leaky, {**_SYNAPSE, **_MEMBRANE, **_CALL})
+_IAF = NeuronClass(integrate, {**_FIRES, **_CALL})
+_PROGRAM = "there is no node for it yet"
+
+NORSE = Library(
+    name="norse",
+    neurons={
+        "LIFCell": _LIF,
+        "LIF": _LIF,
+        "LIFRecurrentCell": NeuronClass(recurrent_lif),
+        "LIFRecurrent": NeuronClass(recurrent_lif),
+        "LIFBoxCell": NeuronClass(box, {**_MEMBRANE, **_FIRES, **_CALL}),
+        "IAFCell": _IAF,
+        "IAF": _IAF,
+        "LICell": _LI,
+        "LI": _LI,
+        "LIBoxCell": NeuronClass(leaky_box, {**_MEMBRANE, **_CALL}),
+    },
+    refused={
+        "LSNNCell": f"its threshold adapts; {_PROGRAM}",
+        "LSNN": f"its threshold adapts; {_PROGRAM}",
+        "LSNNRecurrentCell": f"its threshold adapts; {_PROGRAM}",
+        "LSNNRecurrent": f"its threshold adapts; {_PROGRAM}",
+        "LIFAdExCell": f"has an exponential, adapting membrane; {_PROGRAM}",
+        "LIFExCell": f"has an exponential membrane; {_PROGRAM}",
+        "LIFRefracCell": f"counts a refractory time; {_PROGRAM}",
+        "IzhikevichCell": f"has a quadratic membrane and a recovery variable; {_PROGRAM}",
+        "CobaLIFCell": f"has conductances that multiply the membrane; {_PROGRAM}",
+        "LIFMCRecurrentCell": f"has several coupled compartments; {_PROGRAM}",
+        "LILinearCell": "holds a synapse and an integrator in one; use nn.Linear and LICell",
+        "LConv2d": "convolves step by step in a way of its own; use nn.Conv2d",
+    },
+    stateful=frozenset(["SNN", "SNNCell", "SNNRecurrent", "SNNRecurrentCell"]),
+    takes=takes,
+    passes_state=True,
+)

@@ -1,0 +1,184 @@
+"""sinabs (read at 3.1.3): ``>=`` thresholds, several spikes in one step, a floor under the membrane.
+
+    i = alpha_syn (i + x), or x without tau_syn;  h = alpha_mem v + i, times (1 - alpha_mem) with norm_input
+    MultiSpike (the default)   k = trunc(h / theta) for h > 0;  MaxSpike(K) the same up to K;  SingleSpike [h >= theta]
+    MembraneSubtract           v = h - k theta;   MembraneReset: v = h where k = 0, plus reset_value (0 or refused)
+    min_v_mem                  v = max(v, floor) afterwards: with floor <= 0 the same as a floor before firing
+
+alpha = exp(-1/tau) in float32. ``v_mem`` and ``i_syn`` are run state, which a state_dict carries too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings
+from converters.pt.torch_nn import Chain
+from converters.pt.windows import average
+from snndeploy.arrays import Floats, Shape, frozen
+from snndeploy.errors import Unsupported
+from snndeploy.ir.layers import SumPool
+from snndeploy.ir.neurons.burst import Burst
+from snndeploy.ir.neurons.cubalif import CubaLIF
+from snndeploy.ir.neurons.li import LI
+from snndeploy.ir.neurons.lif import LIF
+
+STATES = ("v_mem", "i_syn")
+
+
+def lif(settings: Settings, shape: Shape) -> Neuron:
+    """LIF and LIFSqueeze."""
+    return _neuron(settings, shape, _alpha(settings, "mem", shape))
+
+
+def integrate(settings: Settings, shape: Shape) -> Neuron:
+    """IAF and IAFSqueeze: alpha_mem is 1."""
+    return _neuron(settings, shape, frozen(1.0))
+
+
+def leak(settings: Settings, shape: Shape) -> Neuron:
+    """ExpLeak and ExpLeakSqueeze: the membrane is the output."""
+    alpha = _alpha(settings, "mem", shape)
+    if settings.get("min_v_mem") is not None:
+        raise Unsupported(settings.where, "has a floor under a membrane that never fires", "use min_v_mem=None")
+    return Neuron(LI(alpha, frozen(1.0 - alpha if settings("norm_input") else 1.0)))
+
+
+def _neuron(settings: Settings, shape: Shape, alpha: Floats) -> Neuron:
+    gain = frozen(1.0 - alpha) if settings.get("norm_input", False) else frozen(1.0)
+    theta, floor = settings.array("spike_threshold", shape), _floor(settings, shape)
+    if (theta <= 0).any():
+        raise Unsupported(settings.where, "has a threshold that is not positive", "use a positive spike_threshold")
+    most, hard, amount = _most(settings), _hard(settings), _amount(settings, theta)
+    if floor is not None and not hard and (amount > theta).any():
+        raise Unsupported(settings.where, "subtracts more than its threshold, so the floor also acts after a spike", "use min_v_mem=None")
+    current = _alpha(settings, "syn", shape) if settings.get("tau_syn") is not None or settings.get("alpha_syn") is not None else None
+    if most == 1 and current is None:
+        return Neuron(LIF(alpha, gain, theta, reset="hard" if hard else "subtract", amount=amount, floor=floor))
+    if most == 1 and floor is None and current is not None:
+        return Neuron(CubaLIF(current, alpha, current, gain, theta, reset="hard" if hard else "subtract", amount=amount))
+    if current is not None:
+        what = "has a synaptic current together with a floor or several spikes a step"
+        raise Unsupported(settings.where, f"{what}, for which there is no node yet", "use tau_syn=None, or SingleSpike without min_v_mem")
+    ladder: Callable[[int], Burst] = partial(_ladder, alpha, gain, theta, hard, amount, floor)
+    return Neuron(ladder(most or 1), ladder=None if most else ladder)
+
+
+def _ladder(alpha: Floats, gain: Floats, theta: Floats, hard: bool, amount: Floats, floor: Floats | None, count: int) -> Burst:
+    """Level k from h >= k theta, k = 1 ... count."""
+    rungs = np.arange(1, count + 1, dtype=np.float64).reshape(-1, *(1,) * theta.ndim)
+    amounts = None if hard else frozen(rungs * amount)
+    reset = "hard" if hard else "subtract"
+    return Burst(alpha, frozen(rungs * theta), frozen(rungs), (False,) * count, reset, amounts=amounts, gain=gain, floor=floor)  # type: ignore[arg-type]
+
+
+def _most(settings: Settings) -> int | None:
+    """How many spikes one step may hold; None for any number (MultiSpike), whose bound follows from the weights."""
+    if settings.get("max_spikes") is not None:
+        return int(settings("max_spikes"))
+    function = settings("spike_fn")
+    name = function if isinstance(function, str) else getattr(function, "__name__", type(function).__name__)
+    if name in ("MultiSpike", "MaxSpike"):
+        most = getattr(function, "max_num_spikes_per_bin", None)
+        return None if most is None else int(most)
+    if name == "SingleSpike":
+        return 1
+    raise Unsupported(settings.where, f"spikes by a function of its own ({name})", "use MultiSpike, MaxSpike or SingleSpike")
+
+
+def _hard(settings: Settings) -> bool:
+    function = settings("reset_fn")
+    name = function if isinstance(function, str) else type(function).__name__
+    value = float(getattr(function, "reset_value", 0.0) or 0.0)
+    if name == "MembraneReset" and value:
+        what = f"MembraneReset({value:g}) adds {value:g} to every neuron at every step, spike or not (v (s == 0) + reset_value)"
+        raise Unsupported(settings.where, what, "use MembraneReset(), which is a plain hard reset to 0")
+    if name not in ("MembraneReset", "MembraneSubtract"):
+        raise Unsupported(settings.where, f"resets by a function of its own ({name})", "use MembraneReset() or MembraneSubtract()")
+    return name == "MembraneReset"
+
+
+def _amount(settings: Settings, theta: Floats) -> Floats:
+    value = getattr(settings("reset_fn"), "subtract_value", None)
+    return theta if value is None else frozen(value)
+
+
+def _floor(settings: Settings, shape: Shape) -> Floats | None:
+    if settings.get("min_v_mem") is None:
+        return None
+    floor = settings.array("min_v_mem", shape)
+    if (floor > 0).any():
+        raise Unsupported(settings.where, "has a floor above 0 (min_v_mem)", "use a min_v_mem of at most 0")
+    return floor
+
+
+def _alpha(settings: Settings, part: str, shape: Shape) -> Floats:
+    """exp(-1/tau) in float32, or alpha itself where it was trained (train_alphas)."""
+    if settings.get(f"alpha_{part}") is not None:
+        return settings.array(f"alpha_{part}", shape)
+    tau = torch.as_tensor(settings(f"tau_{part}"), dtype=torch.float32)
+    return Settings(settings.where, [("model", {"alpha": torch.exp(-1.0 / tau)})]).array("alpha", shape)
+
+
+def sum_pool(module: Any, shape: Shape) -> Chain:
+    """SumPool2d, an LPPool2d of norm 1: the sum of each window."""
+    (pool,) = average(shape, module.kernel_size, module.stride, 0, module.ceil_mode)
+    assert isinstance(pool, SumPool)
+    return (SumPool(pool.kernel, pool.stride, pool.padding, frozen(1.0)),)
+
+
+def takes(module: Any) -> tuple[str, ...]:
+    """[B, T, ...]; the Squeeze classes [B * T, ...]."""
+    return ("BT",) if hasattr(module, "num_timesteps") and hasattr(module, "batch_size") else ("B", "T")
+
+
+def memory(module: Any) -> tuple[Any, ...]:
+    """The states a layer keeps from call to call."""
+    return tuple(module._buffers.get(name) for name in STATES if name in module._buffers)
+
+
+def forget(module: Any) -> None:
+    """The next call starts from zeros, for whatever batch."""
+    for name in STATES:
+        if module._buffers.get(name) is not None:
+            module._buffers[name] = module._buffers[name].new_zeros(0)
+
+
+_FIRES = {"spike_threshold": 1.0, "spike_fn": "MultiSpike", "reset_fn": "MembraneSubtract", "min_v_mem": None, "max_spikes": None}
+_IAF = NeuronClass(integrate, {**_FIRES, "tau_syn": None}, frozenset(["spike_threshold", "v_mem"]))
+_LIF_ARGUMENTS = {"tau_mem": REQUIRED, "tau_syn": None, **_FIRES, "norm_input": True}
+_LIF = NeuronClass(lif, _LIF_ARGUMENTS, frozenset(["spike_threshold", "v_mem", "tau_mem"]))
+_LEAK = NeuronClass(leak, {"tau_mem": REQUIRED, "min_v_mem": None, "norm_input": False}, frozenset(["v_mem", "tau_mem"]))
+_PROGRAM = "there is no node for it yet"
+
+SINABS = Library(
+    name="sinabs",
+    neurons={
+        "IAF": _IAF,
+        "IAFSqueeze": _IAF,
+        "LIF": _LIF,
+        "LIFSqueeze": _LIF,
+        "ExpLeak": _LEAK,
+        "ExpLeakSqueeze": _LEAK,
+    },
+    layers={"SumPool2d": sum_pool},
+    refused={
+        "ALIF": f"its threshold adapts; {_PROGRAM}",
+        "ALIFRecurrent": f"its threshold adapts; {_PROGRAM}",
+        "LIFRecurrent": f"has a network of its own on the way back; {_PROGRAM}",
+        "IAFRecurrent": f"has a network of its own on the way back; {_PROGRAM}",
+        "SpikingMaxPooling2dLayer": "passes the spikes of whichever input has spiked most so far, which compares counts",
+        "NeuromorphicReLU": "is the rectifier that sinabs trains with; convert the spiking network (from_model)",
+        "Img2SpikeLayer": "draws random spikes; leave it out and encode the data (--encode poisson)",
+        "Sig2SpikeLayer": "draws spikes itself; leave it out and encode the data",
+    },
+    stateful=frozenset(["StatefulLayer"]),
+    takes=takes,
+    memory=memory,
+    forget=forget,
+)

@@ -1,0 +1,229 @@
+"""SpikingJelly (read at 2.0.0; the same mathematics in 0.0.0.0.12): ``>=`` unless the surrogate says otherwise.
+
+    LIFNode     h = v + (x - (v - v_reset)) / tau, or with decay_input=False h = v - (v - v_reset) / tau + x
+    IFNode      h = v + x;   ParametricLIFNode: 1/tau = sigmoid(w);   CUBALIFNode: c = c_decay c + x, h = v_decay v + c
+    KLIFNode    fires on relu(k h);   ILIFNode: counts round(h / v_threshold), half to even, up to D
+    reset       v_reset a number: hard;   None: subtract the threshold
+
+Tensors of a state_dict: ``w`` (ParametricLIFNode), ``k`` (KLIFNode); LIFNode and IFNode leave nothing in it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, strictness
+from converters.pt.torch_nn import (
+    Chain,
+    adaptive_avg_pool,
+    array,
+    avg_pool,
+    batch_norm,
+    conv,
+    linear,
+    max_pool,
+)
+from snndeploy.arrays import Floats, Shape, frozen
+from snndeploy.errors import Unsupported
+from snndeploy.ir.layers import Conv, Linear
+from snndeploy.ir.neurons.burst import Burst
+from snndeploy.ir.neurons.cubalif import CubaLIF
+from snndeploy.ir.neurons.lif import LIF
+
+
+def lif(settings: Settings, shape: Shape) -> Neuron:
+    """LIFNode, SimpleLIFNode, and the online-learning OTTTLIFNode and SLTTLIFNode, which do the same after training."""
+    return Neuron(_lif(settings, shape, 1.0 / settings.array("tau", shape)))
+
+
+def integrate(settings: Settings, shape: Shape) -> Neuron:
+    """IFNode: nothing decays."""
+    fired, reset = _fires(settings), _reset(settings)
+    threshold = settings.array("v_threshold", shape)
+    start = reset.pop("rest")
+    return Neuron(LIF(frozen(1.0), threshold=threshold, amount=threshold, strict=fired, v_init=start, **reset))
+
+
+def half_threshold(settings: Settings, shape: Shape) -> Neuron:
+    """HalfThresholdIFNode: an IFNode with soft reset that starts at half its threshold."""
+    neuron = integrate(settings, shape)
+    assert isinstance(neuron.node, LIF)
+    return Neuron(dataclasses.replace(neuron.node, v_init=frozen(neuron.node.threshold / 2)))
+
+
+def parametric(settings: Settings, shape: Shape) -> Neuron:
+    """ParametricLIFNode: 1/tau = sigmoid(w); without w (a file that lost it) 1/tau = 1/init_tau."""
+    rate = 1.0 / (1.0 + np.exp(-settings.array("w", shape))) if "w" in settings else 1.0 / settings.array("init_tau", shape)
+    return Neuron(_lif(settings, shape, frozen(rate)))
+
+
+def klif(settings: Settings, shape: Shape) -> Neuron:
+    """KLIFNode: F = relu(k h) fires and, with scale_reset, F / k stays.
+
+    scale_reset: a LIF that fires at v_threshold / k and has the floor 0. Else decay and gain are k times as large, and
+    the floor is 0; then v_reset must be 0, because k multiplies it too.
+    """
+    k = settings.array("k", shape)
+    if (k <= 0).any():
+        what = f"k is {float(k.min()):.4g}, so its rectified membrane is 0 or rises downwards"
+        raise Unsupported(settings.where, what, "train with k > 0")
+    node = _lif(settings, shape, 1.0 / settings.array("tau", shape))
+    if settings("scale_reset"):
+        threshold = frozen(node.threshold / k)
+        return Neuron(dataclasses.replace(node, threshold=threshold, amount=threshold, floor=frozen(0.0)))
+    if node.rest.any():
+        what = "scales its membrane by k (scale_reset=False) around a v_reset that is not 0"
+        raise Unsupported(settings.where, what, "train with v_reset=0., v_reset=None or scale_reset=True")
+    decay = frozen(node.decay * k)
+    if (decay > 1).any():
+        what = f"its membrane grows by k (1 - 1/tau) = {float(decay.max()):.4g} a step, which no chip's decay does"
+        raise Unsupported(settings.where, what, "train with a smaller k or tau")
+    return Neuron(dataclasses.replace(node, decay=decay, gain=frozen(node.gain * k), floor=frozen(0.0)))
+
+
+def cuba(settings: Settings, shape: Shape) -> Neuron:
+    """CUBALIFNode."""
+    fired, reset = _fires(settings), _reset(settings)
+    threshold = settings.array("v_threshold", shape)
+    start = reset.pop("rest")
+    decays = settings.array("c_decay", shape), settings.array("v_decay", shape)
+    return Neuron(CubaLIF(*decays, threshold=threshold, amount=threshold, strict=fired, v_init=start, **reset))
+
+
+def integer_lif(settings: Settings, shape: Shape) -> Neuron:
+    """ILIFNode: level j from h/theta >= j - 1/2 for even j, > j - 1/2 for odd j, because torch.round rounds half to even."""
+    surrogate = settings.get("surrogate_function")
+    count = int(surrogate.max_spike_count if surrogate is not None else settings("max_spike_count"))
+    theta = settings.array("v_threshold", shape)
+    rungs = np.arange(1, count + 1, dtype=np.float64).reshape(-1, *(1,) * theta.ndim)
+    return Neuron(
+        Burst(
+            decay=frozen(1.0 - 1.0 / settings.array("tau", shape)),
+            thresholds=frozen((rungs - 0.5) * theta),
+            levels=frozen(rungs),
+            strict=tuple(bool(j % 2) for j in range(1, count + 1)),
+            reset="subtract",
+            amounts=frozen(rungs * theta),
+        )
+    )
+
+
+def _lif(settings: Settings, shape: Shape, rate: Floats) -> LIF:
+    fired, reset = _fires(settings), _reset(settings)
+    threshold = settings.array("v_threshold", shape)
+    gain = frozen(rate if settings("decay_input") else 1.0)
+    return LIF(frozen(1.0 - rate), gain, threshold, strict=fired, amount=threshold, v_init=reset["rest"], **reset)
+
+
+def _reset(settings: Settings) -> dict[str, Any]:
+    value = settings("v_reset")
+    if value is None:
+        return {"reset": "subtract", "rest": frozen(0.0)}
+    return {"reset": "hard", "v_reset": frozen(float(value)), "rest": frozen(float(value))}
+
+
+def _fires(settings: Settings) -> bool:
+    return strictness(settings("surrogate_function"), settings.where) if "surrogate_function" in settings else False
+
+
+def standardized_conv(module: Any, _: Shape) -> Chain:
+    """WSConv2d: the weights it standardizes at every call, worked out once."""
+    (node,) = conv(module, ())
+    assert isinstance(node, Conv)
+    return (dataclasses.replace(node, weight=array(module.get_weight())),)
+
+
+def standardized_linear(module: Any, _: Shape) -> Chain:
+    """WSLinear: as ``standardized_conv``."""
+    return (Linear(array(module.get_weight()), None if module.bias is None else array(module.bias)),)
+
+
+def effective_batch_norm(module: Any, shape: Shape) -> Chain:
+    """TemporalEffectiveBatchNorm: one factor a step; it folds into weights only where all factors are the same."""
+    factors = array(module.scale)
+    if not (factors == factors.flat[0]).all():
+        what = f"scales step by step ({factors.min():.3g}..{factors.max():.3g}), and a synapse has one weight for all steps"
+        raise Unsupported(type(module).__name__, what, "train with BatchNorm or tdBN")
+    (norm,) = batch_norm(module, shape)
+    factor = float(factors.flat[0])
+    return (dataclasses.replace(norm, scale=frozen(norm.scale * factor), shift=frozen(norm.shift * factor)),)  # type: ignore[attr-defined, call-arg]
+
+
+def takes(module: Any) -> tuple[str, ...]:
+    """step_mode "m": [T, B, ...]."""
+    return ("T", "B") if str(getattr(module, "step_mode", "s")) == "m" else ("B",)
+
+
+def memory(module: Any) -> tuple[Any, ...]:
+    """The registered memories."""
+    return tuple(getattr(module, "_memories", {}).values())
+
+
+def forget(module: Any) -> None:
+    """The library's own reset; a stand-in has none and no state either."""
+    if callable(getattr(module, "reset", None)):
+        module.reset()
+
+
+_ALL = {"v_threshold": 1.0, "v_reset": 0.0}
+_LIF = NeuronClass(lif, {"tau": REQUIRED, "decay_input": True, **_ALL})
+_NORM = "ThresholdDependentBatchNorm", "TemporalEffectiveBatchNorm"
+_POOLS = {"AvgPool": avg_pool, "MaxPool": max_pool, "AdaptiveAvgPool": adaptive_avg_pool, "Conv": conv, "BatchNorm": batch_norm}
+_PROGRAM = "there is no node for it yet"
+
+SPIKINGJELLY = Library(
+    name="spikingjelly",
+    neurons={
+        "LIFNode": _LIF,
+        "MultiStepLIFNode": _LIF,
+        "SimpleLIFNode": NeuronClass(lif, {"tau": REQUIRED, "decay_input": REQUIRED, **_ALL}),
+        "SLTTLIFNode": _LIF,
+        "OTTTLIFNode": NeuronClass(lif, {"tau": REQUIRED, "decay_input": False, "v_threshold": 1.0, "v_reset": None}),
+        "IFNode": NeuronClass(integrate, _ALL),
+        "MultiStepIFNode": NeuronClass(integrate, _ALL),
+        "SimpleIFNode": NeuronClass(integrate, _ALL),
+        "HalfThresholdIFNode": NeuronClass(half_threshold, {"v_threshold": 1.0, "v_reset": None}),
+        "ParametricLIFNode": NeuronClass(parametric, {"init_tau": 2.0, "decay_input": True, **_ALL}, frozenset(["w"])),
+        "MultiStepParametricLIFNode": NeuronClass(parametric, {"init_tau": 2.0, "decay_input": True, **_ALL}),
+        "KLIFNode": NeuronClass(klif, {"scale_reset": False, "tau": REQUIRED, "decay_input": True, **_ALL}, frozenset(["k"])),
+        "CUBALIFNode": NeuronClass(cuba, {"c_decay": REQUIRED, "v_decay": REQUIRED, "v_threshold": 0.5, "v_reset": 0.0}),
+        "ILIFNode": NeuronClass(integer_lif, {"tau": 4 / 3, "v_threshold": 1.0, "max_spike_count": 4}),
+    },
+    layers={
+        "Linear": linear,
+        "WSConv2d": standardized_conv,
+        "WSLinear": standardized_linear,
+        **{f"{kind}{n}d": build for kind, build in _POOLS.items() for n in (1, 2)},
+        **{f"{_NORM[0]}{n}d": batch_norm for n in (1, 2)},
+        **{f"{_NORM[1]}{n}d": effective_batch_norm for n in (1, 2)},
+    },
+    refused={
+        "GatedLIFNode": f"GLIF weighs hard and soft resets and a gain for every step; {_PROGRAM}",
+        "ComplementaryLIFNode": f"CLIF subtracts sigmoid(m) of a second membrane; {_PROGRAM}",
+        "PSN": "every step sees all steps, also later ones, which a chip cannot",
+        "MaskedPSN": f"weighs the last steps instead of keeping a membrane; {_PROGRAM}",
+        "SlidingPSN": f"weighs the last steps instead of keeping a membrane; {_PROGRAM}",
+        "IzhikevichNode": f"has a quadratic membrane and a recovery variable; {_PROGRAM}",
+        "QIFNode": f"has a quadratic membrane; {_PROGRAM}",
+        "EIFNode": f"has an exponential membrane; {_PROGRAM}",
+        "RAFNode": f"is a resonator with two coupled state words; {_PROGRAM}",
+        "TernaryIFNode": f"fires +1 and -1; {_PROGRAM}",
+        "TernaryLIFNode": f"fires +1 and -1; {_PROGRAM}",
+        "STBIFNode": f"fires +1 and -1 against a running count; {_PROGRAM}",
+        "LIAFNode": "gives out a real activation of its membrane, not spikes",
+        "NeuNorm": "divides by a running average of spikes, which no synapse does",
+        "SynapseFilter": f"filters spikes with a decaying trace; {_PROGRAM}",
+        "Delay": "its queue is kept in Python; give the delay to the graph instead",
+        "NonSpikingIFNode": f"returns its membrane through a decoder of its own; {_PROGRAM}",
+        "NonSpikingLIFNode": f"returns its membrane through a decoder of its own; {_PROGRAM}",
+        "BatchNormThroughTime1d": "normalizes every step with its own statistics, and a synapse has one weight for all steps",
+        "BatchNormThroughTime2d": "normalizes every step with its own statistics, and a synapse has one weight for all steps",
+    },
+    stateful=frozenset(["MemoryModule", "NonSpikingBaseNode", "ILCBaseNode", "NoisyBaseNode", "PSN"]),
+    takes=takes,
+    memory=memory,
+    forget=forget,
+)

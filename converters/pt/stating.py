@@ -1,0 +1,87 @@
+"""The semantics table: what a neuron computes, fact by fact, and where each was read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from converters import Fact, Origin
+from converters.pt.neuron import Neuron
+from snndeploy.arrays import Floats
+from snndeploy.ir.graph import Node
+from snndeploy.ir.neurons.burst import Burst
+
+WORST: tuple[Origin, ...] = ("ASSUMED", "user", "file", "model")
+BECAUSE: Mapping[str, tuple[str, ...]] = {
+    "decay": (
+        *("decay", "beta", "tau", "w", "init_tau", "k", "R", "C", "time_step", "v_decay", "tau_mem", "alpha_mem", "tau_mem_inv"),
+        *("dt", "stateless"),
+    ),
+    "current decay": ("current_decay", "alpha", "c_decay", "tau_syn", "alpha_syn", "tau_syn_inv", "tau_current", "stateless"),
+    "gain": ("decay_input", "norm_input", "k", "tau", "tau_mem_inv"),
+    "threshold": ("threshold", "v_threshold", "spike_threshold", "v_th", "thresholds"),
+    "comparison": ("spike_grad", "surrogate_function", "spike_fn", "act_fun", "strict"),
+    "reset": ("reset", "reset_mechanism", "reset_mechanism_val", "v_reset", "reset_fn", "scale_reset"),
+    "reset timing": ("reset_delay", "late"),
+    "levels": ("spike_fn", "max_spikes", "max_spike_count", "levels"),
+    "spike value": ("graded_spikes_factor",),
+    "floor": ("min_v_mem", "scale_reset", "floor"),
+    "rest": ("v_leak", "v_reset"),
+    "start": ("v_leak", "v_reset", "v_threshold"),
+}
+"""Which settings decide a fact; the least certain of them gives its origin."""
+
+
+def facts(neuron: Neuron, asked: Mapping[str, Fact], otherwise: Origin) -> tuple[Fact, ...]:
+    """One line a property, in a fixed order; ``otherwise`` is the origin of what the library decides without a setting."""
+    said = {fact.name for fact in neuron.said}
+    rows = [(n, v) for n, v in (*_numbers(neuron.node), *_firing(neuron.node), *_around(neuron)) if n not in said]
+    return (*(Fact(name, value, _origin(name, asked, otherwise)) for name, value in rows), *neuron.said)
+
+
+def _origin(name: str, asked: Mapping[str, Fact], otherwise: Origin) -> Origin:
+    origins = {asked[setting].origin for setting in BECAUSE.get(name, ()) if setting in asked}
+    return next((origin for origin in WORST if origin in origins), otherwise)
+
+
+def _numbers(node: Node) -> Iterator[tuple[str, str]]:
+    for name, attribute in (("decay", "decay"), ("current decay", "current_decay"), ("gain", "gain")):
+        if hasattr(node, attribute):
+            yield name, show(getattr(node, attribute))
+    for name, usual in (("rest", "rest"), ("start", "v_init"), ("floor", "floor")):
+        value = getattr(node, usual, None)
+        if value is not None and (usual == "floor" or value.any()):
+            yield name, show(value)
+
+
+def _firing(node: Node) -> Iterator[tuple[str, str]]:
+    reset = getattr(node, "reset", None)
+    if reset is None:
+        return
+    yield "threshold", show(node.thresholds[0] if isinstance(node, Burst) else node.threshold)  # type: ignore[attr-defined]
+    strict = node.strict if isinstance(node, Burst) else (node.strict,)  # type: ignore[attr-defined]
+    yield "comparison", " ".join(">" if s else ">=" for s in dict.fromkeys(strict)) + (" by turns" if len(set(strict)) > 1 else "")
+    if isinstance(node, Burst):
+        yield "levels", f"{len(node.strict)} ({show(node.levels)})"
+        taken = "" if node.amounts is None else f" {show(node.amounts[0])} a spike"
+    else:
+        taken = f" {show(node.amount)}" if reset == "subtract" else ""  # type: ignore[attr-defined]
+    yield "reset", {"hard": f"to {show(node.v_reset)}", "subtract": f"subtract{taken}", "none": "none"}[reset]  # type: ignore[attr-defined]
+    if reset != "none":
+        yield "reset timing", "late: inside the next update" if getattr(node, "late", False) else "in the step of the spike"
+
+
+def _around(neuron: Neuron) -> Iterator[tuple[str, str]]:
+    for node in neuron.after:
+        if hasattr(node, "scale"):
+            yield "spike value", show(node.scale)
+    yield "delay", "1 step on the way back into itself" if neuron.feedback else "none"
+
+
+def show(values: Floats) -> str:
+    """One number, or a shape and a range."""
+    array = np.asarray(values)
+    if array.size and (array == array.flat[0]).all():
+        return f"{array.flat[0]:.6g}"
+    return f"{list(array.shape)} {array.min():.4g}..{array.max():.4g}"
