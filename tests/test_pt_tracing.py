@@ -893,6 +893,7 @@ def test_layers_on_images(name):
     trace(nn.Sequential(LAYERS_2D[name], snn.LI(2.0)), torch.randn(2, 4, 7, 8))
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 @pytest.mark.parametrize("name", LAYERS_1D)
 def test_layers_on_sequences(name):
     unsettle(LAYERS_1D[name])
