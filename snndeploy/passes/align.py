@@ -39,19 +39,30 @@ def align(graph: Graph) -> Alignment:
     names, hosts = neurons(graph), frozenset(graph.named(HostCurrent))
     shifts = {name: 0 for name, node in graph.nodes.items() if is_source(node)}
     links = [(path, name) for name in names for path in paths_into(graph, name)]
+    pushed: dict[str, str] = {}
     for _ in range(len(shifts) + 1):
-        late = [(path, name, shifts[path.source] + (path.source not in hosts) - path.delay) for path, name in links]
-        moved = [(name, need) for _, name, need in late if need > shifts[name]]
-        if not moved:
+        before = dict(shifts)
+        for path, name in links:
+            need = shifts[path.source] + (path.source not in hosts) - path.delay
+            if need > shifts[name]:
+                shifts[name], pushed[name] = need, path.source
+        if shifts == before:
             return Alignment(MappingProxyType(shifts), hosts)
-        for name, need in moved:
-            shifts[name] = max(shifts[name], need)
-    loop = ", ".join(sorted({name for name, _ in moved}))
     raise Unsupported(
-        loop,
+        " -> ".join(_loop(pushed, next(name for name in names if shifts[name] > before[name]))),
         "L017: the feedback through these layers passes more synapses than it has delay, and each synapse takes a step on the chip",
         "train the recurrence with a delay of one step per synapse it passes, or run several chip steps per model step",
     )
+
+
+def _loop(pushed: Mapping[str, str], late: str) -> tuple[str, ...]:
+    """The cycle that pushes ``late`` ever later, from the neuron before each."""
+    for _ in pushed:
+        late = pushed[late]
+    loop = [late]
+    while pushed[loop[0]] != late:
+        loop.insert(0, pushed[loop[0]])
+    return (late, *loop)
 
 
 def cyclic(graph: Graph) -> frozenset[str]:

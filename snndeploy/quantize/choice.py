@@ -87,7 +87,7 @@ def _on_threshold(layer: Layer, scale: float, settings: Settings) -> float:
     mantissa = max(1, round(first * UNIT / scale / grid))
     nearby = UNIT * first / (grid * mantissa + (not strict[0]))
     finest = max((s.peak / 2**s.exponents for s in layer.synapses if not s.host and not s.driven), default=0.0) * CLIPS[-1]
-    if grid > UNIT and nearby < finest:
+    if grid > UNIT and nearby < min(scale / 2, finest):
         what = f"lateral synapses need thresholds of {grid // UNIT} weight units at least, and the weights do not reach so far"
         raise QuantizeError(layer.name, what, "L006: train with a decay such as 1/2 or 3/4, or choose --burst graded")
     return nearby
