@@ -25,6 +25,7 @@ from snndeploy.ir.graph import Edge, Graph, Node
 from snndeploy.ir.layers import BatchNorm, Concat, Conv, Input, Linear, Output, Reshape, Sum, SumPool
 from snndeploy.ir.neurons.burst import Burst, lifb
 from snndeploy.ir.neurons.cubalif import CubaLIF
+from snndeploy.ir.neurons.decoupling import CONSTANT
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF, integrate_and_fire
 from snndeploy.ir.paths import neurons
@@ -324,8 +325,9 @@ def test_the_shifts_are_the_layers_depth():
     rng = np.random.default_rng(0)
     graph = residual(Draw(rng, ("lif",), True), Input((6,), "spikes"))
     feed = data(rng, graph, 4, 3)
-    assert shifts(deployed(graph, feed, "loihi2")) == {"x": 0, "n1": 1, "n2": 2, "n3": 3, "y.readout": 4}
-    skip = next(p for p in deployed(graph, feed, "loihi2").network.projections if (p.source, p.target) == ("n1", "n3"))
+    built = deployed(graph, feed, "loihi2")
+    assert shifts(built) == {"x": 0, CONSTANT: 0, "n1": 1, "n2": 2, "n3": 3, "y.readout": 4}
+    skip = next(p for p in built.network.projections if (p.source, p.target) == ("n1", "n3"))
     assert skip.delay == 1
 
 
@@ -407,6 +409,9 @@ def test_synapses_of_a_padded_convolution_end_at_the_border():
 # --------------------------------------------------------------------------------------------------- inputs and read-outs
 
 
+WORDS = {"spikes": "0 or 1", "levels": "a whole number", "real": ""}
+
+
 @pytest.mark.parametrize(
     ("values", "steps", "static", "carries"),
     [
@@ -421,8 +426,9 @@ def test_synapses_of_a_padded_convolution_end_at_the_border():
 def test_what_an_input_carries_is_read_from_the_data_and_said(values, steps, static, carries):
     graph, notes = describe_inputs(chain({"x": Input((2,)), "n": LI(frozen(0.5)), "y": Output()}), Feed({"x": values}, None, steps))
     assert (graph.nodes["x"].static, graph.nodes["x"].carries) == (static, carries)
-    assert len(notes) == (carries != "real")
-    assert all("ASSUMED input x carries" in note for note in notes)
+    said = f"ASSUMED input x carries {carries}: every value of the data is {WORDS[carries]}"
+    assert (said in notes) is (carries != "real")
+    assert any("no time axis" in note for note in notes) is static
 
 
 def test_what_the_model_says_of_its_input_is_kept():
