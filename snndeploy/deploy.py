@@ -15,13 +15,14 @@ import numpy as np
 
 import converters
 from snndeploy.chip.network import ChipNetwork
-from snndeploy.data import Encoding, Samples, read
+from snndeploy.data import Encoding, Samples
 from snndeploy.energy import count_events, estimate
 from snndeploy.errors import DataError, DoesNotFit, ModelError, OptionError, QuantizeError, Unsupported
 from snndeploy.flow import reporting, saved
 from snndeploy.flow.chips import build, hold_against_definition, settings_for, without_proven
 from snndeploy.flow.deployment import Deployment, Wishes
-from snndeploy.flow.feeding import Feed, chip_predictions, describe_inputs, feed, float_predictions
+from snndeploy.flow.feeding import Feed, chip_predictions, describe_inputs, feed, float_predictions, silent
+from snndeploy.flow.given import as_samples, example, model_of, stand_in, with_decoding, with_time
 from snndeploy.flow.lowering import hold_against_original, to_normal_form
 from snndeploy.hw import Profile, load_profile
 from snndeploy.ir.graph import Graph
@@ -44,8 +45,8 @@ def load(model: Model, example: Any = None, options: converters.Options | None =
         ModelError: what the file or module is instead.
     """
     options = options or converters.Options()
-    if isinstance(model, converters.Loaded):
-        return model
+    if isinstance(model_of(model), converters.Loaded):
+        return model  # type: ignore[no-any-return]
     if not isinstance(model, str | Path):
         from converters import pt  # noqa: PLC0415 - loads torch, and only a live module needs it
 
@@ -65,6 +66,7 @@ def convert(
     *,
     chip: str = "",
     timesteps: int | None = None,
+    decode: str | None = None,
     calibration: Samples | str | Any = None,
 ) -> Deployment:
     """Take a trained network to a verified chip network.
@@ -76,6 +78,7 @@ def convert(
         options: what the file cannot say.
         name: what to call it in the report.
         chip: short for ``Wishes(chip=...)``.
+        decode: how the output's steps become a prediction: "count", "mean", "last", "vote:10"; None: as the model says.
         timesteps: short for ``Options(timesteps=...)``; with a live module it also says that axis 1 of the data is time.
         calibration: samples for the quantizer alone, so that fidelity is judged on data it never saw; None: the first of ``data``.
 
@@ -83,10 +86,13 @@ def convert(
         DoesNotFit: the chip is too small, or lacks something; the blockers are named.
         SnnError: whatever else is wrong, in one shape.
     """
-    wishes = wishes or Wishes(chip=chip or Wishes.chip)
+    wishes = wishes or Wishes()
+    wishes = replace(wishes, chip=chip) if chip else wishes
+    if wishes.chip == "none":
+        raise OptionError("chip", "'none' converts to no chip", "sd.save_graph(sd.load(model, example), stem) writes the float graph")
     profile, samples = load_profile(wishes.chip), as_samples(data)
-    options = _with_time(model, samples, options or converters.Options(), timesteps)
-    loaded = load(model, _example(samples), options)
+    options = with_time(model, samples, options or converters.Options(), timesteps)
+    loaded = with_decoding(load(model, example(samples), options), decode)
     everything = _fed(samples, loaded, wishes, options)
     seen = everything if calibration is None else _fed(as_samples(calibration), loaded, wishes, options)
     return _deploy(name or _name(model), loaded, everything, seen.first(wishes.calibration_samples), wishes, profile)
@@ -99,7 +105,7 @@ def _deploy(name: str, loaded: converters.Loaded, everything: Feed, seen: Feed, 
         raise DataError("--calibration", "is of another kind than --data: static, spikes, counts or real", "take both from one source")
     graph = replace(graph, steps=everything.steps)
     lowered, passes = to_normal_form(graph, everything.first(wishes.check_samples))
-    settings = settings_for(lowered, profile, everything.steps, wishes.weight_bits, wishes.burst)
+    settings = settings_for(lowered, profile, everything.steps, wishes.bits, wishes.burst)
     built = build(lowered, profile, seen, settings, wishes.burst, run_reference(lowered, seen.inputs, seen.steps))
     placement = without_proven(place(built.network, profile, built.payloads()), built)
     if not placement.fits:
@@ -107,11 +113,12 @@ def _deploy(name: str, loaded: converters.Loaded, everything: Feed, seen: Feed, 
         raise DoesNotFit(wishes.chip, f"the network does not fit\n{blockers}", "snndeploy check lists every finding and writes nothing")
     pair, chip_trace = hold_against_definition(built, everything)
     float_trace = run_reference(graph, everything.inputs, everything.steps)
-    near = fidelity(float_predictions(graph, float_trace), chip_predictions(built.network, chip_trace), everything.labels)
+    answers = float_predictions(graph, float_trace, everything.labels)
+    near = fidelity(answers, chip_predictions(built.network, chip_trace), everything.labels)
     original = hold_against_original(loaded)
     pairs = (original, *(p.pair for p in passes if p.changed), *(o.pair for o in built.lowered.offers), pair)
     events = count_events(built.network, chip_trace, placement)
-    notes = (*loaded.assumptions, *everything.assumptions, *said, *_calibrated_on(everything, seen))
+    notes = (*loaded.assumptions, *everything.assumptions, *said, *silent(graph, float_trace), *_calibrated_on(everything, seen))
     return Deployment(
         name, loaded, graph, everything, wishes, notes, lowered, passes, profile, built, placement,
         Verdict(tuple(p for p in pairs if p), near), chip_trace, float_trace, events, estimate(events, profile),
@@ -124,7 +131,7 @@ def save(deployment: Deployment, stem: str | Path) -> tuple[Path, Path]:
     spare = graph.with_name(f".{graph.name}.{os.getpid()}.onnx")
     try:
         converters.save(deployment.graph, spare)
-        converters.save(deployment.network, chip)
+        converters.save(replace(deployment.network, made_from=saved.digest(spare)), chip)
         spare.replace(graph)
     finally:
         spare.unlink(missing_ok=True)
@@ -150,14 +157,14 @@ def check(
     profile = load_profile(wishes.chip)
     samples = None if data is None else as_samples(data)
     options = options or converters.Options()
-    options = _with_time(model, samples, options, None) if samples else options
-    loaded = load(model, _example(samples) if samples else None, options)
-    everything = _stand_in(loaded) if samples is None else _fed(samples, loaded, wishes, options)
+    options = with_time(model, samples, options)
+    loaded = load(model, example(samples) if samples else None, options)
+    everything = stand_in(loaded) if samples is None else _fed(samples, loaded, wishes, options)
     graph, _ = describe_inputs(loaded.graph, everything)
     seen = everything.first(wishes.calibration_samples)
     try:
         lowered, _ = to_normal_form(graph, seen.first(wishes.check_samples))
-        settings = settings_for(lowered, profile, seen.steps, wishes.weight_bits, wishes.burst)
+        settings = settings_for(lowered, profile, seen.steps, wishes.bits, wishes.burst)
         built = build(lowered, profile, seen, settings, wishes.burst, run_reference(lowered, seen.inputs, seen.steps))
     except (Unsupported, QuantizeError) as refusal:
         blocker = Finding(_code(str(refusal)), "blocker", refusal.where, float("nan"), float("nan"), refusal.what, refusal.hint)
@@ -221,15 +228,6 @@ def report(
     return reporting.chip_report(Path(source).name, network, profile, placement, verdict, ran.trace, events, estimate(events, profile))
 
 
-def as_samples(data: Samples | str | Any) -> Samples:
-    """A ``--data`` spec, samples, or an array of inputs, as samples."""
-    if isinstance(data, Samples):
-        return data
-    if isinstance(data, str | Path):
-        return read(str(data))
-    return Samples({"": data.detach().cpu().numpy() if hasattr(data, "detach") else data})
-
-
 def input_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
     """Every Input's shape."""
     return {name: node.shape for name, node in graph.named(Input).items()}
@@ -246,30 +244,8 @@ def _calibrated_on(everything: Feed, seen: Feed) -> tuple[str, ...]:
     return (note,) if shared else ()
 
 
-def _stand_in(loaded: converters.Loaded) -> Feed:
-    if loaded.witness is None:
-        raise OptionError("--data", "nothing can stand in for data here", "give --data samples.npz")
-    return Feed(loaded.witness.inputs, None, loaded.witness.steps)
-
-
 def _steps(loaded: converters.Loaded, options: converters.Options | None) -> int | None:
     return (options.timesteps if options else None) or loaded.steps or loaded.graph.steps
-
-
-def _with_time(model: Model, samples: Samples, options: converters.Options, timesteps: int | None) -> converters.Options:
-    """The options with T, and for a live module and data [N, T, *shape] the shape that enters it at a step."""
-    options = replace(options, timesteps=timesteps or options.timesteps)
-    values = next(iter(samples.inputs.values()))
-    timed = values.ndim > 2 and values.shape[1] == options.timesteps and len(samples.inputs) == 1
-    if timed and options.input_shape is None and not isinstance(model, str | Path | converters.Loaded):
-        return replace(options, input_shape=values.shape[2:])
-    return options
-
-
-def _example(samples: Samples) -> Any:
-    """Two samples by input name, or the array itself where the only input has no name yet."""
-    few = {name: values[:2] for name, values in samples.inputs.items()}
-    return few[""] if set(few) == {""} else few
 
 
 def _code(text: str) -> str:

@@ -22,6 +22,7 @@ from snndeploy import deploy
 from snndeploy.arrays import frozen
 from snndeploy.cli import commands, main, options, terminal
 from snndeploy.errors import OptionError
+from snndeploy.flow import given
 from snndeploy.ir.graph import Edge, Graph
 from snndeploy.ir.layers import Input, Linear, Output, Reshape
 from snndeploy.ir.neurons.lif import LIF
@@ -172,12 +173,12 @@ def test_a_read_out_that_the_model_does_not_say(folder):
 @pytest.mark.parametrize("text", ["count+sum", "vote:2+vote:3", "none", ""])
 def test_read_outs_that_are_none(text):
     with pytest.raises(OptionError, match="no read-out"):
-        options.with_decoding(converters.Loaded(chain()), text)
+        given.with_decoding(converters.Loaded(chain()), text)
 
 
 def test_a_changed_read_out_is_not_held_against_the_models_own_answers():
     witness = converters.Witness(T, {"x": np.zeros((T, 1, 6))}, {"y": np.full((1, 3), 7.0)})
-    loaded = options.with_decoding(converters.Loaded(chain(), witness=witness), "mean")
+    loaded = given.with_decoding(converters.Loaded(chain(), witness=witness), "mean")
     assert loaded.witness is not None
     assert loaded.witness.outputs == {}
     d = deploy.convert(loaded, (np.random.default_rng(3).random((9, T, 6)) < 0.5).astype(float))

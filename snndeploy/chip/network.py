@@ -172,6 +172,8 @@ class ChipNetwork:
     """Model steps T of a sample; the chip runs T + the largest shift."""
     host: Mapping[str, HostLayer] = field(default_factory=dict)
     """First layers that the host computes, by the HostInput they feed."""
+    made_from: str = ""
+    """SHA-256 of the saved float graph it was made from; "" where there is none."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "populations", MappingProxyType(dict(self.populations)))

@@ -19,12 +19,12 @@ from snndeploy.cli.options import (
     options_of,
     samples_of,
     wishes_of,
-    with_decoding,
     with_options,
 )
 from snndeploy.cli.refusing import finish, refusing
 from snndeploy.cli.terminal import working
 from snndeploy.errors import OptionError
+from snndeploy.flow.given import with_decoding, with_time
 from snndeploy.flow.reporting import report_of, sources
 from snndeploy.hw import load_profile
 from snndeploy.report import check_to_json, check_to_text
@@ -56,6 +56,7 @@ def convert(model: str, *, calibration: str | None, max_drop: float, output: str
     _writable(model, stem, (f"{stem}.graph.onnx", f"{stem}.{profile.id}.onnx"))
     samples = samples_of(given, NEEDS_DATA, options.input_shape)
     others = None if calibration is None else samples_of({**given, "data": calibration, "samples": None}, shape=options.input_shape)
+    options = with_time(model, samples, options)
     with working(f"{Path(model).name} to {profile.name}"):
         loaded = with_decoding(deploy.load(model, None, options), given["decode"])
         deployment = deploy.convert(loaded, samples, wishes, options, Path(stem).name, calibration=others)

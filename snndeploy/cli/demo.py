@@ -19,6 +19,7 @@ from snndeploy.cli.refusing import finish, refusing
 from snndeploy.cli.terminal import working, write
 from snndeploy.data import part
 from snndeploy.flow.deployment import Deployment, Wishes
+from snndeploy.flow.given import as_samples
 from snndeploy.report import to_html
 from snndeploy.report.as_text import bullets, section, table
 from snndeploy.report.words import fit, pair_words, percent
@@ -76,7 +77,7 @@ def _converted(burst: str, count: int | None = None) -> Deployment:
     """The shipped network for Loihi 2; calibrated on training digits, judged on those held back."""
     weights, reset = (shipped.WEIGHTS_SOFT, "subtract") if burst == "lateral" else (shipped.WEIGHTS, "hard")
     options = converters.Options(arch=f"{shipped.ARCH}(reset={reset!r})", input_shape=(1, 8, 8))
-    samples = deploy.as_samples(str(shipped.TEST))
+    samples = as_samples(str(shipped.TEST))
     samples = samples if count is None else part(samples, 0, count)
     wishes = Wishes(chip="loihi2", burst=burst)
     return deploy.convert(str(weights), samples, wishes, options, "handwritten digits", calibration=str(shipped.CALIBRATION))

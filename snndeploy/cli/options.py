@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, TypeVar, get_args
 
 import click
 
 import converters
-from snndeploy.data import Decoding, Encoding, Samples, read
+from snndeploy.data import Encoding, Samples, read
 from snndeploy.data.events import Binning
 from snndeploy.errors import OptionError, did_you_mean
 from snndeploy.flow.bursts import NAMES
 from snndeploy.flow.deployment import Wishes
-from snndeploy.ir.layers import Output
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
@@ -156,32 +154,3 @@ def encoding(text: str) -> Encoding:
         if text == known:
             return known  # type: ignore[no-any-return]
     raise OptionError("--encode", f"{text!r} is no encoder", did_you_mean(text, get_args(Encoding)))
-
-
-def with_decoding(loaded: converters.Loaded, text: str | None) -> converters.Loaded:
-    """The network with its outputs read as the user says: ``count``, ``mean``, ``vote:10`` (ten neurons a class), ``count+vote:10``.
-
-    Raises:
-        OptionError: an unknown read-out, or a vote that does not divide the outputs.
-    """
-    if text is None:
-        return loaded
-    kind, vote = _read_out(text)
-    nodes = {name: replace(node, decode=kind or node.decode, vote=vote) for name, node in loaded.graph.named(Output).items()}
-    note = f"outputs are read by {text} (--decode), not as the model says; its own answers were not compared"
-    witness = None if loaded.witness is None else replace(loaded.witness, outputs={})
-    return replace(loaded, graph=loaded.graph.replace(nodes), assumptions=(*loaded.assumptions, note), witness=witness)
-
-
-def _read_out(text: str) -> tuple[Any, int]:
-    kinds = [part for part in text.split("+") if not part.startswith("vote:")]
-    votes = [part.removeprefix("vote:") for part in text.split("+") if part.startswith("vote:")]
-    known = (*(k for k in get_args(Decoding) if k != "none"), "vote:10")
-    for word in (
-        *kinds[1:],
-        *votes[1:],
-        *(k for k in kinds if k not in known),
-        *(f"vote:{v}" for v in votes if not v.isdecimal() or v == "0"),
-    ):
-        raise OptionError("--decode", f"{word!r} is no read-out", did_you_mean(word, known))
-    return kinds[0] if kinds else None, int(votes[0]) if votes else 1

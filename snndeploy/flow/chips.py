@@ -56,7 +56,6 @@ def settings_for(graph: Graph, profile: Profile, steps: int, weight_bits: Mappin
                            "choose loihi1 or loihi2; snndeploy chips lists what each profile is for")  # fmt: skip
     graded, programs = profile.features["graded"], profile.features["programs"]
     decoupled = bool(graph.named(Burst)) and (burst not in ("auto", "graded") or not (graded and programs))
-    delayed = any(edge.delay for edge in graph.edges)
     hosts = frozenset() if graded else frozenset(n for n, node in graph.named(Input).items() if node.carries != "spikes")
     return Settings(
         steps=steps,
@@ -64,8 +63,7 @@ def settings_for(graph: Graph, profile: Profile, steps: int, weight_bits: Mappin
         payload_bits=int(profile.limit("payload_bits")) if graded else 0,
         programs=programs,
         conv_exponent=profile.features["conv_exponent"],
-        # whole weight units wherever a bias may have to come through a synapse, so that every construction can be offered
-        bias_step=64 if graph.named(Burst) or delayed or not programs else 1,
+        bias_step=64,  # biases come through synapses, in whole weight units
         decoupled=decoupled,
         snap=burst == "lateral",
         host_inputs=hosts,
@@ -82,7 +80,7 @@ def build(graph: Graph, profile: Profile, data: Feed, settings: Settings, burst:
     quantized = quantize(graph, settings, seen)
     whole = integer_inputs(quantized, data.first(probe))
     lowered = lower_bursts(quantized, profile, burst, whole, data.steps)
-    integer = drive.apply(lowered.graph, always=not profile.features["programs"])
+    integer = drive.apply(lowered.graph, clears=profile.features["programs"])
     check_normal_form(integer)
     network = _assemble(integer, profile, quantized, data, settings, lowered.units)
     return Built(quantized, lowered, integer, network)

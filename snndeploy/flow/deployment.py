@@ -29,12 +29,12 @@ from snndeploy.verdict import Verdict
 class Wishes:
     """What the user may choose; the defaults are what most want.
 
-    ``weight_bits`` by layer pattern, ``burst`` a construction or "auto", ``encode`` how static data become spikes,
+    ``weight_bits`` for all layers or by layer pattern, ``burst`` a construction or "auto", ``encode`` how static data become spikes,
     ``calibration_samples`` how many samples the quantizer sees, ``max_drop`` the points of accuracy it may lose.
     """
 
     chip: str = "loihi2"
-    weight_bits: Mapping[str, int] = field(default_factory=dict)
+    weight_bits: Mapping[str, int] | int = field(default_factory=dict)
     burst: str = "auto"
     encode: Encoding = "direct"
     seed: int = 0
@@ -42,7 +42,18 @@ class Wishes:
     check_samples: int = 16
     max_drop: float = 0.5
 
+    @property
+    def bits(self) -> Mapping[str, int]:
+        """Weight bits by layer pattern."""
+        return self.weight_bits if isinstance(self.weight_bits, Mapping) else {"*": self.weight_bits}
+
     def __post_init__(self) -> None:
+        bits = self.weight_bits
+        if not isinstance(bits, Mapping):
+            whole = str(bits).isdecimal()
+            object.__setattr__(self, "weight_bits", {"*": int(bits)} if whole else {})
+            if not whole:
+                raise OptionError("weight_bits", f"is {bits!r}", "a number of bits, or bits by layer pattern: {'fc*': 4}")
         for option, count in (("--calibration-samples", self.calibration_samples), ("--check-samples", self.check_samples)):
             if count < 1:
                 raise OptionError(option, f"is {count}", "at least one sample is needed")

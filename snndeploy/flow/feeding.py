@@ -10,7 +10,7 @@ import numpy as np
 from snndeploy.arrays import Floats, Ints
 from snndeploy.chip.models import HostInput
 from snndeploy.chip.network import ChipNetwork
-from snndeploy.data import Encoding, Samples, decode, fit, over_time, part, predict
+from snndeploy.data import Encoding, Samples, decode, fit, over_time, predict
 from snndeploy.errors import DataError, OptionError
 from snndeploy.ir.graph import Emits, Graph, Node
 from snndeploy.ir.layers import Input, Output
@@ -62,7 +62,7 @@ def feed(samples: Samples, shapes: Mapping[str, tuple[int, ...]], steps: int | N
 def describe_inputs(graph: Graph, data: Feed) -> tuple[Graph, tuple[str, ...]]:
     """The graph whose Inputs say what the data are (static or not; spikes, counts or real), and what was assumed.
 
-    An Output that the model leaves as a sequence is summed where there are labels to judge a prediction by.
+    An Output that the model leaves as a sequence is summed.
     """
     nodes: dict[str, Node] = {}
     notes = []
@@ -70,13 +70,17 @@ def describe_inputs(graph: Graph, data: Feed) -> tuple[Graph, tuple[str, ...]]:
         values = data.inputs[name]
         static = len(values) == 1 and (data.steps > 1 or node.static)
         carries = node.carries if node.carries != "real" else carried(values)
+        if static:
+            notes.append(
+                f"ASSUMED input {name} {list(node.shape)} has no time axis in the data: the same value enters at all {data.steps} steps"
+            )
         nodes[name] = replace(node, static=static, carries=carries)
         if carries != node.carries:
             notes.append(f"ASSUMED input {name} carries {carries}: every value of the data is {_words(carries)}")
     for name, output in graph.named(Output).items():
-        if output.decode == "none" and data.labels is not None:
+        if output.decode == "none":
             nodes[name] = replace(output, decode="sum")
-            notes.append(f"ASSUMED output {name} is read as the sum over the steps, since the data are labelled (--decode changes it)")
+            notes.append(f"ASSUMED output {name} is read as the sum over the steps: the model does not say (--decode changes it)")
     return graph.replace(nodes), tuple(notes)
 
 
@@ -101,25 +105,41 @@ def _words(carries: Emits) -> str:
     return "0 or 1" if carries == "spikes" else "a whole number"
 
 
-def float_predictions(graph: Graph, trace: Trace) -> Ints:
-    """[B] the class the float network answers. Raises ``DataError`` if it has no Output."""
+def check_labels(scores: Floats, labels: Ints | None) -> None:
+    """Raise ``DataError`` where a label names no class, or where there is only one class to choose."""
+    if labels is None:
+        return
+    classes = scores.shape[1]
+    if classes < 2:
+        raise DataError("read-out", "leaves a single class", "check --decode: vote:N averages N neurons into one class")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise DataError("labels", f"run from {labels.min()} to {labels.max()}, but there are {classes} classes", "count classes from 0")
+
+
+def float_predictions(graph: Graph, trace: Trace, labels: Ints | None = None) -> Ints:
+    """[B] the class the float network answers. Raises ``DataError`` if it has no Output, or ``labels`` name no class of it."""
     outputs = graph.named(Output)
     if not outputs:
         raise DataError("read-out", "the network has no output", "end the model in a layer that returns something")
     name, output = next(iter(outputs.items()))
-    return predict(decode(trace.outputs[name], output.decode, output.vote))
+    scores = decode(trace.outputs[name], output.decode, output.vote)
+    check_labels(scores, labels)
+    return predict(scores)
 
 
-def chip_predictions(network: ChipNetwork, trace: Trace) -> Ints:
-    """[B] the class the chip answers, read at the read-out population's own time."""
+def chip_predictions(network: ChipNetwork, trace: Trace, labels: Ints | None = None) -> Ints:
+    """[B] the class the chip answers, read at the read-out population's own time; raises as ``float_predictions``."""
     if network.readout is None:
         raise DataError("read-out", "the chip network has none", "convert the model again")
     name = network.readout.population
     shift = network.populations[name].shift
     record = trace.outputs[name][shift : shift + network.steps]
-    return predict(decode(record, network.readout.decode, network.readout.vote))  # type: ignore[arg-type]
+    scores = decode(record, network.readout.decode, network.readout.vote)  # type: ignore[arg-type]
+    check_labels(scores, labels)
+    return predict(scores)
 
 
-def calibration(samples: Samples, count: int) -> Samples:
-    """The first ``count`` samples."""
-    return part(samples, 0, min(count, len(samples)))
+def silent(graph: Graph, trace: Trace) -> tuple[str, ...]:
+    """What must be said of layers that never fire: agreement on nothing is no fidelity."""
+    quiet = [n for n, a in trace.activity.items() if graph.nodes[n].emits != "real" and not a.spikes.any()]
+    return tuple(f"layer {name} never fires on these data: what it would do is not shown" for name in quiet)

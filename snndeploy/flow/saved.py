@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from glob import escape
@@ -64,7 +65,7 @@ def run_file(noun: Graph | ChipNetwork, samples: Samples, steps: int | None, enc
     data = feed(samples, shapes, steps or noun.steps, encoding, seed)
     graph, _ = describe_inputs(noun, data)
     trace = run_reference(graph, data.inputs, data.steps)
-    predictions = float_predictions(graph, trace)
+    predictions = float_predictions(graph, trace, data.labels)
     counts = {"spikes": float(sum(a.spikes.sum() for a in trace.activity.values())) / trace.samples}
     return Ran(graph, trace, predictions, _rate(predictions, data.labels), data, counts)
 
@@ -78,7 +79,7 @@ def _same_steps(network: ChipNetwork, steps: int | None) -> None:
 def _run_chip(network: ChipNetwork, samples: Samples, encoding: Encoding, seed: int) -> Ran:
     network, data = fed(network, samples, encoding, seed)
     trace = run_chip(network, inject(network, data.inputs))
-    predictions = chip_predictions(network, trace)
+    predictions = chip_predictions(network, trace, data.labels)
     return Ran(network, trace, predictions, _rate(predictions, data.labels), data, {})
 
 
@@ -134,12 +135,16 @@ def verify_file(path: Path, samples: Samples, against: Iterable[str], steps: int
         OptionError: an unknown executor.
     """
     wanted = set(against)
+    foreign: tuple[str, ...] = ()
     for name in wanted:
         if name not in EXECUTORS:
             raise OptionError("--against", f"{name!r} is no executor", did_you_mean(name, EXECUTORS))
     noun = open_file(path, steps)
     other = sibling(path, noun)
     nouns = [noun, *([open_file(other)] if other else [])]
+    files = [path, *([other] if other else [])]
+    if len(nouns) == 2 and not _belong(files, nouns):
+        nouns, foreign = [noun], (f"{other.name if other else ''}: not of the conversion that made this file, so not compared with it",)
     graph = next((n for n in nouns if isinstance(n, Graph)), None)
     chip = next((n for n in nouns if isinstance(n, ChipNetwork)), None)
     if chip is not None:
@@ -154,7 +159,19 @@ def verify_file(path: Path, samples: Samples, against: Iterable[str], steps: int
     if graph is not None and chip is not None and {"graph", "chip"} <= wanted:
         a, b = run_file(graph, samples, steps, encoding, seed), run_file(chip, samples, steps, encoding, seed)
         near = fidelity(a.predictions, b.predictions, a.data.labels)
-    return Verdict(tuple(pairs), near, _missing(wanted, graph, chip))
+    return Verdict(tuple(pairs), near, foreign or _missing(wanted, graph, chip))
+
+
+def _belong(files: list[Path], nouns: list[Graph | ChipNetwork]) -> bool:
+    """True if the chip network names this very graph file as what it was made from, or names none."""
+    graph = next((f for f, n in zip(files, nouns, strict=True) if isinstance(n, Graph)), None)
+    made_from = next((n.made_from for n in nouns if isinstance(n, ChipNetwork)), "")
+    return graph is None or made_from in ("", digest(graph))
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _missing(wanted: set[str], graph: Graph | None, chip: ChipNetwork | None) -> tuple[str, ...]:

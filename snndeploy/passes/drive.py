@@ -1,10 +1,10 @@
-"""Move biases from registers to synapses from the constant input, where a register cannot serve.
+"""Move biases from registers to synapses from the constant input.
 
-A bias register acts from the first chip step on, before the layer's first real input. In a feed-forward network the
-layers are cleared when that input arrives, and nothing is left of it. Along a delayed synapse an early spike would
-still be in flight then, so there the bias comes with the input: from the host's constant spike. So it does on chips
-whose neurons cannot be cleared at a chosen step (``always``: the fixed LIF of Loihi 1), and where it is too large for
-the register.
+A bias register acts from the first chip step on, before the layer's first real input, and goes on after the last: the
+layer would fire where the model does not. Driven by the host's constant spike, a bias comes and goes with the input,
+and the chip's spikes are the model's spikes, no more. Only the resting potential of a neuron with a synaptic current
+stays in its register (it acts behind the current): such layers are cleared when their first input arrives, which
+needs a neuron that can be cleared at a chosen step and no delayed synapse.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from snndeploy.ir.neurons.integer import IntegerNeuron
 REGISTER_MAX = 4095 << 7
 
 
-def apply(graph: Graph, always: bool = False) -> Graph:
-    """The integer graph with every bias driven, if any edge is delayed or ``always``; else only those beyond the register.
+def apply(graph: Graph, clears: bool = True) -> Graph:
+    """The integer graph with its biases driven. ``clears``: the chip can clear a neuron at a chosen step.
 
     Raises:
         Unsupported: a bias behind a synaptic current, or a neuron that fires at rest, where a register cannot serve.
@@ -36,11 +36,16 @@ def apply(graph: Graph, always: bool = False) -> Graph:
             raise Unsupported(
                 name, "fires at rest, so it would fire before its input arrives, into a delayed synapse", "use a positive threshold"
             )
-        if node.bias.any() and (always or delayed or np.abs(node.bias).max() > REGISTER_MAX):
-            if bool((node.du != 4095).any()):
-                what = "its resting potential needs a bias register, which would act before its input arrives, into a delayed synapse"
-                raise Unsupported(name, what, "train with rest 0 (the resting potential is a constant current)")
-            nodes[name] = replace(node, bias=frozen(0.0))
-            nodes |= constant_synapse(f"{name}.bias", np.broadcast_to(node.bias / UNIT, graph.shapes[name]))
-            edges += constant_edges(f"{name}.bias", name)
+        if not node.bias.any() or (_has_current(node) and clears and not delayed and np.abs(node.bias).max() <= REGISTER_MAX):
+            continue
+        if _has_current(node):
+            what = "its resting potential needs a bias register, which would act before its input arrives"
+            raise Unsupported(name, what, "train with rest 0 (the resting potential is a constant current)")
+        nodes[name] = replace(node, bias=frozen(0.0))
+        nodes |= constant_synapse(f"{name}.bias", np.broadcast_to(node.bias / UNIT, graph.shapes[name]))
+        edges += constant_edges(f"{name}.bias", name)
     return graph.replace(nodes, edges) if nodes else graph
+
+
+def _has_current(node: IntegerNeuron) -> bool:
+    return bool((node.du != 4095).any())

@@ -23,7 +23,7 @@ from snndeploy.ir.paths import constant_into, neurons, paths_into, without_const
 from snndeploy.quantize.choice import choose
 from snndeploy.quantize.layer import gather, host_names
 from snndeploy.quantize.neuron import UNIT
-from snndeploy.quantize.settings import LayerScale, Quantized, Settings
+from snndeploy.quantize.settings import LayerScale, Quantized, Settings, check_patterns
 from snndeploy.quantize.sources import coarser_units, input_unit, level_unit
 
 HOST_PEAK = 4095 * 128 / UNIT
@@ -42,6 +42,7 @@ def quantize(graph: Graph, settings: Settings, reference: Mapping[str, Floats]) 
         QuantizeError: a layer has no representation within the registers.
         Unsupported: a neuron has no integer form.
     """
+    check_patterns(settings.weight_bits, (n for n in graph.order if not isinstance(graph.nodes[n], Input)))
     graph = _with_currents(graph)
     if CONSTANT in graph.nodes:
         steps, samples = next(iter(reference.values())).shape[:2]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 
-from snndeploy.errors import OptionError
+from snndeploy.errors import OptionError, did_you_mean
 from snndeploy.ir.graph import Graph
 
 FULL_BITS = 8
@@ -38,12 +38,21 @@ class Settings:
     snap: bool = False
     host_inputs: frozenset[str] = frozenset()
 
-    def bits(self, layer: str) -> int:
-        """Weight bits of a layer; raises ``OptionError`` outside 2..8."""
-        bits = next((b for pattern, b in self.weight_bits.items() if fnmatch(layer, pattern)), FULL_BITS)
+    def bits(self, layer: str, synapse: str = "") -> int:
+        """Weight bits of a neuron layer's ``synapse``; either name may be meant. Raises ``OptionError`` outside 2..8."""
+        names = (layer, *synapse.split("+"))
+        bits = next((b for pattern, b in self.weight_bits.items() if any(fnmatch(n, pattern) for n in names)), FULL_BITS)
         if not 2 <= bits <= FULL_BITS:
             raise OptionError("--weight-bits", f"{bits} bits for {layer}", f"between 2 and {FULL_BITS}")
         return bits
+
+
+def check_patterns(weight_bits: Mapping[str, int], names: Iterable[str]) -> None:
+    """Raise ``OptionError`` for a layer pattern that no layer has."""
+    known = sorted({part for name in names for part in (name, *name.split("+"))})
+    for pattern in weight_bits:
+        if not any(fnmatch(name, pattern) for name in known):
+            raise OptionError("--weight-bits", f"no layer is called {pattern!r}", did_you_mean(pattern, known))
 
 
 @dataclass(frozen=True)

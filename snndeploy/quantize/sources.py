@@ -10,8 +10,9 @@ from snndeploy.ir.graph import Node
 from snndeploy.ir.layers import Input
 from snndeploy.ir.neurons.burst import Burst
 
-FINEST = 6
-"""Levels are tried on grids down to 2**-6; binary fractions keep weights exact."""
+FINEST, ROUNDED = 4, 3
+"""Levels are tried on grids down to 2**-4; those that fit none are rounded to 2**-3: a finer grid costs the next layer
+more in weight bits (payload, weight and fan-in share the 24 bits of u) than it saves in levels."""
 INPUT_BITS = 8
 
 
@@ -47,17 +48,17 @@ def _capacity(largest: float) -> float:
 def level_unit(node: Node, decoupled: bool) -> float:
     """The real value of one payload unit of a burst neuron: the coarsest grid 2**-k on which its levels are whole.
 
-    Where levels fit no grid down to 2**-6, that one is used and the levels are rounded. A decoupled neuron stops at
-    2**-3: each rung's weights are multiplied by its step in level and must still fit the synapse. A single rung with one
-    level is a plain spike worth that level.
+    Where levels fit no grid down to 2**-4 they are rounded to 2**-3. A decoupled neuron stops at 2**-3 in any case: each
+    rung's weights are multiplied by its step in level and must still fit the synapse. A single rung with one level is a
+    plain spike worth that level.
     """
     if not isinstance(node, Burst):
         return 1.0
     if len(node.levels) == 1 and node.levels.all() and not np.ptp(node.levels):
         return float(node.levels.flat[0])
-    finest = 3 if decoupled else FINEST
-    exact = (k for k in range(finest) if np.array_equal(node.levels * 2**k, np.round(node.levels * 2**k)))
-    return 2.0 ** -next(exact, finest)
+    grids = range(ROUNDED if decoupled else FINEST + 1)
+    exact = (k for k in grids if np.array_equal(node.levels * 2**k, np.round(node.levels * 2**k)))
+    return 2.0 ** -next(exact, ROUNDED)
 
 
 def largest_step(node: Node, unit: float) -> int:

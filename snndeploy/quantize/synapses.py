@@ -68,7 +68,7 @@ def synapse(graph: Graph, path: Path, target: str, gain: Floats, units: float, s
     if path.source == CONSTANT:
         return Synapse(path, name, weights, DRIVEN_MAX, 1, 0, driven=True)
     split = largest_step(graph.nodes[path.source], units) if settings.decoupled else 1
-    step, limit = grid(weights, settings.bits(target), split)
+    step, limit = grid(weights, settings.bits(target, name), split)
     if limit < step:
         raise QuantizeError(
             f"{target} from {path.source}", f"a step of {split} in level leaves no weight bits", "L005: use coarser levels (kappa)"

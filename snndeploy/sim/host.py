@@ -30,8 +30,19 @@ def inject(network: ChipNetwork, inputs: Mapping[str, Floats]) -> dict[str, Ints
         elif name not in inputs and population.size == 1:
             values[name] = np.ones((1, samples, *population.shape), dtype=np.int64)
         else:
-            values[name] = np.round(_need(inputs, name) / population.model.scale).astype(np.int64)
+            values[name] = _whole(name, population.model, _need(inputs, name), network.steps)
     return values
+
+
+def _whole(name: str, host: HostInput, x: Floats, steps: int) -> Ints:
+    """Whole numbers of the input's unit, at every step; an input of plain spikes takes 0 and 1 and nothing else."""
+    if host.payload_bits == 0 and not np.isin(x, (0.0, 1.0)).all():
+        what = f"the network was converted for spikes, 0 or 1; these data run from {x.min():g} to {x.max():g}"
+        raise DataError(f"input {name}", what, "encode them as in the conversion (--encode rate --seed S), or give spikes")
+    whole = np.round(x / host.scale).astype(np.int64)
+    if len(whole) == 1 and not host.static and steps > 1:
+        return np.broadcast_to(whole, (steps, *whole.shape[1:]))
+    return whole
 
 
 def _need(inputs: Mapping[str, Floats], name: str) -> Floats:
