@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +23,7 @@ from snndeploy.quantize.layer import Layer
 from snndeploy.quantize.neuron import BIAS_EXP_MAX, BIAS_MANT_MAX, UNIT, VTH_MAX, ladder, threshold_grid, to_integers
 from snndeploy.quantize.settings import LayerScale, Settings
 from snndeploy.quantize.synapses import EXPONENT_MAX
+from snndeploy.quantize.ties import Fit, at_ties
 
 CLIPS = (1.0, 0.92, 0.84, 0.76, 0.68, 0.6, 0.5, 0.4)
 """Candidate scales, as fractions of the one at which no weight is clipped."""
@@ -38,15 +39,17 @@ def choose(graph: Graph, layer: Layer, settings: Settings, payloads: Mapping[str
     Raises:
         QuantizeError: L006, L013, where the registers leave no room for the weights.
     """
-    best: tuple[float, dict[str, Node], float] | None = None
-    for wanted, clip in _scales(layer):
-        start = _on_threshold(layer, wanted, settings)
-        scale, nodes = _within_registers(graph, layer, start, clip, settings, payloads)
-        error = _error(graph, layer, nodes, scale)
-        if best is None or error < best[0]:
-            best = (error, nodes, scale)
-    assert best is not None
-    return best[1], _describe(graph, layer, *best, settings, payloads)
+
+    def tried(fits: Iterable[Fit]) -> Iterator[tuple[float, dict[str, Node], float, Fit]]:
+        for fit in fits:
+            scale, nodes = _within_registers(graph, layer, fit, settings, payloads)
+            yield _error(graph, layer, nodes, scale), nodes, scale, fit
+
+    first = [Fit(_on_threshold(layer, wanted, settings), clip) for wanted, clip in _scales(layer)]
+    best = min(tried(first), key=lambda found: found[0])
+    if best[0] > 0:
+        best = min([best, *tried(at_ties(layer, best[2], best[3].clip, settings))], key=lambda found: found[0])
+    return best[1], _describe(graph, layer, *best[:3], settings, payloads)
 
 
 def _scales(layer: Layer) -> Iterator[tuple[float, float]]:
@@ -94,14 +97,14 @@ def _on_threshold(layer: Layer, scale: float, settings: Settings) -> float:
 
 
 def _within_registers(
-    graph: Graph, layer: Layer, scale: float, clip: float, settings: Settings, payloads: Mapping[str, float]
+    graph: Graph, layer: Layer, fit: Fit, settings: Settings, payloads: Mapping[str, float]
 ) -> tuple[float, dict[str, Node]]:
     """Coarsen the scale until the threshold fits, u cannot wrap and an accumulating read-out cannot saturate."""
-    scale, cause = max(scale, _highest(layer.node) / VTH_MAX), "L006: the weights are tiny against the threshold"
+    scale, cause = max(fit.scale, _highest(layer.node) / VTH_MAX), "L006: the weights are tiny against the threshold"
     trained = [s for s in layer.synapses if s.peak and not s.host and not s.driven]
     for _ in range(64):
-        nodes = _integers(graph, layer, scale, clip, settings)
-        if trained and not any(s.at(scale, clip).any() for s in trained):
+        nodes = _integers(graph, layer, scale, fit, settings)
+        if trained and not any(s.at(scale, fit.clip).any() for s in trained):
             break
         load = _load(graph, layer, nodes, settings, payloads)
         if load < U_LIMIT:
@@ -143,14 +146,14 @@ def _adds_up(decay: float, steps: int) -> float:
     return min(float(steps), 1 / max(1e-9, 1 - decay))
 
 
-def _integers(graph: Graph, layer: Layer, scale: float, clip: float, settings: Settings) -> dict[str, Node]:
+def _integers(graph: Graph, layer: Layer, scale: float, fit: Fit, settings: Settings) -> dict[str, Node]:
     nodes: dict[str, Node] = {}
     exponent = _host_exponent(layer.host_peak, scale)
     per_mantissa = scale * 2.0**exponent / UNIT
     constant = layer.constant
     for s in layer.synapses:
         node = graph.nodes[s.name]
-        weights = frozen(np.round(s.weights / per_mantissa * 2.0**HOST_SHIFT) if s.host else s.at(scale, clip))
+        weights = frozen(np.round(s.weights / per_mantissa * 2.0**HOST_SHIFT) if s.host else s.at(scale, fit.clip))
         if isinstance(node, Conv | Linear):
             nodes[s.name] = replace(node, weight=weights, bias=None)
         else:
@@ -159,7 +162,7 @@ def _integers(graph: Graph, layer: Layer, scale: float, clip: float, settings: S
             # the layer's constant goes with the first current; the half turns floor into rounding
             bias = np.round(constant / per_mantissa * 2.0**HOST_SHIFT) + 2.0 ** (HOST_SHIFT - 1)
             nodes[s.host], constant = HostCurrent(frozen(bias), HOST_SHIFT, exponent), frozen(np.zeros(()))
-    nodes[layer.name] = to_integers(layer.node, constant, scale, layer.unit, settings.bias_step, settings.snap)
+    nodes[layer.name] = to_integers(layer.node, constant, scale, layer.unit, settings.bias_step, settings.snap, fit.below)
     return nodes
 
 

@@ -19,6 +19,8 @@ BIAS_EXP_MAX = 7
 VTH_MAX = 131_071
 UNIT = 64
 """Units of v a weight unit is worth."""
+ROUNDING = 1e-12
+"""A whole number that a division of floats missed by this much, relative, is meant."""
 
 
 def gain_of(node: Node) -> Floats:
@@ -33,11 +35,14 @@ def gain_of(node: Node) -> Floats:
     raise Unsupported(type(node).__name__, "has no integer form yet", "choose --chip none to keep the float graph")
 
 
-def to_integers(node: Node, constant: Floats, scale: float, level_unit: float, bias_step: int, snap: bool) -> IntegerNeuron:
+def to_integers(
+    node: Node, constant: Floats, scale: float, level_unit: float, bias_step: int, snap: bool, below: bool = False
+) -> IntegerNeuron:
     """The integer neuron of ``node`` when one weight unit is worth ``scale``.
 
     ``constant`` [*shape] is the real constant that enters the membrane each step (gain applied). Thresholds of
-    hard-resetting neurons lie on the mantissa's grid: vth << 6 for ``>``, theta = 64 m + 1 for ``>=``.
+    hard-resetting neurons lie on the mantissa's grid: vth << 6 for ``>``, theta = 64 m + 1 for ``>=``; with ``below`` a
+    ``>=`` takes the mantissa one lower, so that a sum that meets the threshold exactly fires.
 
     Raises:
         QuantizeError: L006, L007 where a threshold or bias does not fit its register.
@@ -55,7 +60,7 @@ def to_integers(node: Node, constant: Floats, scale: float, level_unit: float, b
     thresholds, strict, levels, amounts = ladder(node)
     floor = getattr(node, "floor", None)
     grid = threshold_grid(node, snap)
-    snapped = _thresholds(thresholds * per_unit, strict, grid)
+    snapped = _thresholds(thresholds * per_unit, strict, grid, below)
     return IntegerNeuron(
         frozen(du),
         frozen(dv),
@@ -92,10 +97,12 @@ def threshold_grid(node: Node, snap: bool) -> int:
     return 1
 
 
-def _thresholds(v: Floats, strict: tuple[bool, ...], grid: int) -> Floats:
+def _thresholds(v: Floats, strict: tuple[bool, ...], grid: int, below: bool) -> Floats:
     """Integers t with ``h > t`` for ``h > v`` (strict) or ``h >= v``, on multiples of ``grid``."""
-    rows = [np.floor(v[j]) if s else np.ceil(v[j]) - 1 for j, s in enumerate(strict)]
+    rows = [np.floor(v[j]) if s else np.ceil(v[j] - ROUNDING * np.abs(v[j])) - 1 for j, s in enumerate(strict)]
     snapped = np.asarray(np.round(np.stack(rows) / grid) * grid)
+    if below and grid > 1:
+        snapped = np.stack([row if s else np.floor(row / grid) * grid for row, s in zip(rows, strict, strict=True)])
     if np.abs(snapped).max() > VTH_MAX * UNIT:
         raise QuantizeError(
             "threshold", f"vth {snapped.max() / UNIT:g} exceeds {VTH_MAX}", "L006: the weights are tiny against the threshold"
