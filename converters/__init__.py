@@ -14,7 +14,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Literal, TypeAlias
@@ -32,6 +32,7 @@ Origin: TypeAlias = Literal["model", "file", "user", "ASSUMED"]
 
 RESETS: Mapping[str, str] = {
     "zero": "the potential is set to the reset value",
+    "late-zero": "the potential is set to 0 in the next step, whose input is lost",
     "subtract": "the threshold is taken off",
     "multi": "several spikes a step, the threshold is taken off for each",
     "none": "nothing",
@@ -51,6 +52,8 @@ class Options:
         dt: the length of a step in seconds, or None.
         reset: what a spike does to the potential where the file is silent (``RESETS``), or None.
         source: the library whose conventions hold where the file is silent, such as "snntorch", or None.
+        neuron: name or pattern -> the neuron a bare file does not hold: ``{"lif*": "LIFNode(tau=2.0)"}``, or its settings alone.
+        layer: name or pattern -> the same for layers: ``{"conv1": "Conv2d(padding=2), AvgPool2d(2)"}``.
         input_unit: the real value of one unit of an analog input of a file of integers (.net); None: its inputs are spikes.
     """
 
@@ -62,6 +65,8 @@ class Options:
     reset: str | None = None
     source: str | None = None
     input_unit: float | None = None
+    neuron: Mapping[str, str] = field(default_factory=dict)
+    layer: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.input_shape is not None and (not self.input_shape or any(n < 1 for n in self.input_shape)):
