@@ -22,7 +22,7 @@ from snndeploy.flow.feeding import Feed, chip_predictions, describe_inputs, floa
 from snndeploy.flow.lowering import to_normal_form
 from snndeploy.hw import load_profile
 from snndeploy.ir.graph import Edge, Graph, Node
-from snndeploy.ir.layers import BatchNorm, Concat, Conv, Input, Linear, Output, Reshape, Sum, SumPool
+from snndeploy.ir.layers import BatchNorm, Concat, Conv, Input, Linear, MaxPool, Output, Reshape, Sum, SumPool
 from snndeploy.ir.neurons.burst import Burst, lifb
 from snndeploy.ir.neurons.cubalif import CubaLIF
 from snndeploy.ir.neurons.decoupling import CONSTANT
@@ -144,6 +144,12 @@ def joined(d: Draw, x: Input) -> Graph:
     return chain(nodes, Edge("n1", "cat", port=1))
 
 
+def pooled(d: Draw, x: Input) -> Graph:
+    """Max pooling of spikes: memoryless neurons more, one for a window or two for each rung."""
+    nodes = {"x": x, "c1": d.conv(2, 2), "n1": d.neuron((2, 5, 5)), "m": MaxPool((2, 2), (2, 2), ((0, 1), (0, 1))), "c2": d.conv(2, 2)}
+    return chain({**nodes, "n2": d.neuron((2, 3, 3)), "f": Reshape(), "l": d.linear(3, 18), "y": d.output()})
+
+
 def recurrent(d: Draw, x: Input) -> Graph:
     """A layer that feeds itself one step later."""
     nodes = {"x": x, "l1": d.linear(5, x.shape[0]), "s": Sum(), "n1": d.neuron((5,)), "l2": d.linear(3, 5), "y": d.output()}
@@ -192,7 +198,7 @@ def pruned(d: Draw, x: Input) -> Graph:
 
 
 DENSE = (dense, residual, recurrent, feedback, two_inputs, two_real_inputs, pruned)
-IMAGES = (image, joined)
+IMAGES = (image, joined, pooled)
 INPUTS = {
     "spikes": lambda shape: Input(shape, "spikes"),
     "counts": lambda shape: Input(shape, "levels"),
@@ -256,12 +262,12 @@ def reasons(kinds: set[str], chip: str, burst: str, real: bool, loops: bool) -> 
     return allowed
 
 
-def go(family, kinds: tuple[str, ...], carries: str, seed: int, targets=TARGETS) -> int:
+def go(family, kinds: tuple[str, ...], carries: str, seed: int, targets=TARGETS, steps: int = 0, batch: int = 5) -> int:
     """Deploy one random network on every target; how many values were compared. Refusals must be those foreseen."""
     rng = np.random.default_rng(seed)
     draw = Draw(rng, kinds, bias=bool(rng.random() < 0.6))
     graph = family(draw, INPUTS[carries]((2, 5, 5) if family in IMAGES else (6,)))
-    feed = data(rng, graph, steps=int(rng.choice([1, 3, 6])), batch=5)
+    feed = data(rng, graph, steps or int(rng.choice([1, 3, 6])), batch)
     compared = 0
     for chip, burst in targets:
         allowed = reasons(set(kinds), chip, burst, carries != "spikes", family in (recurrent, feedback))
@@ -303,6 +309,12 @@ def test_every_network_and_input(family, carries):
 @pytest.mark.parametrize("family", [*DENSE, *IMAGES])
 def test_neurons_mixed(family):
     go(family, tuple(NEURONS), "real", seed=4, targets=(("loihi2", "auto"), ("loihi1", "auto")))
+
+
+@pytest.mark.parametrize("carries", INPUTS)
+@pytest.mark.parametrize("family", [residual, image, recurrent])
+def test_one_sample_of_one_step(family, carries):
+    assert go(family, ("lif", "lifb", "cuba"), carries, seed=6, targets=(("loihi2", "auto"),), steps=1, batch=1)
 
 
 @pytest.mark.slow

@@ -121,8 +121,10 @@ def test_the_scale_puts_the_threshold_on_its_register(strict, theta):
     (t,) = q.graph.nodes["b"].thresholds
     assert t % 64 == 0
     # or, for >=, one mantissa below a whole threshold, where that loses less: ties then fire
-    assert any(wanted == pytest.approx(t + past, abs=1e-6) for past in ([0] if strict else [1, 64]))
-    assert layer.threshold_shift == pytest.approx(0, abs=1e-12)
+    past = round(wanted - t)
+    assert wanted == pytest.approx(t + past, abs=1e-6)
+    assert past in ([0] if strict else [1, 64])
+    assert layer.threshold_shift == pytest.approx(max(0, past - 1) / wanted, abs=1e-12)
     assert q.graph.nodes["b"].fixed
 
 
