@@ -106,7 +106,7 @@ def _deploy(name: str, loaded: converters.Loaded, everything: Feed, seen: Feed, 
     graph = replace(graph, steps=everything.steps)
     lowered, passes = to_normal_form(graph, everything.first(wishes.check_samples))
     settings = settings_for(lowered, profile, everything.steps, wishes.bits, wishes.burst)
-    built = build(lowered, profile, seen, settings, wishes.burst, run_reference(lowered, seen.inputs, seen.steps))
+    built = build(lowered, profile, seen, settings, wishes.burst, run_reference(lowered, seen.inputs, seen.steps), everything)
     placement = without_proven(place(built.network, profile, built.payloads()), built)
     if not placement.fits:
         blockers = "\n".join(f"  {f}" for f in placement.findings if f.severity == "blocker")

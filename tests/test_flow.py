@@ -533,3 +533,21 @@ def test_a_network_of_whole_numbers_spikes_on_the_chip_as_it_did_in_float():
         _, trace = hold_against_definition(built, feed)
         wanted = run_reference(graph, feed.inputs, 10)
         assert compare(wanted, trace, ["n0", "n1", "n2"]).different == 0
+
+
+@pytest.mark.parametrize("chip", ["loihi1", "loihi2"])
+def test_payloads_hold_all_data_at_hand_not_only_the_calibration(chip):
+    """The first samples are small and positive, the others are neither."""
+    rng = np.random.default_rng(0)
+    graph = dense(Draw(rng, ("lif",), True), Input((6,), "real", True))
+    x = np.concatenate([rng.random((1, 8, 6)), rng.normal(size=(1, 8, 6)) * 9], axis=1)
+    everything = Feed({"x": x}, None, 5)
+    lowered, _ = to_normal_form(graph, everything.first(4))
+    profile, seen = load_profile(chip), everything.first(8)
+    settings = settings_for(lowered, profile, 5, {}, "auto")
+    reference = run_reference(lowered, seen.inputs, 5)
+    check(build(lowered, profile, seen, settings, "auto", reference, everything), everything)
+    if chip == "loihi2":
+        with pytest.raises(SnnError, match="outside") as refusal:
+            hold_against_definition(build(lowered, profile, seen, settings, "auto", reference), everything)
+        assert "convert it again" in refusal.value.hint

@@ -32,6 +32,9 @@ from snndeploy.trace import Trace
 from snndeploy.verdict import Pair
 from snndeploy.verify import compare
 
+PROBE = 8
+"""Samples on which every construction is run against its burst neuron."""
+
 
 @dataclass(frozen=True, eq=False)
 class Built:
@@ -70,19 +73,24 @@ def settings_for(graph: Graph, profile: Profile, steps: int, weight_bits: Mappin
     )
 
 
-def build(graph: Graph, profile: Profile, data: Feed, settings: Settings, burst: str, reference: Trace, probe: int = 8) -> Built:
+def build(
+    graph: Graph, profile: Profile, data: Feed, settings: Settings, burst: str, reference: Trace, everything: Feed | None = None
+) -> Built:
     """Quantize with ``data`` (``reference`` is the float run on it), lower, align and assemble.
+
+    Payloads hold ``everything`` that is to be run (None: ``data`` are all).
 
     Raises:
         QuantizeError, Unsupported: a layer has no exact place on this chip.
     """
     seen = {**reference.outputs, **{name: _through_time(values, data.steps) for name, values in data.inputs.items()}}
-    quantized = quantize(graph, settings, seen)
-    whole = integer_inputs(quantized, data.first(probe))
+    ranged = data if everything is None else everything
+    quantized = quantize(graph, settings, seen, ranged.inputs)
+    whole = integer_inputs(quantized, data.first(PROBE))
     lowered = lower_bursts(quantized, profile, burst, whole, data.steps)
     integer = drive.apply(lowered.graph, clears=profile.features["programs"])
     check_normal_form(integer)
-    network = _assemble(integer, profile, quantized, data, settings, lowered.units)
+    network = _assemble(integer, profile, quantized, ranged, settings, lowered.units)
     return Built(quantized, lowered, integer, network)
 
 

@@ -33,10 +33,11 @@ SEARCH_SAMPLES = 32
 __all__ = ["LayerScale", "Quantized", "Settings", "quantize"]
 
 
-def quantize(graph: Graph, settings: Settings, reference: Mapping[str, Floats]) -> Quantized:
+def quantize(graph: Graph, settings: Settings, reference: Mapping[str, Floats], inputs: Mapping[str, Floats] | None = None) -> Quantized:
     """Round every layer to the chip's integers, jointly: weights, thresholds, bias, decay, with calibration data.
 
-    ``reference`` holds what every Input and neuron of the float graph sent on the calibration data, [T, B, *shape].
+    ``reference`` holds what every Input and neuron of the float graph sent on the calibration data, [T, B, *shape];
+    ``inputs`` all data at hand, which the payloads must hold (None: the calibration data are all).
 
     Raises:
         QuantizeError: a layer has no representation within the registers.
@@ -47,12 +48,15 @@ def quantize(graph: Graph, settings: Settings, reference: Mapping[str, Floats]) 
     if CONSTANT in graph.nodes:
         steps, samples = next(iter(reference.values())).shape[:2]
         reference = {**reference, CONSTANT: np.ones((steps, samples, 1))}
-    units, payloads = _units(graph, settings, reference)
+    ranged = {**reference, **(inputs or {})}
+    units, payloads = _units(graph, settings, ranged)
     integer, layers = _with_hosts(graph, settings), []
     for name in graph.named(Input):
-        units[name], payloads[name] = _payload_bits(graph, name, settings, reference, units, payloads)
+        finer = units[name], payloads[name]
+        coarser = [] if name in settings.host_inputs else coarser_units(*finer, graph.named(Input)[name], ranged[name])
+        units[name], payloads[name] = _payload_bits(graph, name, settings, reference, units, payloads, coarser)
     for name in neurons(graph):
-        layer = gather(graph, name, units, settings, reference)
+        layer = gather(graph, name, units, payloads, settings, reference)
         payloads |= {s.host: HOST_PEAK for s in layer.hosts}
         nodes, scale = choose(integer, layer, settings, payloads)
         integer = integer.replace(nodes)
@@ -63,24 +67,30 @@ def quantize(graph: Graph, settings: Settings, reference: Mapping[str, Floats]) 
 
 
 def _payload_bits(
-    graph: Graph, name: str, settings: Settings, reference: Mapping[str, Floats], units: Mapping[str, float], payloads: Mapping[str, float]
+    graph: Graph,
+    name: str,
+    settings: Settings,
+    reference: Mapping[str, Floats],
+    units: Mapping[str, float],
+    payloads: Mapping[str, float],
+    coarser: list[tuple[float, float]],
 ) -> tuple[float, float]:
     """Unit and largest payload of an Input: as many bits as leave the layers it feeds their weights.
 
     u holds 24 bits for payload, weight and fan-in together, so a bit less for a real-valued input is a bit more for
-    the weights. Fewer bits are tried while the synaptic sum could fill more than half of u; the least error wins.
+    the weights. The ``coarser`` ones are tried while the synaptic sum could fill more than half of u; the least error
+    wins.
     """
     fed = [n for n in neurons(graph) if any(p.source == name for p in paths_into(graph, n))]
     few = {n: values[:, :SEARCH_SAMPLES] for n, values in reference.items()}
-    finest = units[name], payloads[name]
-    coarser = [] if name in settings.host_inputs else coarser_units(*finest, graph.named(Input)[name], reference[name])
-    best, least = finest, np.inf
-    for unit, payload in [finest, *coarser] if coarser else []:
+    best, least = (units[name], payloads[name]), np.inf
+    for unit, payload in [best, *coarser] if coarser else []:
         error, bound = 0.0, 0
+        sent = {**payloads, name: payload}
         try:
             for target in fed:
-                layer = gather(graph, target, {**units, name: unit}, settings, few)
-                scale = choose(graph, layer, settings, {**payloads, name: payload})[1]
+                layer = gather(graph, target, {**units, name: unit}, sent, settings, few)
+                scale = choose(graph, layer, settings, sent)[1]
                 error, bound = error + scale.error, max(bound, scale.bound)
         except QuantizeError:
             error, bound = np.inf, U_LIMIT

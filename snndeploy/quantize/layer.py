@@ -40,7 +40,9 @@ class Layer:
         return tuple(s for s in self.synapses if s.host)
 
 
-def gather(graph: Graph, name: str, units: Mapping[str, float], settings: Settings, reference: Mapping[str, Floats]) -> Layer:
+def gather(
+    graph: Graph, name: str, units: Mapping[str, float], payloads: Mapping[str, float], settings: Settings, reference: Mapping[str, Floats]
+) -> Layer:
     """Collect the synapses into neuron ``name``. ``reference`` holds every Input's and neuron's float output.
 
     Raises:
@@ -56,7 +58,7 @@ def gather(graph: Graph, name: str, units: Mapping[str, float], settings: Settin
     synapses = tuple(synapse(graph, p, name, gain, units[p.source], settings, hosts.get(p, "")) for p in paths)
     constant = constant_into(graph, name) * gain + node.rest * (1.0 - node.decay)  # type: ignore[attr-defined]
     sources = {p.source: _whole(reference[p.source], units[p.source]) for p in paths}
-    peak = _host_peak(graph, hosts, gain, reference)
+    peak = _host_peak(graph, hosts, gain, {p.source: units[p.source] * payloads[p.source] for p in hosts})
     peak += float(np.abs(constant).max(initial=0.0)) if peak else 0.0
     return Layer(name, node, synapses, frozen(constant), level_unit(node, settings.decoupled), sources, reference[name], peak)
 
@@ -73,10 +75,10 @@ def host_names(neuron: str, paths: tuple[Path, ...], settings: Settings) -> dict
     return {path: f"{neuron}.host" if k == 0 else f"{neuron}.host{k + 1}" for k, path in enumerate(hosted)}
 
 
-def _host_peak(graph: Graph, hosts: Mapping[Path, str], gain: Floats, reference: Mapping[str, Floats]) -> float:
-    """The largest |current| of the synapses that the host computes, at the largest input seen."""
+def _host_peak(graph: Graph, hosts: Mapping[Path, str], gain: Floats, largest: Mapping[str, float]) -> float:
+    """The largest |current| of the synapses that the host computes, at each input's ``largest`` value."""
     total: Floats = np.zeros(())
     for path in hosts:
-        loudest = np.full((1, *graph.shapes[path.source]), np.abs(reference[path.source]).max())
+        loudest = np.full((1, *graph.shapes[path.source]), largest[path.source])
         total = total + deliver(graph.nodes, path, loudest, magnitude=True, constant=False)[0] * np.abs(gain)
     return float(total.max(initial=0.0))

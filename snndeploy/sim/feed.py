@@ -68,7 +68,8 @@ def check_payload(name: str, values: NDArray[Any], host: HostInput) -> None:
     low, high = payload_range(host)
     least, most = (int(values.min()), int(values.max())) if values.size else (0, 0)
     if least < low or most > high:
-        raise DataError(where, f"values {least}..{most} are outside {low}..{high} ({host.payload_bits} payload bits)")
+        what = f"values {least}..{most} are outside {low}..{high} ({host.payload_bits} payload bits)"
+        raise DataError(where, what, "the network was made for data of a smaller range: convert it again with these data")
     if host.static and len(values) > 1 and bool((values != values[:1]).any()):
         raise DataError(where, "is static, but its steps differ", "give one step, [1, B, ...]")
 
