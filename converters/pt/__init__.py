@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from converters import Loaded, Options
-from snndeploy.errors import GraphError, MissingPackage, ModelError, SnnError, Unsupported
+from snndeploy.errors import GraphError, MissingPackage, ModelError, OptionError, SnnError, Unsupported
 
 SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 BATCH = 2
@@ -49,8 +49,10 @@ def load(path: Path, options: Options) -> Loaded:
         module = content
         notes = (f"{path.name} was unpickled in full (--trust): code in the file was run",)
     elif options.arch is None:
-        what = f"holds weights only ({reading.summary(content)}); how they are connected is in your code"
-        raise ModelError(str(path), what, "name it: --arch 'file.py:Net(T=10)' or --arch pkg.mod:factory")
+        rebuilt: Loaded = _part("rebuilding").rebuild(content, options, str(path))
+        return rebuilt
+    elif options.neuron or options.layer:
+        raise OptionError("--neuron", "is for files without code; with --arch the code says what its layers are", "leave one of them out")
     else:
         module = _part("arch").build(options.arch)
         reading.fill(module, content, str(path))
@@ -77,19 +79,26 @@ def first_that_runs(module: Any, options: Options) -> Loaded:
 
 
 def _examples(module: Any, options: Options) -> Iterator[Any]:
-    """Random spikes as [B, *shape]; with ``--timesteps`` also [T, B, *shape] (first for multi-step models), [B, T, *shape]."""
+    """Random spikes as [B, *shape]; with ``--timesteps`` also [T, B, *shape] (first for multi-step models), [B, T, *shape].
+
+    A model whose neurons take time and batch in one axis comes with its T, or is told it.
+    """
     torch: Any = importlib.import_module("torch")
     shape, steps = options.input_shape or (), options.timesteps
     batch = BATCH if steps != BATCH else BATCH + 1
     leads = [(batch,)] + ([(steps, batch), (batch, steps)] if steps else [])
+    flat = _part("libraries").flat_steps(module, steps)
+    if flat:
+        leads.append((batch * flat,))
     generator = torch.Generator().manual_seed(0)
     for lead in leads[1:] + leads[:1] if multi_step(module) else leads:
         yield (torch.rand((*lead, *shape), generator=generator) < 0.5).to(torch.float32)
 
 
 def multi_step(module: Any) -> bool:
-    """Whether some part of a module takes all steps at once (step_mode "m")."""
-    return any(getattr(part, "step_mode", "s") == "m" for part in module.modules())
+    """Whether some part of a module takes all steps at once (step_mode "m", or a class of its library that always does)."""
+    at_once = _part("libraries").at_once
+    return any(getattr(part, "step_mode", "s") == "m" or at_once(part) for part in module.modules())
 
 
 def _with_notes(loaded: Loaded, notes: tuple[str, ...]) -> Loaded:

@@ -105,4 +105,5 @@ BRAINCOG = Library(
     takes=takes,
     memory=memory,
     forget=forget,
+    resets={"zero": {}},
 )

@@ -65,7 +65,7 @@ def _most(name: str, node: Node, entering: list[tuple[Floats, Floats]]) -> int:
     bound = float(np.floor((kept + np.maximum(current, 0)) / theta).max(initial=1.0))
     if not np.isfinite(bound) or bound > MOST:
         what = "holds any number of spikes in a step, and no bound follows from the weights"
-        raise Unsupported(name, what, f"say one: --neuron '{name}: max_spikes=16', or train with MaxSpike")
+        raise Unsupported(name, what, f"use MaxSpike(K); for a bare file say --neuron '{name}: max_spikes=16'")
     return max(1, int(bound))
 
 

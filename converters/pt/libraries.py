@@ -8,6 +8,7 @@ imported here.
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,13 +17,14 @@ from converters.pt.braincog import BRAINCOG
 from converters.pt.neuron import Library, Neuron, NeuronClass, Settings
 from converters.pt.norse import NORSE
 from converters.pt.sinabs import SINABS
+from converters.pt.slayer import SLAYER
 from converters.pt.snntorch import SNNTORCH
 from converters.pt.spikingjelly import SPIKINGJELLY
 from converters.pt.torch_nn import Convert
 from snndeploy.arrays import Shape
 from snndeploy.errors import Unsupported
 
-LIBRARIES = (SNNTORCH, SPIKINGJELLY, NORSE, SINABS, BRAINCOG)
+LIBRARIES = (SNNTORCH, SPIKINGJELLY, NORSE, SINABS, BRAINCOG, SLAYER)
 COSMETIC = frozenset(["__init__", "extra_repr", "__repr__", "__str__", "__doc__", "__module__", "__qualname__", "__annotations__"])
 """What a subclass may define without changing what the class computes."""
 
@@ -131,9 +133,21 @@ def steps_in(module: Any, shape: Shape) -> int:
     return shape[axes.index("T")]
 
 
+def flat_steps(module: Any, steps: int | None) -> int:
+    """How many steps a model wants whose neurons take time and batch in one axis; 0 for all other models."""
+    for part in module.modules():
+        axes = takes(part) if is_neuron(part) else ("B",)
+        own = int(getattr(part, "step" if axes == ("TB",) else "num_timesteps", 0) or 0)
+        if axes in (("TB",), ("BT",)):
+            return max(own, 0) or steps or 0
+    return 0
+
+
 def settings_of(module: Any, where: str) -> Settings:
     """What a live neuron was made with."""
-    return Settings(where, [("model", Attributes(module))])
+    library = library_of(module)
+    release = str(getattr(sys.modules.get(library.name if library else ""), "__version__", ""))
+    return Settings(where, [("model", Attributes(module))], release)
 
 
 def neuron(module: Any, shape: Shape, where: str) -> Neuron:

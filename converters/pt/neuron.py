@@ -41,6 +41,7 @@ class Neuron:
         membrane: nodes that give the membrane the library returns beside the spikes, from the same input; None where
             no node does.
         ladder: for neurons that count their spikes: the node with K levels.
+        delay: how many steps later its output reaches the next layer; only files that are rebuilt have such neurons.
         said: facts that no field of the node shows.
         asked: the settings that were asked for, by name.
     """
@@ -51,16 +52,23 @@ class Neuron:
     membrane: Chain | None = None
     ladder: Callable[[int], Node] | None = None
     before: Chain = ()
+    delay: int = 0
     said: tuple[Fact, ...] = ()
     asked: Mapping[str, Fact] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class Settings:
-    """What a neuron was made with. ``sources`` are asked in turn, each with the origin it stands for."""
+    """What a neuron was made with. ``sources`` are asked in turn, each with the origin it stands for.
+
+    ``release`` of the library, where it is known and matters; ``word``: the class as the user has to write it, where
+    the file has no neuron of its own.
+    """
 
     where: str
     sources: Sequence[tuple[Origin, Mapping[str, Any]]]
+    release: str = ""
+    word: str = ""
     facts: dict[str, Fact] = field(default_factory=dict)
 
     def __contains__(self, name: str) -> bool:
@@ -73,8 +81,12 @@ class Settings:
                 value = source[name]
                 self.facts[name] = Fact(name, shown(value), origin)
                 return value
-        hint = f"say it: --neuron '{self.where}: {name}=...'"
-        raise ModelError(self.where, f"{name} is not in the file, and the result depends on it", hint)
+        raise ModelError(self.where, f"{name} is not in the file, and the result depends on it", self.please(f"{name}=..."))
+
+    def please(self, setting: str) -> str:
+        """The hint that asks for a setting."""
+        text = f"{self.word}({setting})" if self.word else setting
+        return f"say it: --neuron '{self.where}: {text}'"
 
     def get(self, name: str, default: Any = None) -> Any:
         """The value of a setting, or ``default`` where nobody says it."""
@@ -88,9 +100,9 @@ class Settings:
 def shown(value: Any) -> str:
     """A setting as text."""
     if isinstance(value, torch.Tensor) and value.numel() == 1:
-        return f"{float(value):.6g}"
+        return f"{float(value.detach()):.6g}"
     if isinstance(value, torch.Tensor):
-        return f"{list(value.shape)} {float(value.min()):.4g}..{float(value.max()):.4g}"
+        return f"{list(value.shape)} {float(value.detach().min()):.4g}..{float(value.detach().max()):.4g}"
     if isinstance(value, float):
         return f"{value:.6g}"
     return str(value) if isinstance(value, str | int | bool | tuple | None) else type(value).__name__
@@ -170,6 +182,7 @@ class Library:
         takes: the leading axes of a neuron's input: ("B",), ("T", "B"), ("B", "T") or ("BT",).
         memory: what a module keeps from call to call, to see whether someone else forgot it.
         forget: put a module back to before its first step.
+        resets: the words of ``--reset`` -> the library's setting for it.
         passes_state: the state goes through the user's hands: not handing it back makes every step a first step.
     """
 
@@ -182,6 +195,7 @@ class Library:
     memory: Callable[[Any], tuple[Any, ...]] = no_memory
     forget: Callable[[Any], None] = lambda _: None
     passes_state: bool = False
+    resets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def without_memory(neuron: Neuron, where: str) -> Neuron:

@@ -145,7 +145,7 @@ def _check_spikes(builder: Builder, place: Place, meant: Neuron) -> None:
     wrong = int((~np.isclose(replay(meant, given, int(np.ceil(np.abs(gave).max(initial=1.0)))), gave, rtol=1e-4, atol=1e-5)).sum())
     exact = str(builder.view.tape.tensors[place.stream[-1][0]].dtype) == "torch.float64"
     if wrong > (0 if exact else gave.size / 1000):
-        what = f"does not what its class says: {wrong} of {gave.size} values of the trial run differ"
+        what = f"does not do what its class says: {wrong} of {gave.size} values of the trial run differ"
         raise Unsupported(str(place.call), what, "is it of another release, or changed? A module with to_node() states itself")
 
 

@@ -119,7 +119,7 @@ def _kept(settings: Settings, neuron: Neuron) -> Neuron:
             "whether your code hands the cell's state back is not in the file: 'z, s = cell(x, s)' remembers the steps before, "
             "'z, _ = cell(x)' starts every step anew, and the two give different spikes"
         )
-        raise ModelError(settings.where, what, f"say it: --neuron '{settings.where}: stateless=False' (or True)") from missing
+        raise ModelError(settings.where, what, f"{settings.please('stateless=False')} (or True)") from missing
     return without_memory(neuron, settings.where) if stateless else neuron
 
 
@@ -168,4 +168,5 @@ NORSE = Library(
     stateful=frozenset(["SNN", "SNNCell", "SNNRecurrent", "SNNRecurrentCell"]),
     takes=takes,
     passes_state=True,
+    resets={"zero": {}},
 )

@@ -181,4 +181,9 @@ SINABS = Library(
     takes=takes,
     memory=memory,
     forget=forget,
+    resets={
+        "zero": {"reset_fn": "MembraneReset", "spike_fn": "SingleSpike"},
+        "subtract": {"spike_fn": "SingleSpike"},
+        "multi": {"spike_fn": "MultiSpike"},
+    },
 )

@@ -56,7 +56,7 @@ def lapicque(settings: Settings, shape: Shape) -> Neuron:
     """Lapicque: decay 1 - dt/(R C), gain dt/C. From beta alone C = dt/(R ln(1/beta)), so the decay is 1 + ln(beta)."""
     _check(settings)
     step = settings.array("time_step", shape) if "time_step" in settings else frozen(1.0)
-    if "C" in settings and "R" in settings:
+    if settings.get("C") is not None and settings.get("R") is not None:
         resistance, capacity = settings.array("R", shape), settings.array("C", shape)
     else:
         resistance = frozen(1.0)
@@ -78,10 +78,10 @@ def synaptic(settings: Settings, shape: Shape) -> Neuron:
 
 
 def recurrent_synaptic(settings: Settings, shape: Shape) -> Neuron:
-    """RSynaptic. Release 1.0 resets a local variable, so its ``reset_delay=False`` does nothing (``ignores_delay``)."""
+    """RSynaptic. Release 1.0 resets a local variable, so its ``reset_delay=False`` does nothing; earlier ones obey it."""
     _check(settings)
     alpha, beta = _decay(settings, "alpha", shape), _decay(settings, "beta", shape)
-    late = True if settings.get("ignores_delay", False) else _late(settings)
+    late = True if settings.release.startswith("1.0") else _late(settings)
     neuron = _finished(settings, shape, _cuba(settings, shape, alpha, beta, late), None, _feedback(settings, shape))
     ignored = late and not settings.get("reset_delay", True)
     said = Fact("reset timing", "late: release 1.0 ignores reset_delay=False here", "model")
@@ -120,17 +120,16 @@ def _subtracting(settings: Settings, shape: Shape, reset: Reset, late: bool) -> 
 
 def _reset(settings: Settings) -> Reset:
     """The reset. ``reset_mechanism`` (a name) is what a user says, ``reset_mechanism_val`` (a number) what a file holds."""
-    if "reset_mechanism_val" in settings and settings.sources[0][0] != "user":
+    said = any("reset_mechanism" in source for origin, source in settings.sources if origin == "user")
+    if "reset_mechanism_val" in settings and not said:
         name = MECHANISMS[int(settings("reset_mechanism_val"))]
         function = getattr(settings.get("state_function"), "__name__", "")
         bound = {"_base_sub": "subtract", "_base_zero": "zero", "_base_int": "none"}.get(function, name)
         if bound != name:
             what = f"was built with reset_mechanism {bound!r}, then given {name!r}: half of it goes on with the first"
             raise Unsupported(settings.where, what, f"build it with reset_mechanism={name!r} before loading the weights")
-    elif "reset_mechanism" in settings:
-        name = str(settings("reset_mechanism"))
     else:
-        name = MECHANISMS[int(settings("reset_mechanism_val"))]
+        name = str(settings("reset_mechanism"))
     if name not in MECHANISMS:
         raise Unsupported(settings.where, f"reset_mechanism {name!r} is not known", "subtract, zero or none")
     return {"subtract": "subtract", "zero": "hard", "none": "none"}[name]  # type: ignore[return-value]
@@ -204,7 +203,7 @@ SNNTORCH = Library(
         "RLeaky": NeuronClass(recurrent_leaky, {"beta": REQUIRED, **_RECURRENT}, _KEYS | {"beta", "recurrent"}),
         "Lapicque": NeuronClass(
             lapicque,
-            {"beta": REQUIRED, "R": REQUIRED, "C": REQUIRED, "time_step": 1.0, **{n: v for n, v in _ALL.items() if n != "reset_delay"}},
+            {"beta": REQUIRED, "R": None, "C": None, "time_step": 1.0, **{n: v for n, v in _ALL.items() if n != "reset_delay"}},
             _KEYS | {"beta", "time_step"},
         ),
         "Synaptic": NeuronClass(synaptic, {"alpha": REQUIRED, "beta": REQUIRED, **_ALL}, _KEYS | {"beta", "alpha"}),
@@ -226,4 +225,10 @@ SNNTORCH = Library(
     stateful=frozenset(["SpikingNeuron"]),
     memory=memory,
     forget=forget,
+    resets={
+        "zero": {"reset_mechanism": "zero", "reset_delay": False},
+        "late-zero": {"reset_mechanism": "zero"},
+        "subtract": {"reset_mechanism": "subtract"},
+        "none": {"reset_mechanism": "none"},
+    },
 )

@@ -226,4 +226,5 @@ SPIKINGJELLY = Library(
     takes=takes,
     memory=memory,
     forget=forget,
+    resets={"zero": {"v_reset": 0.0}, "subtract": {"v_reset": None}},
 )

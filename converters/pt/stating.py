@@ -16,7 +16,7 @@ WORST: tuple[Origin, ...] = ("ASSUMED", "user", "file", "model")
 BECAUSE: Mapping[str, tuple[str, ...]] = {
     "decay": (
         *("decay", "beta", "tau", "w", "init_tau", "k", "R", "C", "time_step", "v_decay", "tau_mem", "alpha_mem", "tau_mem_inv"),
-        *("dt", "stateless"),
+        *("dt", "stateless", "voltage_decay"),
     ),
     "current decay": ("current_decay", "alpha", "c_decay", "tau_syn", "alpha_syn", "tau_syn_inv", "tau_current", "stateless"),
     "gain": ("decay_input", "norm_input", "k", "tau", "tau_mem_inv"),
@@ -28,6 +28,7 @@ BECAUSE: Mapping[str, tuple[str, ...]] = {
     "spike value": ("graded_spikes_factor",),
     "floor": ("min_v_mem", "scale_reset", "floor"),
     "rest": ("v_leak", "v_reset"),
+    "delay": ("delay_shift",),
     "start": ("v_leak", "v_reset", "v_threshold"),
 }
 """Which settings decide a fact; the least certain of them gives its origin."""
@@ -76,7 +77,8 @@ def _around(neuron: Neuron) -> Iterator[tuple[str, str]]:
     for node in neuron.after:
         if hasattr(node, "scale"):
             yield "spike value", show(node.scale)
-    yield "delay", "1 step on the way back into itself" if neuron.feedback else "none"
+    late = f"{neuron.delay} step behind it" if neuron.delay else "none"
+    yield "delay", "1 step on the way back into itself" if neuron.feedback else late
 
 
 def show(values: Floats) -> str:

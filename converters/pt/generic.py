@@ -1,0 +1,101 @@
+"""The project's own constructor words for ``--neuron``: LIF, IF, LI and CubaLIF, as in ``snndeploy.nn``, from numbers alone."""
+
+from __future__ import annotations
+
+from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings
+from snndeploy.arrays import Floats, Shape, frozen
+from snndeploy.errors import OptionError
+from snndeploy.ir.neurons.cubalif import CubaLIF
+from snndeploy.ir.neurons.li import LI
+from snndeploy.ir.neurons.lif import LIF, Reset
+
+RESETS: dict[str, Reset] = {"zero": "hard", "hard": "hard", "subtract": "subtract", "soft": "subtract", "none": "none"}
+
+
+def lif(settings: Settings, shape: Shape) -> Neuron:
+    """LIF: decay 1 - 1/tau, or ``decay`` itself; ``decay_input`` multiplies what enters by 1/tau."""
+    decay = _decay(settings, "", shape)
+    gain = frozen(1.0 - decay if settings("decay_input") else 1.0)
+    return Neuron(_lif(settings, shape, decay, gain))
+
+
+def integrate(settings: Settings, shape: Shape) -> Neuron:
+    """IF: nothing decays."""
+    return Neuron(_lif(settings, shape, frozen(1.0), frozen(1.0)))
+
+
+def leaky(settings: Settings, shape: Shape) -> Neuron:
+    """LI: gives its membrane, never fires."""
+    decay = _decay(settings, "", shape)
+    return Neuron(LI(decay, frozen(1.0 - decay if settings("decay_input") else 1.0)))
+
+
+def cuba(settings: Settings, shape: Shape) -> Neuron:
+    """CubaLIF: ``tau_current`` or ``current_decay``, and ``tau`` or ``decay``."""
+    decay = _decay(settings, "", shape)
+    threshold, reset, level = _fires(settings, shape)
+    gain = frozen(1.0 - decay if settings("decay_input") else 1.0)
+    node = CubaLIF(
+        _decay(settings, "current_", shape),
+        decay,
+        gain=gain,
+        threshold=threshold,
+        strict=bool(settings("strict")),
+        reset=reset,
+        v_reset=level,
+        amount=threshold,
+        rest=level,
+        v_init=level,
+    )
+    return Neuron(node)
+
+
+def _lif(settings: Settings, shape: Shape, decay: Floats, gain: Floats) -> LIF:
+    threshold, reset, level = _fires(settings, shape)
+    floor = settings.get("floor")
+    return LIF(
+        decay,
+        gain,
+        threshold,
+        strict=bool(settings("strict")),
+        reset=reset,
+        v_reset=level,
+        amount=threshold,
+        late=bool(settings("late")),
+        rest=level,
+        v_init=level,
+        floor=None if floor is None else settings.array("floor", shape),
+    )
+
+
+def _fires(settings: Settings, shape: Shape) -> tuple[Floats, Reset, Floats]:
+    word = str(settings("reset"))
+    if word not in RESETS:
+        raise OptionError(f"--neuron '{settings.where}'", f"reset={word!r} is no reset", f"one of {', '.join(RESETS)}")
+    level = settings.array("v_reset", shape) if RESETS[word] == "hard" else frozen(0.0)
+    return settings.array("threshold", shape), RESETS[word], level
+
+
+def _decay(settings: Settings, part: str, shape: Shape) -> Floats:
+    if settings.get(f"{part}decay") is not None:
+        return settings.array(f"{part}decay", shape)
+    tau = "tau_current" if part else "tau"
+    value = settings.array(tau, shape)
+    if not (value >= 1).all():
+        raise OptionError(f"--neuron '{settings.where}'", f"{tau}={float(value.min()):g}", "a time constant in steps is at least 1")
+    return frozen(1.0 - 1.0 / value)
+
+
+_FIRES = {"threshold": 1.0, "reset": "zero", "v_reset": 0.0, "strict": False}
+_LEAKS = {"tau": REQUIRED, "decay": None, "decay_input": False}
+
+GENERIC = Library(
+    name="snndeploy",
+    neurons={
+        "LIF": NeuronClass(lif, {"tau": REQUIRED, **_FIRES, **_LEAKS, "late": False, "floor": None}),
+        "IF": NeuronClass(integrate, {**_FIRES, "late": False, "floor": None}),
+        "LI": NeuronClass(leaky, _LEAKS),
+        "CubaLIF": NeuronClass(cuba, {"tau_current": REQUIRED, "tau": REQUIRED, **_FIRES, **_LEAKS, "current_decay": None}),
+    },
+    resets={word: {"reset": word} for word in ("zero", "subtract", "none")},
+)

@@ -1,0 +1,46 @@
+"""lava-dl slayer's state_dicts (read at 0.6.0): CUBA neurons and the synapses in front of them.
+
+    u = (1 - iDecay/4096) u + w x;   v = (1 - vDecay/4096) v + u;   spike where v > threshold;  v = 0 there
+    w = round(32 weight) / 32 within -4 .. 254/64 (``quantize_8bit``);  iDecay, vDecay = round(current_decay), round(voltage_decay)
+
+The threshold is in no key; slayer cuts it to 64ths. Every block hands its spikes on one step later (``delay_shift``).
+Slayer counts in 4096ths and cuts off what is smaller at every step; here the numbers are real, so that a membrane within
+a few 4096ths of the threshold may fall on the other side. The .net file of the same network has the integers themselves.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from converters import Fact
+from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings
+from snndeploy.arrays import Floats, Shape, frozen
+from snndeploy.ir.neurons.cubalif import CubaLIF
+
+SCALE = 4096.0
+WEIGHT_SCALE = 64.0
+
+
+def cuba(settings: Settings, shape: Shape) -> Neuron:
+    """CUBA."""
+    current, voltage = (np.round(np.clip(settings.array(f"{n}_decay", shape), 0, SCALE)) / SCALE for n in ("current", "voltage"))
+    threshold = frozen(np.trunc(settings.array("threshold", shape) * WEIGHT_SCALE) / WEIGHT_SCALE)
+    node = CubaLIF(frozen(1.0 - current), frozen(1.0 - voltage), threshold=threshold, strict=True)
+    late = int(bool(settings("delay_shift")))
+    cut = Fact("arithmetic", "real numbers; slayer cuts off below 1/4096 at every step", "ASSUMED")
+    return Neuron(node, delay=late, said=(cut,))
+
+
+def quantized(weight: Floats) -> Floats:
+    """The weights as slayer's layers use them: even 64ths of 8 bits; half-way ones go to the even multiple, as in torch."""
+    return frozen(np.clip(np.round(weight * WEIGHT_SCALE / 2) * 2 / WEIGHT_SCALE, -256 / WEIGHT_SCALE, 254 / WEIGHT_SCALE))
+
+
+_MODULES = "its time is the last axis; export the network (export_hdf5) and convert the .net file, or save its state_dict"
+
+SLAYER = Library(
+    name="lava",
+    neurons={"CUBA": NeuronClass(cuba, {"threshold": REQUIRED, "delay_shift": True}, frozenset(["current_decay", "voltage_decay"]))},
+    refused=dict.fromkeys(["Dense", "Conv", "Pool", "Affine", "Recurrent", "Input", "Average", "Neuron"], _MODULES),
+    resets={"zero": {}},
+)
