@@ -20,7 +20,7 @@ DEBUG = "SNNDEPLOY_DEBUG"
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(snndeploy.__version__, prog_name="snndeploy")
 def commands() -> None:
-    r"""Trained spiking networks to neuromorphic chips, with evidence of what was kept.
+    """Trained spiking networks to neuromorphic chips, with evidence of what was kept.
 
     \b
     snndeploy demo                                        the whole job on a network that ships with it
@@ -30,7 +30,7 @@ def commands() -> None:
 
     Exit code: 0 fine; 1 done, but not exact, less accurate than --max-drop allows, or too large for the chip;
     2 the input.
-    """
+    """  # noqa: D301 - the backspace is click's own sign for "keep these lines"
 
 
 for command in (convert, check, show, run, verify, report, chips, doctor, demo):

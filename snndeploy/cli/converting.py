@@ -101,6 +101,8 @@ def stem_of(model: str, output: str | None) -> str:
     own = name.removesuffix(".graph.onnx") if name.endswith(".graph.onnx") else Path(name).stem
     if output is None:
         return own
+    if output.endswith(".onnx"):
+        raise OptionError("-o", f"{output} names a file", "name the stem; .graph.onnx and .<chip>.onnx are put behind it")
     return str(Path(output) / own) if output.endswith(("/", os.sep)) or Path(output).is_dir() else output
 
 

@@ -171,6 +171,10 @@ def _choose(name: str, candidates: tuple[Candidate, ...], rows: list[Offer], wan
     usable = [i for i, row in enumerate(rows) if not row.why_not and (row.pair is None or row.pair.equal)]
     if wanted != "auto":
         usable = [i for i in usable if candidates[i].construction == wanted or len(candidates) == 1]
+    if not usable and wanted not in ("auto", *(c.construction for c in candidates)):
+        offered = ", ".join(c.construction for c in candidates)
+        why = "lateral is for a subtracting reset, ping-pong for a hard one"
+        raise Unsupported(name, f"--burst {wanted} does not apply to this neuron ({why})", f"offered here: {offered}")
     if not usable:
         reasons = " | ".join(f"{row.construction}: {row.why_not or 'not asked for'}" for row in rows)
         raise Unsupported(name, f"no construction of this neuron is exact here ({reasons})", "choose another chip, or another --burst")

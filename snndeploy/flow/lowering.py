@@ -91,5 +91,9 @@ def compare_spikes(a_graph: Graph, a: Trace, b_graph: Graph, b: Trace) -> Pair:
     if not common and neurons(a_graph):
         common = [n for n in neurons(a_graph) if n in b.outputs]
     if not common:
-        raise GraphError("model", "has no spiking neuron", "this is a deployer of spiking networks; see --relu for others")
+        raise GraphError(
+            "model",
+            "has no spiking neuron",
+            "this is a deployer of spiking networks: put neurons (snndeploy.nn) where the activations are, and train those",
+        )
     return compare(a, b, common)

@@ -102,7 +102,7 @@ def faithfulness(fidelity: Fidelity | None, max_drop: float) -> Statement:
     if fidelity.drop is None or fidelity.chip_accuracy is None or fidelity.float_accuracy is None:
         value = "Unlabelled" if fidelity.agreement is None else f"{percent(fidelity.agreement)} agree"
         return Statement("Fidelity", value, f"{agree or 'The data have no labels'}.", "plain")
-    loss = f"{abs(fidelity.drop):.2g} points {'lost' if fidelity.drop > 0 else 'gained'}" if fidelity.drop else "nothing lost"
+    loss = f"{abs(fidelity.drop):.3g} points {'lost' if fidelity.drop > 0 else 'gained'}" if fidelity.drop else "nothing lost"
     sentence = f"{percent(fidelity.chip_accuracy)} on the chip, {percent(fidelity.float_accuracy)} in float: {loss}, {max_drop:g} allowed"
     tone = "good" if fidelity.drop <= max_drop else "bad"
     return Statement("Fidelity", percent(fidelity.chip_accuracy), f"{sentence}; {agree}." if agree else f"{sentence}.", tone)
