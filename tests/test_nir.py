@@ -21,6 +21,7 @@ from snndeploy.ir.neurons.multispike import MultiSpike
 from snndeploy.sim.reference import run_reference
 
 h5py = pytest.importorskip("h5py")
+strings = pytest.importorskip("converters.nir.strings")
 
 STEPS, BATCH = 24, 3
 TEXT = h5py.string_dtype()
@@ -803,7 +804,7 @@ EDITS = {
         lambda f: (f.__delitem__("node/nodes"), f.create_group("node/nodes"), replace(f, "node/edges", np.zeros(0))),
         "without nodes",
     ),
-    "recorded": (lambda f: f.attrs.__setitem__("__type__", "NIRGraphData"), "recorded activity"),
+    "recorded": (lambda f: (f.move("node", "nodes"), f.attrs.__setitem__("__type__", "NIRGraphData")), "recorded activity"),
 }
 
 
@@ -832,6 +833,65 @@ def test_arrays_in_other_files_are_not_followed(tmp_path):
 
     with pytest.raises(ModelError, match="lie in another file"):
         load(broken(tmp_path, outside), **LITERAL)
+
+
+def heap_of(path):
+    """Where the first global heap lies in a file."""
+    return path.read_bytes().index(b"GCOL")
+
+
+HEAP_DAMAGE = {
+    "signature": (0, b"GCOX", "a global heap is damaged"),
+    "size": (8, b"\xff" * 7, "a global heap is damaged"),
+    "first object is longer than the heap": (24, b"\xff" * 4, "longer than its place"),
+}
+
+
+@pytest.mark.parametrize("name", HEAP_DAMAGE)
+def test_damaged_heaps_of_strings_are_refused_before_hdf5_trusts_them(tmp_path, name):
+    place, damage, reason = HEAP_DAMAGE[name]
+    path = chain(tmp_path, [4], lif())
+    data = bytearray(path.read_bytes())
+    start = heap_of(path) + place
+    data[start : start + len(damage)] = damage
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match=reason):
+        load(path, **LITERAL)
+
+
+def test_texts_beyond_the_file_or_in_pieces(tmp_path, monkeypatch):
+    def pieces(f):
+        edges = f["node/edges"][()]
+        del f["node/edges"]
+        f.create_dataset("node/edges", data=edges, dtype=TEXT, chunks=(1, 2), compression="gzip")
+
+    with pytest.raises(ModelError, match="in compressed pieces"):
+        load(broken(tmp_path, pieces), **LITERAL)
+    path = chain(tmp_path, [4], lif())
+    monkeypatch.setattr(strings, "LIMIT", 3)
+    with pytest.raises(ModelError, match="larger than any network's"):
+        load(path, **LITERAL)
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+@pytest.mark.parametrize("fixed", [True, False])
+def test_every_generation_of_hdf5(tmp_path, libver, fixed):
+    path = tmp_path / "model.nir"
+    with h5py.File(path, "w", libver=libver) as f:
+        put(
+            f,
+            {
+                "node": graph(
+                    "input>n n>output", input=node("Input", shape=np.array([4])), n=lif(), output=node("Output", shape=np.array([4]))
+                )
+            },
+        )
+        f.create_dataset("version", data=np.bytes_("1.0.8") if fixed else "1.0.8")
+        if fixed:
+            replace(f, "node/edges", np.array([[b"input", b"n"], [b"n", b"output"]]))
+    loaded = load(path, **LITERAL)
+    assert "written by nir 1.0.8" in loaded.assumptions
+    assert loaded.graph.nodes["n"].decay == 0.875
 
 
 def test_odd_but_harmless_contents(tmp_path):

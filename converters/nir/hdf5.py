@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converters.nir.primitive import Field, Primitive
+from converters.nir.strings import Heaps
 from snndeploy.errors import ModelError
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -63,8 +64,9 @@ def read(path: Path) -> File:
     """
     _sniff(path)
     try:
-        with h5py.File(path, "r") as file:
-            reader = _Reader(str(path), path.stat().st_size)
+        with h5py.File(path, "r") as file, path.open("rb") as raw:
+            size = path.stat().st_size
+            reader = _Reader(str(path), size, Heaps(raw, file, size))
             return File(reader.root(file), reader.version(file), reader.metadata(file["node"]))
     except BROKEN as error:
         raise ModelError(
@@ -92,8 +94,9 @@ def _sniff(path: Path) -> None:
 class _Reader:
     """Reads one file and keeps count of what it has taken."""
 
-    def __init__(self, where: str, size: int) -> None:
+    def __init__(self, where: str, size: int, heaps: Heaps) -> None:
         self.where = where
+        self.heaps = heaps
         self.limit = ALLOWANCE + 20 * size
         self.taken = 0
         self.nodes = 0
@@ -108,7 +111,7 @@ class _Reader:
         return {key: self.value(noted, key) for key in keys if isinstance(noted.get(key), h5py.Dataset)}
 
     def root(self, file: h5py.File) -> Subgraph:
-        if file.attrs.get("__type__") == "NIRGraphData":
+        if "node" not in file and "nodes" in file and "__type__" in file.attrs:
             raise ModelError(self.where, "holds recorded activity (NIRGraphData), not a network", "give the .nir file of the graph")
         if "node" not in file:
             groups = ", ".join(list(file)[:6]) or "nothing"
@@ -152,9 +155,8 @@ class _Reader:
             raise ModelError(where, "its edges are not pairs of names", REWRITE)
         if (data.size or 0) > 2 * MOST_EDGES:
             raise ModelError(where, f"has {data.shape[0]:,} edges, more than {MOST_EDGES:,}", "the file is damaged")
-        self.weigh(data)
-        for pair in data[()] if data.size else ():
-            source, target = (_text(end) for end in pair)
+        names = self.texts(data) if data.size else []
+        for source, target in zip(names[::2], names[1::2], strict=True):
             if source is None or target is None:
                 raise ModelError(where, "its edges are not pairs of names", REWRITE)
             yield source, target
@@ -181,18 +183,24 @@ class _Reader:
             raise ModelError(self.where, f"the values of `{data.name}` lie in another file", "only self-contained files are read")
         self.weigh(data)
         if data.dtype.kind not in "biuf":
-            text = _text(data[()]) if (data.size or 0) == 1 else None
-            return np.zeros(0) if text is None else text
+            return self.string(data)
         if data.size is None:
             return np.zeros(0)
         values: NDArray[Any] = np.asarray(data[()])
         return values
 
+    def string(self, data: h5py.Dataset) -> Field:
+        """A single string; an empty array for anything else that is not a number."""
+        return (self.texts(data)[0] if (data.size or 0) == 1 else None) or np.zeros(0)
 
-def _text(value: Any) -> str | None:
-    """A string however HDF5 keeps it: bytes, str, or an array of one."""
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.reshape(-1)[0]
-    if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace")
-    return value if isinstance(value, str) else None
+    def texts(self, data: h5py.Dataset) -> list[str | None]:
+        """Every string of an array, None for what is none. Whatever else HDF5 may hold is not looked at."""
+        self.weigh(data)
+        info = h5py.check_string_dtype(data.dtype)
+        if info is None or data.external or data.is_virtual:
+            return [None] * int(data.size)
+        if info.length is None:
+            if data.chunks is not None:
+                raise ModelError(self.where, f"`{data.name}` keeps its texts in compressed pieces, which nir does not write", REWRITE)
+            return list(self.heaps.texts(data))
+        return [bytes(text).decode("utf-8", errors="replace") for text in np.ravel(data[()])]
