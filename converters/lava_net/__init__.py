@@ -4,11 +4,12 @@
 vth = vThMant, du = iDecay - 1, dv = vDecay and biases with exponent 6; SDNN is SigmaDelta with six bits each of spike and
 state exponent; RF is the resonator; weights are as stored. ``save`` writes the networks that have this form.
 
-Time: on the chip each connection takes a step. lava-dl's slayer trains CUBA and RF blocks with that step (``delay_shift``),
-so a layer's spikes stand where training had them and every ``shift`` is 0. LOIHI files (the SLAYER before Lava) and SDNN were
-trained without: layer l runs ``shift`` = l steps late, and fixed LIF layers with a bias are cleared when their first input
-comes, once a sample, as netx does with ``reset_interval``. ``--source bootstrap`` reads a CUBA file as trained without,
-``--source slayer`` as trained with the step.
+Time: on the chip each connection takes a step. lava-dl's slayer trains CUBA and RF blocks with that step (``delay_shift``), so
+all layers keep the time of the first one, whose input comes a step late where it comes through synapses (``shift`` 1). LOIHI
+files (the SLAYER before Lava) and SDNN were trained without: layer l runs ``shift`` = l steps late. Fixed LIF layers with a
+shift are cleared when their first input comes, once a sample, if a bias would have moved them before (netx's
+``reset_interval``). ``--source bootstrap`` reads a CUBA file as trained without the step, ``--source slayer`` any file as
+trained with it.
 
 Two of netx's errors are not copied: it corrupts a matrix without positive weights whose least weight is a negative power
 of two, and resets a dense first layer a step early. Where netx drops what a file says (refractory delays, exponents of the

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converters.lava_net.files import MAX_VALUES, Value
-from converters.lava_net.neurons import BIAS_EXPONENT, READ_OUT, SPIKE_EXPONENT, STATE_EXPONENT
+from converters.lava_net.neurons import BIAS_EXPONENT, DECAY_BITS, READ_OUT, SPIKE_EXPONENT, STATE_EXPONENT
 from converters.lava_net.synapses import WEIGHTS
 from snndeploy.arrays import Ints, Shape
-from snndeploy.chip.models import NEVER_FIRES, Lif, SigmaDelta
+from snndeploy.chip.models import NEVER_FIRES, Lif, Resonator, SigmaDelta
 from snndeploy.chip.network import Conv, Dense, Population, Projection, Sparse
 from snndeploy.errors import Unsupported
 
@@ -39,6 +39,8 @@ def neuron(p: Population, kind: str, *, named: bool) -> Fields:
     """
     if isinstance(p.model, SigmaDelta):
         return _sigma_delta(p, p.model)
+    if isinstance(p.model, Resonator):
+        return _resonator(p, p.model)
     if not isinstance(p.model, Lif):
         raise Unsupported(p.name, f"a .net file has no {type(p.model).__name__} neurons", "lower the layer to fixed LIF neurons")
     model = p.model
@@ -57,7 +59,8 @@ def neuron(p: Population, kind: str, *, named: bool) -> Fields:
     fields["neuron/vDecay"] = register(p, model.dv)
     fields["neuron/vThMant"] = register(p, np.where(model.vth >= NEVER_FIRES, NEVER_WRITTEN, model.vth))
     fields["neuron/refDelay"] = np.asarray(1)
-    fields["neuron/gradedSpike"] = np.asarray(False)
+    if kind == "CUBA":
+        fields["neuron/gradedSpike"] = np.asarray(False)
     return fields
 
 
@@ -73,6 +76,19 @@ def _sigma_delta(p: Population, model: SigmaDelta) -> Fields:
     if p.reads == "sigma":
         fields["neuron/sigma_output"] = np.asarray(True)
     return fields
+
+
+def _resonator(p: Population, model: Resonator) -> Fields:
+    if (model.state_exp, model.decay_bits) != (STATE_EXPONENT, DECAY_BITS) or p.reads != "spikes":
+        what = f"resonators with {model.decay_bits} bits of decay and {model.state_exp} of state, read as {p.reads}"
+        raise Unsupported(p.name, what, f"a .net file means {DECAY_BITS} and {STATE_EXPONENT}, and spikes")
+    return {
+        "neuron/type": "RF_IZ" if model.izhikevich else "RF_PHASE",
+        "neuron/sinDecay": register(p, model.sin),
+        "neuron/cosDecay": register(p, model.cos),
+        "neuron/vThMant": register(p, model.vth),
+        "neuron/gradedSpike": np.asarray(False),
+    }
 
 
 def _bias_values(p: Population, model: Lif) -> Ints:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,11 @@ from snndeploy.errors import MissingPackage, ModelError, did_you_mean
 Value: TypeAlias = "str | NDArray[Any]"
 
 MAX_VALUES = 1 << 25
-"""Numbers in a file, all datasets together (256 MiB as int64): beyond any network that a .net describes."""
+"""Numbers in a file, all datasets together (256 MiB, as int64 too): beyond any network that a .net describes."""
 MAX_LAYERS = 1000
+MAX_TEXT, MAX_HEAP = 1000, 1 << 20
+"""Bytes of a text, and of the heap in which it lies."""
+LARGEST_OFFSET = 1 << 40
 MAX_FIELDS = 256
 """Datasets and groups side by side in a layer."""
 DEPTH = 3
@@ -144,33 +148,69 @@ def _collect(group: Any, prefix: str, values: dict[str, Value], left: int, where
         raise ModelError(where, f"has {len(group)} fields side by side, more than {MAX_FIELDS}", SPOILT)
     for name in group:
         key = f"{prefix}{name}"
-        if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
-            raise ModelError(where, f"{key!r} lies in another file", "only self-contained files are read")
-        item = group[name]
+        item = _own(group, name, key, where, h5py)
         if isinstance(item, h5py.Group):
             if prefix.count("/") >= DEPTH:
                 raise ModelError(where, f"{key!r} is nested too deep", SPOILT)
             left = _collect(item, f"{key}/", values, left, where, h5py)
             continue
-        left -= 1 if item.shape is None else int(item.size)
+        left -= 1 if item.shape is None else max(int(item.size), int(item.nbytes) // 8)
         if left < 0:
             raise ModelError(where, f"{key!r} makes the file larger than {MAX_VALUES:,} numbers", "no chip network is that large")
-        value = _value(item)
+        value = _value(item, key, where)
         if value is not None:
             values[key] = value
     return left
 
 
-def _value(item: Any) -> Value | None:
-    """A string or an array; None for a dataset without data (mlGeNN writes gradedSpike so)."""
+def _own(group: Any, name: str, key: str, where: str, h5py: Any) -> Any:
+    """A group or dataset of this file."""
+    if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+        raise ModelError(where, f"{key!r} lies in another file", "only self-contained files are read")
+    item = group[name]
+    if not isinstance(item, h5py.Group | h5py.Dataset):
+        raise ModelError(where, f"{key!r} is neither a group nor a dataset", SPOILT)
+    return item
+
+
+def _value(item: Any, key: str, where: str) -> Value | None:
+    """A text or an array; None for a dataset without data (mlGeNN writes gradedSpike so)."""
     if item.shape is None:
         return None
-    stored = item[()]
-    if isinstance(stored, np.ndarray) and stored.dtype.kind in "SO" and stored.size == 1:
-        stored = stored.ravel()[0]
-    if isinstance(stored, bytes):
-        return stored.decode("ascii", "replace").strip("\0 ")
-    return stored if isinstance(stored, str) else np.asarray(stored)
+    if item.dtype.kind == "O":
+        return _text(item, key, where)
+    stored = np.asarray(item[()])
+    if stored.dtype.kind == "S" and stored.size == 1:
+        return bytes(stored.ravel()[0]).decode("ascii", "replace").strip("\0 ")
+    return stored
+
+
+def _text(item: Any, key: str, where: str) -> str:
+    """A text of variable length, read from the file itself: of a damaged one HDF5 takes gigabytes, or never comes back.
+
+    The dataset holds its length (4 bytes), and the address (8) and number (4) of an object in a global heap: a collection
+    of 16 bytes of head and objects of 16 bytes of head (number 2, 6 unused, size 8) and contents padded to 8 bytes.
+    Source: HDF5 file format specification 3.0, III.E and VIII.B.
+    """
+    offset = item.id.get_offset() if item.size == 1 else None
+    if offset is None:
+        raise ModelError(where, f"{key!r} is neither numbers nor one text", SPOILT)
+    with Path(item.file.filename).open("rb") as raw:
+        length, address, number = struct.unpack("<IQI", _bytes(raw, offset, 16))
+        signature, _, end = struct.unpack("<4sIQ", _bytes(raw, address, 16))
+        place, end = address + 16, address + min(end, MAX_HEAP)
+        while signature == b"GCOL" and length <= MAX_TEXT and place + 16 + length <= end:
+            found, _, _, size = struct.unpack("<HHIQ", _bytes(raw, place, 16))
+            if found == number and size >= length:
+                return _bytes(raw, place + 16, length).decode("ascii", "replace").strip("\0 ")
+            place += 16 + max(8, -(-size // 8) * 8)
+    raise ModelError(where, f"the text of {key!r} is damaged", SPOILT)
+
+
+def _bytes(raw: BinaryIO, place: int, count: int) -> bytes:
+    """Bytes of the file; zeros behind its end."""
+    raw.seek(min(place, LARGEST_OFFSET))
+    return raw.read(count).ljust(count, b"\0")
 
 
 def _steps(handle: Any, where: str, h5py: Any) -> int:

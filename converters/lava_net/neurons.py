@@ -8,12 +8,13 @@ import numpy as np
 
 from converters.lava_net.files import Layer
 from snndeploy.arrays import Ints, Shape
-from snndeploy.chip.models import NEVER_FIRES, Lif, Model, SigmaDelta
+from snndeploy.chip.models import NEVER_FIRES, Lif, Model, Resonator, SigmaDelta
 from snndeploy.errors import ModelError, Unsupported, did_you_mean
 
 BIAS_EXPONENT = 6
 SPIKE_EXPONENT = STATE_EXPONENT = 6
 """netx's default spike_exp, and its state_exp: an activation has 12 bits below the input's unit, a graded spike 6."""
+DECAY_BITS = 12
 V_UNIT = 2.0**-12
 """The real value of one unit of v: weights are 64 times the trained ones, sums are shifted left by 6."""
 SPIKE_UNIT = 2.0**-12
@@ -23,7 +24,7 @@ SIGMA_UNIT = 2.0**-18
 READ_OUT = 131071
 """A vThMant from here on is written for layers that are read out and not meant to fire; from 131072 on they cannot."""
 
-KINDS = ("CUBA", "LOIHI", "SDNN")
+KINDS = ("CUBA", "LOIHI", "SDNN", "RF")
 REFUSED = {
     "ALIF": "its threshold adapts and its membrane is not reset; the chip's fixed LIF has neither",
     "ADRF": "resonators with an adapting threshold are not in Lava's fixed-point models that netx maps to",
@@ -40,19 +41,17 @@ class Neuron:
 
 
 def kind(layer: Layer) -> str:
-    """CUBA, LOIHI or SDNN; "" for a layer without neurons. Raises ``Unsupported`` or ``ModelError`` for any other."""
+    """CUBA, LOIHI, SDNN or RF; "" for a layer without neurons. Raises ``Unsupported`` or ``ModelError`` for any other."""
     if not layer.spiking:
         return ""
     found = layer.text("neuron/type", "CUBA")
     for start, why in REFUSED.items():
         if found.startswith(start):
             raise Unsupported(layer.where, f"{found} neurons: {why}", "train CUBA neurons")
-    if found.startswith("RF"):
-        why = "a resonator takes a real and an imaginary input, and a population of the chip network has one"
-        raise Unsupported(layer.where, f"{found} neurons: {why}", "train CUBA neurons")
-    if found not in KINDS:
-        raise ModelError(layer.where, f"has neurons of the unknown type {found!r}", did_you_mean(found, KINDS))
-    return found
+    short = "RF" if found in ("RF_PHASE", "RF_IZ") else found
+    if short not in KINDS:
+        raise ModelError(layer.where, f"has neurons of the unknown type {found!r}", did_you_mean(found, (*KINDS, "RF_PHASE", "RF_IZ")))
+    return short
 
 
 def neuron(layer: Layer, shape: Shape, unit: float) -> Neuron:
@@ -64,6 +63,8 @@ def neuron(layer: Layer, shape: Shape, unit: float) -> Neuron:
     found = kind(layer)
     if found == "SDNN":
         return _sigma_delta(layer, shape)
+    if found == "RF":
+        return _resonator(layer, shape)
     if not found:
         return _read_out(layer, shape, unit)
     _refuse_extras(layer)
@@ -106,6 +107,15 @@ def _sigma_delta(layer: Layer, shape: Shape) -> Neuron:
         sums=layer.kind != "input",
     )
     return Neuron(model, "sigma", SIGMA_UNIT) if reads_sigma else Neuron(model, "spikes", SPIKE_UNIT)
+
+
+def _resonator(layer: Layer, shape: Shape) -> Neuron:
+    """RF or RF_IZ with the file's sinDecay and cosDecay. (netx takes them through period and decay, where floats may lose one.)"""
+    _refuse_extras(layer)
+    if bias_of(layer, shape).any():
+        raise Unsupported(layer.where, "a bias on resonators", "Lava's have none; netx drops it")
+    sin, cos, vth = (spread(layer, f"neuron/{key}", shape) for key in ("sinDecay", "cosDecay", "vThMant"))
+    return Neuron(Resonator(sin, cos, vth, layer.text("neuron/type") == "RF_IZ", STATE_EXPONENT, DECAY_BITS))
 
 
 def _refuse_extras(layer: Layer) -> None:

@@ -19,6 +19,10 @@ from snndeploy.errors import ModelError, OptionError, Unsupported, did_you_mean
 INPUT = "input"
 CHIP = "loihi2"
 SOURCES = ("slayer", "bootstrap")
+TRAINED_WITH_STEP = {"CUBA", "RF"}
+"""The neurons of slayer's blocks whose ``delay_shift`` is on by default (sigma-delta blocks turn it off)."""
+DEFAULT_WEIGHT = 64
+"""What netx multiplies data by where an input layer does not say it."""
 BIAS_BITS = 12
 """Magnitude bits of a bias mantissa that the host writes."""
 DELTA_BITS = 19
@@ -54,10 +58,14 @@ class Chain:
 
     def __init__(self, file: NetFile, options: Options) -> None:
         self.options, self.aligned = options, trained_without_step(file, options)
+        self.changes = next((kind for layer in file.layers if (kind := neurons.kind(layer))), "") == "SDNN"
+        """Whether the first neurons take the changes that sigma-delta layers send."""
         self.populations: dict[str, Population] = {}
         self.projections: list[Projection] = []
         self.stages: list[Stage] = []
         self.implied = 0
+        self.first = 0
+        """Steps that the first layer with neurons runs late."""
         self.delayed = False
         self.vote = 0
 
@@ -69,7 +77,7 @@ class Chain:
     def add(self, layer: Layer, shape: Shape, latency: int, unit: float = 1.0) -> Population:
         """A layer's population."""
         made = neurons.neuron(layer, shape, unit)
-        shift = latency if self.aligned else 0
+        shift = latency if self.aligned else self.first
         population = Population(layer.name, shape, made.model, layer.name, shift, made.scale, made.reads)
         self.populations[layer.name] = population
         self.stages.append(Stage((End(layer.name, latency, isinstance(made.model, SigmaDelta)),), Seen((shape,))))
@@ -87,7 +95,7 @@ class Chain:
         if delay + (int(own.max(initial=0)) if own is not None else 0) > MAX_DELAY:
             raise Unsupported(target, f"paths whose lengths differ by {balance} steps, more than a synapse can wait", "shorten the skip")
         name = f"{source.name}->{target}{suffix}"
-        self.projections.append(Projection(name, source.name, target, bundle.synapses, delay=delay, graded=source.graded))
+        self.projections.append(Projection(name, source.name, target, bundle.synapses, delay=delay, graded=source.graded, port=bundle.port))
 
 
 def network(file: NetFile, options: Options) -> ChipNetwork:
@@ -110,35 +118,37 @@ def trained_without_step(file: NetFile, options: Options) -> bool:
     """True if the model was trained without a step of delay a layer, so that on the chip layer l runs l steps late."""
     if options.source is not None and options.source not in SOURCES:
         raise OptionError("--source", f"{options.source!r} writes no .net files", did_you_mean(options.source, SOURCES))
-    kinds = {kind: layer.where for layer in file.layers if (kind := neurons.kind(layer))}
-    if "CUBA" in kinds and len(kinds) > 1 and options.source is None:
-        what = f"CUBA and {' and '.join(sorted(kinds.keys() - {'CUBA'}))} neurons in one file: trained with a step a layer, or without?"
+    kinds = {kind for layer in file.layers if (kind := neurons.kind(layer))}
+    if options.source:
+        return options.source == "bootstrap"
+    if kinds & TRAINED_WITH_STEP and kinds - TRAINED_WITH_STEP:
+        what = f"{file.where} has {' and '.join(sorted(kinds))} neurons: trained with a step a layer, or without?"
         raise OptionError("--source", what, "give --source slayer (with) or --source bootstrap (without)")
-    return options.source == "bootstrap" if options.source else "CUBA" not in kinds and bool(kinds)
+    return bool(kinds - TRAINED_WITH_STEP)
 
 
 def _implied_input(chain: Chain, file: NetFile, layer: Layer) -> None:
     """The input of a file whose first layer has synapses already."""
     chain.implied = 1
     if layer.kind in ("dense", "dense_rec"):
-        shape: Shape = (synapses.matrix(layer, "weight", synapses.outputs(layer)).shape[1],)
+        shape: Shape = (synapses.matrix(layer, synapses.ports(layer)[0][1], synapses.outputs(layer)).shape[1],)
     elif chain.options.input_shape is not None:
         shape = chain.options.input_shape
     else:
         raise OptionError("--input-shape", f"{file.where} starts with a {layer.kind} and does not say what enters", "give C,H,W")
-    _feed(chain, layer, shape, sigma_delta=neurons.kind(layer) == "SDNN")
+    _feed(chain, layer, shape)
 
 
-def _feed(chain: Chain, layer: Layer, shape: Shape, *, sigma_delta: bool) -> None:
+def _feed(chain: Chain, layer: Layer, shape: Shape) -> None:
     """Data that enter as spikes, or as the payloads that sigma-delta layers send, or as whole multiples of an analog unit."""
-    unit = chain.options.input_unit
-    if sigma_delta:
+    unit, chain.first = chain.options.input_unit, 1
+    if chain.changes:
         if unit is not None:
             raise OptionError("--input-unit", f"{layer.where} takes sigma-delta changes, whose unit is 2^-12", "leave it out")
         chain.host(shape, HostInput(DELTA_BITS, True, scale=neurons.SPIKE_UNIT))
     else:
         chain.host(shape, HostInput() if unit is None else HostInput(ANALOG_BITS, True, scale=unit))
-    chain.stages.append(Stage((End(INPUT, 0, sigma_delta or unit is not None),), Seen((shape,))))
+    chain.stages.append(Stage((End(INPUT, 0, chain.changes or unit is not None),), Seen((shape,))))
 
 
 def _input(chain: Chain, layer: Layer) -> None:
@@ -147,14 +157,16 @@ def _input(chain: Chain, layer: Layer) -> None:
         raise ModelError(layer.where, "is an input layer behind other layers", "a .net file has one input")
     shape = layer.shape()
     if not layer.spiking:
-        _feed(chain, layer, shape, sigma_delta=False)
+        _feed(chain, layer, shape)
         return
-    weight = layer.number("weight", 64)
+    weight = layer.number("weight", DEFAULT_WEIGHT)
     if weight == 0:
         raise ModelError(layer.where, "multiplies its input by 0", SPOILT)
     if chain.options.input_unit is not None:
         raise OptionError("--input-unit", f"{layer.where} says how data enter: times {weight}", "leave it out")
     as_bias = neurons.kind(layer) != "SDNN"
+    if neurons.kind(layer) == "RF":
+        raise Unsupported(layer.where, "an input layer of resonators", "Lava's resonators have no bias that the host could write")
     chain.host(shape, HostInput(BIAS_BITS if as_bias else DELTA_BITS, True, scale=1 / weight))
     chain.add(layer, shape, 0)
     chain.projections.append(Projection(f"{INPUT}->{layer.name}", INPUT, layer.name, Wire(as_bias=as_bias)))
@@ -258,9 +270,13 @@ def _cleared(chain: Chain, file: NetFile, steps: int) -> dict[str, Population]:
     if not steps:
         what = f"{file.where} does not say how many steps a sample has, and layers with a bias must be cleared once a sample"
         raise OptionError("--timesteps", what, "give --timesteps T")
-    if chain.delayed or any(p.source == p.target for p in chain.projections):
+    if chain.aligned and (chain.delayed or any(p.source == p.target for p in chain.projections)):
         why = "a bias, and a recurrence or delays: what was sent before the first input cannot be called back"
         raise Unsupported(file.where, why, "give --source slayer if a step a layer was part of the training")
+    hasty = [p.name for p, model in fixed.values() if p.shift and not chain.aligned and (model.bias_mant > model.vth).any()]
+    if hasty:
+        why = f"the bias of {hasty[0]} fires before the first input has come through the synapses, and cannot be called back"
+        raise Unsupported(file.where, why, "give the file an input layer, or --source bootstrap if it was trained without a step a layer")
     cleared = {
         name: dataclasses.replace(p, model=dataclasses.replace(model, reset_interval=steps, reset_offset=p.shift + 1))
         for name, (p, model) in fixed.items()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from converters.lava_net.files import SPOILT, Layer
+from converters.lava_net.neurons import kind
 from snndeploy.arrays import Ints, Shape
 from snndeploy.chip.network import MAX_DELAY, Conv, Dense
 from snndeploy.errors import ModelError, Unsupported
@@ -38,11 +39,12 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """The synapses from one of the populations seen, all ``delay`` steps late."""
+    """The synapses from one of the populations seen, all ``delay`` steps late, into a port (1: imaginary)."""
 
     part: int
     synapses: Dense | Conv
     delay: int = 0
+    port: int = 0
 
 
 def dense(layer: Layer, seen: Seen) -> list[Bundle]:
@@ -51,7 +53,24 @@ def dense(layer: Layer, seen: Seen) -> list[Bundle]:
     Raises:
         ModelError: weights that fit neither the input nor 8 bits, a delay that fits no axis or is too long.
     """
-    weights = matrix(layer, "weight", outputs(layer))
+    return [bundle for port, key in ports(layer) for bundle in _matrices(layer, seen, key, port)]
+
+
+def ports(layer: Layer) -> list[tuple[int, str]]:
+    """Each port of the layer's neurons, and where its weights lie: resonators take complex ones, all others real ones.
+
+    Raises:
+        Unsupported: complex weights for other neurons, or real ones for resonators.
+    """
+    is_complex, resonates = "weight/imag" in layer.values, kind(layer) == "RF"
+    if is_complex != resonates:
+        what = "complex weights, and its neurons take one input" if is_complex else "real weights, and its resonators take complex ones"
+        raise Unsupported(layer.where, what, "use lava-dl's rf blocks, which have both")
+    return [(0, "weight/real"), (1, "weight/imag")] if is_complex else [(0, "weight")]
+
+
+def _matrices(layer: Layer, seen: Seen, key: str, port: int) -> list[Bundle]:
+    weights = matrix(layer, key, outputs(layer))
     if weights.shape[1] != math.prod(seen.shape):
         raise ModelError(layer.where, f"its weights take {weights.shape[1]} inputs, and {seen.shape} arrive", SPOILT)
     delays = _delays(layer, weights)
@@ -61,7 +80,7 @@ def dense(layer: Layer, seen: Seen) -> list[Bundle]:
         late = delays[:, columns]
         common = int(late.flat[0]) if late.size and not np.ptp(late) else None
         own = None if common is not None else late
-        made.append(Bundle(index, Dense(weights[:, columns], own), common or 0))
+        made.append(Bundle(index, Dense(weights[:, columns], own), common or 0, port))
         first += part[0]
     return made
 
@@ -80,8 +99,6 @@ def matrix(layer: Layer, key: str, rows: int) -> Ints:
 
 
 def _eight_bits(layer: Layer, key: str) -> Ints:
-    if layer.kind != "convT" and f"{key}/imag" in layer.values:
-        raise Unsupported(layer.where, "complex weights: only resonators take them", "train CUBA neurons")
     weights = layer.whole(key)
     low, high = int(weights.min(initial=0)), int(weights.max(initial=0))
     if low < WEIGHTS[0] or high > WEIGHTS[1]:
@@ -128,7 +145,11 @@ def convolution(layer: Layer, seen: Seen, target: Shape) -> list[Bundle]:
         ModelError: kernels that do not fit what arrives or the shape that the file says.
         Unsupported: groups after a concat.
     """
-    weights, (height, width) = _kernels(layer), layer.pair("padding", 0)
+    return [bundle for port, key in ports(layer) for bundle in _convolutions(layer, seen, target, key, port)]
+
+
+def _convolutions(layer: Layer, seen: Seen, target: Shape, key: str, port: int) -> list[Bundle]:
+    weights, (height, width) = _kernels(layer, key), layer.pair("padding", 0)
     groups = layer.number("groups", 1)
     if groups < 1 or weights.shape[1] * groups != seen.shape[0]:
         what = f"its kernels {weights.shape} in {groups} groups do not take the {seen.shape[0]} channels that arrive"
@@ -139,7 +160,8 @@ def convolution(layer: Layer, seen: Seen, target: Shape) -> list[Bundle]:
     made, first = [], 0
     for index, part in enumerate(seen.parts):
         kernels = weights if len(seen.parts) == 1 else weights[:, first : first + part[0]]
-        made += [Bundle(index, _conv(layer, kept, padding, groups, part, target), late) for late, kept in _by_delay(layer, kernels)]
+        for late, kept in _by_delay(layer, kernels):
+            made.append(Bundle(index, _conv(layer, kept, padding, groups, part, target), late, port))
         first += part[0]
     return made
 
@@ -160,7 +182,11 @@ def pooling(layer: Layer, seen: Seen, target: Shape) -> list[Bundle]:
 
     Where a side is no multiple of the kernel, lava-dl appends side % kernel lines of zeros (``slayer/synapse/layer.py`` Pool).
     """
-    kernel = _kernels(layer)
+    return [_pool(layer, seen, target, key, port) for port, key in ports(layer)]
+
+
+def _pool(layer: Layer, seen: Seen, target: Shape, key: str, port: int) -> Bundle:
+    kernel = _kernels(layer, key)
     if kernel.shape[:2] != (1, 1):
         raise ModelError(layer.where, f"the pooling kernel has the shape {kernel.shape}, not (1, 1, kh, kw)", SPOILT)
     if len(seen.parts) > 1:
@@ -172,12 +198,12 @@ def pooling(layer: Layer, seen: Seen, target: Shape) -> list[Bundle]:
     late = delay_of(layer)
     if late.size and np.ptp(late):
         raise Unsupported(layer.where, "a delay by channel on a pooling layer", "give all channels the same delay")
-    return [Bundle(0, conv, int(late.flat[0]))]
+    return Bundle(0, conv, int(late.flat[0]), port)
 
 
-def _kernels(layer: Layer) -> Ints:
+def _kernels(layer: Layer, key: str) -> Ints:
     """Kernels [O, I, kh, kw]; old files have a fifth axis of one."""
-    weights = _eight_bits(layer, "weight")
+    weights = _eight_bits(layer, key)
     weights = weights[..., 0] if weights.ndim == 5 and weights.shape[4] == 1 else weights
     if weights.ndim != 4 or not weights.size:
         raise ModelError(layer.where, f"its kernels have the shape {weights.shape}, not (O, I, kh, kw)", SPOILT)

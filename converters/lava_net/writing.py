@@ -11,9 +11,9 @@ from converters.lava_net import fields
 from converters.lava_net.fields import Fields, Path
 from converters.lava_net.files import Layer
 from converters.lava_net.neurons import BIAS_EXPONENT, SPIKE_UNIT
-from converters.lava_net.reading import BIAS_BITS, DELTA_BITS
+from converters.lava_net.reading import BIAS_BITS, DEFAULT_WEIGHT, DELTA_BITS
 from snndeploy.arrays import Shape
-from snndeploy.chip.models import HostInput, Lif, SigmaDelta
+from snndeploy.chip.models import HostInput, Lif, Resonator, SigmaDelta
 from snndeploy.chip.network import ChipNetwork, Conv, Population, Projection, Wire
 from snndeploy.errors import Unsupported
 
@@ -81,15 +81,15 @@ def _layer(writer: Writer, p: Population, before: Population) -> None:
 
 
 def _synaptic(writer: Writer, p: Population, paths: list[list[Path]], into: list[Projection]) -> None:
-    if any(isinstance(q.synapses, Conv) for q in into):
-        kind, values = fields.convolution(p.name, paths)
+    conv = any(isinstance(q.synapses, Conv) for q in into)
+    if conv:
         shape = p.shape
     else:
         shape = (p.size,)
         if writer.shape != (math.prod(writer.shape),):
             writer.shape = (math.prod(writer.shape),)
             writer.add("flatten", {"shape": np.asarray([writer.shape[0], 1, 1])})
-        kind, values = "dense", fields.dense(p.name, paths)
+    kind, values = _by_port(p, paths, conv=conv)
     recurrent = [_path(writer.network, q, 0) for q in writer.network.into(p.name) if q.source == p.name]
     if recurrent:
         rec = fields.dense(p.name, [recurrent])
@@ -102,6 +102,23 @@ def _synaptic(writer: Writer, p: Population, paths: list[list[Path]], into: list
     writer.index[p.name] = len(writer.layers)
     writer.add(kind, values)
     writer.shape = shape
+
+
+def _by_port(p: Population, paths: list[list[Path]], *, conv: bool) -> tuple[str, Fields]:
+    """The type and the weights of a layer; a resonator has real and imaginary ones, alike in all else."""
+    made = []
+    for port in (0, 1) if isinstance(p.model, Resonator) else (0,):
+        chosen = [[path for path in one if path.projection.port == port] for one in paths]
+        if not all(chosen):
+            raise Unsupported(p.name, f"nothing enters port {port}", "a .net resonator has real and imaginary weights")
+        made.append(fields.convolution(p.name, chosen) if conv else ("dense", fields.dense(p.name, chosen)))
+    (kind, values), *more = made
+    for other, imaginary in more:
+        real = values.pop("weight")
+        if other != kind or any(not np.array_equal(values[key], imaginary.get(key, ())) for key in values):
+            raise Unsupported(p.name, "real and imaginary weights that differ in more than their values", "give them the same geometry")
+        values |= {"weight/real": real, "weight/imag": imaginary["weight"]}
+    return kind, values
 
 
 def _enter(writer: Writer, before: Population, sources: list[str], name: str) -> None:
@@ -163,12 +180,15 @@ def _input(writer: Writer, p: Population, host: Population, into: list[Projectio
         raise Unsupported(p.name, "a bias by neuron on the input layer", "a .net input layer has one bias")
     writer.index[p.name] = 0
     writer.latency[p.name] = 0
-    writer.add("input", values | {"shape": np.asarray(p.shape), "weight": np.asarray(weight, np.float32), "bias": bias})
+    if weight != DEFAULT_WEIGHT:
+        values["weight"] = np.asarray(weight, np.float32)
+    writer.add("input", values | {"shape": np.asarray(p.shape)})
     writer.shape = p.shape
 
 
 def _aligned(network: ChipNetwork) -> bool:
-    return any(p.shift for p in network.populations.values())
+    """True if layers run at different times: trained without a step a layer. (With one layer both are the same.)"""
+    return len({p.shift for p in network.populations.values() if not isinstance(p.model, HostInput)}) > 1
 
 
 def _neuron(writer: Writer, p: Population) -> Fields:
@@ -181,9 +201,13 @@ def _check_timing(network: ChipNetwork, latency: dict[str, int]) -> None:
     """Shifts are the numbers of connections before a layer, or all 0; resets are those that ``load`` sets again."""
     aligned = _aligned(network)
     populations = network.populations.values()
+    if aligned and any(isinstance(p.model, Resonator) for p in populations):
+        raise Unsupported(network.chip, "resonators trained without a step a layer", "a .net file means with it")
     biased = any(p.shift and isinstance(p.model, Lif) and p.model.bias_mant.any() for p in populations)
+    first = min(latency[p.name] for p in populations if not isinstance(p.model, HostInput))
     for p in populations:
-        expected = latency[p.name] if aligned or isinstance(p.model, SigmaDelta) else 0
+        counts = aligned or isinstance(p.model, SigmaDelta | HostInput)
+        expected = latency[p.name] if counts else first
         if p.shift != expected:
             what = f"runs {p.shift} steps late, and its path is {latency[p.name]} long"
             raise Unsupported(p.name, what, "a .net file counts connections")

@@ -8,7 +8,7 @@ The node schema. All values are int32 [B, *shape], the batch dynamic; a node's s
     Dense, Conv, Sparse     (source ago 1 + delay [, one step earlier for each further synaptic delay], arrays in the
                             order of the class's fields) -> the sum, exponent applied, that arrives now
     Wire                    (source, ``delay`` steps ago) -> the value that arrives now, or the bias mantissas
-    Lif, TernaryLif, SigmaDelta, NeuronProgram
+    Lif, TernaryLif, SigmaDelta, Resonator, NeuronProgram
                             (``arriving`` sums in the order of the projections, state words, arrays in the order of the
                             class's fields) -> what it sends, the state words afterwards
 
@@ -31,7 +31,7 @@ from converters.onnx.files import tensor
 from converters.onnx.functions import OPSET
 from converters.onnx.model import IR_VERSION, check_names, finish
 from converters.onnx.structure import Arrays, decode, encode, kinds, text
-from snndeploy.chip.models import HostInput, Model, SigmaDelta
+from snndeploy.chip.models import HostInput, Model, Resonator, SigmaDelta
 from snndeploy.chip.network import ChipNetwork, Projection, Wire
 from snndeploy.chip.program import NeuronProgram
 
@@ -81,6 +81,8 @@ def _states(name: str, model: Model) -> list[tuple[str, Any]]:
         return [(f"{name}.{word}", initial) for word, initial in model.state.items()]
     if isinstance(model, SigmaDelta):
         return [(f"{name}.{word}", 0) for word in ("sigma", "act", "residue", "error")]
+    if isinstance(model, Resonator):
+        return [(f"{name}.{word}", 0) for word in ("re", "im")]
     return [(f"{name}.{word}", {"array": f"chip.populations.{name}.model.{word}"}) for word in ("u", "v")]
 
 
@@ -106,7 +108,7 @@ def _projection(network: ChipNetwork, index: int) -> NodeProto:
     held: Arrays = {}
     encode(p.synapses, f"{path}.synapses", held)
     sent = [f"{p.source}.ago{k}" if k else p.source for k in _ages(p)]
-    attributes = _attributes(p.synapses) | {"exponent": p.exponent, "delay": p.delay, "graded": int(p.graded)}
+    attributes = _attributes(p.synapses) | {"exponent": p.exponent, "delay": p.delay, "graded": int(p.graded), "port": p.port}
     node = helper.make_node(type(p.synapses).__name__, [*sent, *held], [path], name=p.name, domain=DOMAIN)
     node.attribute.extend(helper.make_attribute(key, attributes[key]) for key in sorted(attributes))
     return node

@@ -93,6 +93,27 @@ class SigmaDelta:
 
 
 @dataclass(frozen=True, eq=False)
+class Resonator:
+    """A damped oscillator z = re + i im, Lava ``RF`` and, with ``izhikevich``, ``RF_IZ``.
+
+    re' = tz(cos re) - tz(sin im) + (a << state_exp);  im' = tz(sin re) + tz(cos im) + (b << state_exp), where tz divides by
+    2**decay_bits toward zero, a is what enters at port 0 and b at port 1; both are clipped to +-(2**23 - 1).
+    s = re' >= vth << state_exp, im' >= 0 and im < 0; nothing is reset. ``izhikevich``: s = im' >= vth << state_exp, then re = 0
+    and im = (vth << state_exp) - 1.
+    """
+
+    sin: Ints
+    cos: Ints
+    vth: Ints
+    izhikevich: bool = False
+    state_exp: int = 6
+    decay_bits: int = 12
+
+    def __post_init__(self) -> None:
+        freeze_ints(self, "sin", "cos", "vth")
+
+
+@dataclass(frozen=True, eq=False)
 class HostInput:
     """Where the host injects spikes: ``payload_bits`` 0 is binary, otherwise 0 .. 2**bits - 1.
 
@@ -107,4 +128,4 @@ class HostInput:
     scale: float = 1.0
 
 
-Model: TypeAlias = Lif | TernaryLif | SigmaDelta | NeuronProgram | HostInput
+Model: TypeAlias = Lif | TernaryLif | SigmaDelta | Resonator | NeuronProgram | HostInput

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from snndeploy.arrays import Ints, Shape, frozen_ints
-from snndeploy.chip.models import HostInput, Lif, Model, TernaryLif
+from snndeploy.chip.models import HostInput, Lif, Model, Resonator, TernaryLif
 from snndeploy.errors import ChipError, did_you_mean
 
 MAX_DELAY = 62
@@ -105,6 +105,8 @@ class Projection:
     exponent: int = 0
     delay: int = 0
     graded: bool = False
+    port: int = 0
+    """1 for the second input of a ``Resonator``; every other model has port 0 only."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,6 +192,8 @@ class ChipNetwork:
         if not 0 <= p.delay <= MAX_DELAY:
             raise ChipError(f"projection {p.name}", f"delay {p.delay} is outside 0..{MAX_DELAY}", "L008: put relay neurons in between")
         source, target = self.populations[p.source], self.populations[p.target]
+        if p.port not in (0, 1) or (p.port and not isinstance(target.model, Resonator)):
+            raise ChipError(f"projection {p.name}", f"{p.target} has no port {p.port}", "only a resonator has a second input")
         if not fits(p.synapses, source, target):
             raise ChipError(f"projection {p.name}", f"{type(p.synapses).__name__} does not fit {source.shape} -> {target.shape}")
         check_projection(p, target.model)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from snndeploy.arrays import Ints
-from snndeploy.chip.models import DECAY_UNIT, NEVER_FIRES, HostInput, Lif, Model, SigmaDelta, TernaryLif
+from snndeploy.chip.models import DECAY_UNIT, NEVER_FIRES, HostInput, Lif, Model, Resonator, SigmaDelta, TernaryLif
 from snndeploy.chip.network import ChipNetwork, Conv, Dense, Sparse, Wire
 from snndeploy.chip.program import NeuronProgram
 from snndeploy.place.budget import Budget
@@ -118,7 +118,7 @@ def kinds(network: ChipNetwork, limits: Budget) -> Iterator[Finding]:
     for p in network.populations.values():
         model = p.model
         reset = isinstance(model, Lif) and model.reset_interval > 0
-        if not limits.features.get("programs", False) and (isinstance(model, NeuronProgram | TernaryLif | SigmaDelta) or reset):
+        if not limits.features.get("programs", False) and (isinstance(model, NeuronProgram | TernaryLif | SigmaDelta | Resonator) or reset):
             kind = "a timed reset" if reset else f"{type(model).__name__} neurons"
             why = f"{kind} need a programmable neuron core, which {limits.chip} has not"
             yield Finding(

@@ -23,6 +23,8 @@ from snndeploy.trace import Trace, merge
 
 Data: TypeAlias = Mapping[str, NDArray[Any]]
 Progress: TypeAlias = Callable[[int, int], None]
+End: TypeAlias = tuple[str, int]
+"""A population and its port."""
 
 
 def run_chip(
@@ -86,8 +88,8 @@ class Plan:
     states: tuple[str, ...]
     exact: bool
     wires: Mapping[str, tuple[Projection, ...]]
-    senders: Mapping[str, tuple[tuple[Sender, tuple[str, ...]], ...]]
-    """Per source: what it sends, and every population that gets these same sums."""
+    senders: Mapping[str, tuple[tuple[Sender, tuple[End, ...]], ...]]
+    """Per source: what it sends, and every end that gets these same sums."""
 
 
 def _plan(network: ChipNetwork, length: int, steps: int, record: tuple[str, ...], states: tuple[str, ...], exact: bool) -> Plan:
@@ -98,13 +100,13 @@ def _plan(network: ChipNetwork, length: int, steps: int, record: tuple[str, ...]
     leaving = {name: [p for p in network.projections if p.source == name] for name in shapes}
     wires = {name: tuple(p for p in out if isinstance(p.synapses, Wire)) for name, out in leaving.items()}
     senders = {
-        name: tuple((sender(p, shapes[p.source], shapes[p.target], exact), targets) for p, targets in _shared(out, shapes))
+        name: tuple((sender(p, shapes[p.source], shapes[p.target], exact), ends) for p, ends in _shared(out, shapes))
         for name, out in leaving.items()
     }
     return Plan(network, length, steps, record, states, exact, wires, senders)
 
 
-def _shared(leaving: list[Projection], shapes: Mapping[str, Shape]) -> Iterator[tuple[Projection, tuple[str, ...]]]:
+def _shared(leaving: list[Projection], shapes: Mapping[str, Shape]) -> Iterator[tuple[Projection, tuple[End, ...]]]:
     """Projections that sum the same synapses (the banks of a decoupled neuron do), summed once for all their targets."""
     groups: dict[object, list[Projection]] = {}
     for p in leaving:
@@ -114,7 +116,7 @@ def _shared(leaving: list[Projection], shapes: Mapping[str, Shape]) -> Iterator[
             key = (type(p.synapses), content, p.exponent, p.delay, p.graded, shapes[p.target])
             groups.setdefault(key, []).append(p)
     for same in groups.values():
-        yield same[0], tuple(p.target for p in same)
+        yield same[0], tuple((p.target, p.port) for p in same)
 
 
 def _names(network: ChipNetwork, wanted: Iterable[str] | bool | None, option: str) -> tuple[str, ...]:
@@ -128,19 +130,19 @@ def _names(network: ChipNetwork, wanted: Iterable[str] | bool | None, option: st
 
 
 class Arrivals:
-    """What is under way: one sum for each target and step, added to as spikes are sent."""
+    """What is under way: one sum for each end and step, added to as spikes are sent."""
 
     def __init__(self) -> None:
-        self._sums: dict[tuple[str, int], Values] = {}
+        self._sums: dict[tuple[End, int], Values] = {}
 
-    def add(self, target: str, step: int, values: Values) -> None:
-        """``values`` will reach ``target`` at ``step``."""
-        before = self._sums.get((target, step))
-        self._sums[target, step] = values if before is None else before + values
+    def add(self, end: End, step: int, values: Values) -> None:
+        """``values`` will reach ``end`` at ``step``."""
+        before = self._sums.get((end, step))
+        self._sums[end, step] = values if before is None else before + values
 
-    def take(self, target: str, step: int) -> Values | None:
+    def take(self, target: str, step: int, port: int = 0) -> Values | None:
         """What reaches ``target`` at ``step``; None: nothing."""
-        return self._sums.pop((target, step), None)
+        return self._sums.pop(((target, port), step), None)
 
 
 def _batches(plan: Plan, inputs: Data, samples: int, batch: int, progress: Progress | None) -> Iterator[Trace]:
@@ -163,7 +165,7 @@ def _run(plan: Plan, inputs: Data, samples: int, progress: Progress) -> Trace:
             _wire(plan, name, values, t, synaptic, bias)
             records[name].injected(t, values)
         for name in neurons:
-            drive = Drive(t, synaptic.take(name, t), bias.take(name, t))
+            drive = Drive(t, synaptic.take(name, t), bias.take(name, t), synaptic.take(name, t, 1))
             fired = steppers[name](states[name], drive)
             states[name], sent[name] = fired.state, fired.spikes
             records[name].fired(drive, fired)
@@ -183,19 +185,19 @@ def _wire(plan: Plan, name: str, values: Values, t: int, synaptic: Arrivals, bia
     for p in plan.wires[name]:
         model = plan.network.populations[p.target].model
         if isinstance(p.synapses, Wire) and p.synapses.as_bias and isinstance(model, Lif | TernaryLif):
-            bias.add(p.target, t + p.delay, host_bias(model, values))
+            bias.add((p.target, 0), t + p.delay, host_bias(model, values))
         else:
-            synaptic.add(p.target, t + p.delay, values.astype(np.int64 if plan.exact else np.float64))
+            synaptic.add((p.target, p.port), t + p.delay, values.astype(np.int64 if plan.exact else np.float64))
 
 
-def _send(senders: tuple[tuple[Sender, tuple[str, ...]], ...], spikes: Values, t: int, synaptic: Arrivals) -> None:
+def _send(senders: tuple[tuple[Sender, tuple[End, ...]], ...], spikes: Values, t: int, synaptic: Arrivals) -> None:
     if not senders:
         return
     peak = max(int(spikes.max(initial=0)), -int(spikes.min(initial=0)))
-    for made, targets in senders if peak else ():
+    for made, ends in senders if peak else ():
         for late, sums in made.send(spikes, peak):
-            for target in targets:
-                synaptic.add(target, t + late, sums)
+            for end in ends:
+                synaptic.add(end, t + late, sums)
 
 
 def _offset(progress: Progress | None, done: int, total: int) -> Progress:

@@ -110,3 +110,10 @@ def delta_step_cumulative(activation: Ints, last: Ints, residue: Ints, error: In
     total = wrap32(error + change)
     sent = np.where(np.abs(total) >= threshold, change, 0)
     return sent, change - sent, np.where(sent != 0, 0, total)
+
+
+def resonate(re: Ints, im: Ints, a: Ints, b: Ints, sin: Ints, cos: Ints, bits: int) -> tuple[Ints, Ints]:
+    """One step of a damped oscillator: z turned and shrunk by (cos, sin) / 2**bits, plus (a, b), clipped (``proc/rf/models.py``)."""
+    turned = toward_zero(cos * re, bits) - toward_zero(sin * im, bits) + a
+    other = toward_zero(sin * re, bits) + toward_zero(cos * im, bits) + b
+    return saturate(turned), saturate(other)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snndeploy.arrays import Ints
-from snndeploy.chip.models import DECAY_UNIT, HostInput, Lif, SigmaDelta, TernaryLif
+from snndeploy.chip.models import DECAY_UNIT, HostInput, Lif, Resonator, SigmaDelta, TernaryLif
 from snndeploy.chip.network import Population
 from snndeploy.chip.program import NeuronProgram
 from snndeploy.sim import floatlif, kernels
@@ -25,12 +25,13 @@ ZERO = np.int64(0)
 @dataclass(frozen=True, eq=False)
 class Drive:
     """What enters a population at chip step ``step`` (from 1), ``[B, *shape]`` or None for nothing: the synaptic sum
-    before any int32 wrap, and what the host added to the bias, in membrane units.
+    before any int32 wrap, what the host added to the bias, in membrane units, and the sum at a resonator's port 1.
     """
 
     step: int
     synaptic: NDArray[Any] | None
     bias: Ints | None
+    imaginary: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,8 @@ def initial_state(population: Population, batch: int) -> dict[str, Ints]:
         return {word: np.broadcast_to(getattr(model, word), shape).astype(np.int64) for word in ("u", "v")}
     if isinstance(model, SigmaDelta):
         return {word: np.zeros(shape, np.int64) for word in ("sigma", "act", "residue", "error")}
+    if isinstance(model, Resonator):
+        return {word: np.zeros(shape, np.int64) for word in ("re", "im")}
     return {}
 
 
@@ -76,6 +79,8 @@ def stepper(population: Population, batch: int, exact: bool) -> Stepper:
         return functools.partial(_program, model, shape)
     if isinstance(model, SigmaDelta):
         return functools.partial(_sigma_delta, model) if model.sums else functools.partial(_delta, model)
+    if isinstance(model, Resonator):
+        return functools.partial(_resonator, model)
     if isinstance(model, TernaryLif):
         return functools.partial(_ternary, model, bias_of(model))
     assert not isinstance(model, HostInput), "the host runs no neuron"
@@ -84,7 +89,11 @@ def stepper(population: Population, batch: int, exact: bool) -> Stepper:
 
 def synaptic(drive: Drive) -> Ints:
     """The synaptic sum in int32, as it wraps; a scalar 0 where nothing arrives."""
-    return np.asarray(ZERO) if drive.synaptic is None else kernels.wrap32(drive.synaptic.astype(np.int64))
+    return _arrived(drive.synaptic)
+
+
+def _arrived(sums: NDArray[Any] | None) -> Ints:
+    return np.asarray(ZERO) if sums is None else kernels.wrap32(sums.astype(np.int64))
 
 
 def _lif(model: Lif, bias: Ints, state: State, drive: Drive) -> Fired:
@@ -156,6 +165,18 @@ def _changes(model: SigmaDelta, state: State, act: Ints) -> Fired:
     else:
         sent, residue = kernels.delta_step(act, state["act"], state["residue"], _threshold(model))
     return Fired(sent >> model.state_exp, {**state, "act": act, "residue": residue, "error": error})
+
+
+def _resonator(model: Resonator, state: State, drive: Drive) -> Fired:
+    a, b = (_arrived(sums) << model.state_exp for sums in (drive.synaptic, drive.imaginary))
+    before, threshold = state["im"], model.vth << model.state_exp
+    re, im = kernels.resonate(state["re"], before, a, b, model.sin, model.cos, model.decay_bits)
+    if model.izhikevich:
+        spikes = im >= threshold
+        re, im = np.where(spikes, 0, re), np.where(spikes, threshold - 1, im)
+    else:
+        spikes = (re >= threshold) & (im >= 0) & (before < 0)
+    return Fired(spikes.view(np.int8), {"re": re, "im": im})
 
 
 def _program(program: NeuronProgram, shape: tuple[int, ...], state: State, drive: Drive) -> Fired:

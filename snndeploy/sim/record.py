@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snndeploy.arrays import Ints, Shape
-from snndeploy.chip.models import HostInput, Lif, TernaryLif
+from snndeploy.chip.models import HostInput, Lif, Resonator, TernaryLif
 from snndeploy.chip.network import ChipNetwork, Population
 from snndeploy.sim.kernels import Bools
 from snndeploy.sim.populations import Drive, Fired, bias_of
@@ -71,15 +72,15 @@ class PopulationRecord:
 
 def count_active(biased: Bools, drive: Drive, samples: int) -> int:
     """Neurons of all samples at which a synaptic input or a bias other than 0 arrived."""
-    arrived = [values != 0 for values in (drive.synaptic, drive.bias) if values is not None]
+    arrived = [values != 0 for values in (drive.synaptic, drive.bias, drive.imaginary) if values is not None]
     if not arrived:
         return int(np.count_nonzero(biased)) * samples
-    shown = arrived[0] if len(arrived) == 1 else arrived[0] | arrived[1]
+    shown = functools.reduce(np.logical_or, arrived)
     return int(np.count_nonzero(shown | biased if biased.any() else shown))
 
 
 def _dtype(population: Population) -> type[np.signedinteger[Any]]:
-    binary = isinstance(population.model, Lif | TernaryLif) and population.reads == "spikes"
+    binary = isinstance(population.model, Lif | TernaryLif | Resonator) and population.reads == "spikes"
     return np.int8 if binary else np.int32
 
 
