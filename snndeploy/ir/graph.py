@@ -296,5 +296,5 @@ def _show(value: Any) -> str:
         digest = f"{value.min():.4g}..{value.max():.4g}"
         return f"{list(value.shape)} {digest}".replace(", ", ",")
     if isinstance(value, tuple):
-        return "(" + ",".join(_show(v) for v in value) + ")"
+        return f"{len(value)} x {value[0]}" if len(value) > 8 and len(set(value)) == 1 else f"({','.join(map(_show, value))})"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
