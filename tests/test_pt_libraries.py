@@ -40,7 +40,13 @@ def load(path: Path, **options: Any) -> Loaded:
 
 
 def arrays(folder: Path) -> tuple[Any, Any]:
-    return np.load(folder / "input.npz"), np.load(folder / "expected.npz")
+    with np.load(folder / "input.npz") as given, np.load(folder / "expected.npz") as expected:
+        return dict(given), dict(expected)
+
+
+def mnist(shared: Path) -> dict[str, np.ndarray]:
+    with np.load(shared / "data" / "mnist_t10k.npz") as data:
+        return dict(data)
 
 
 def unpacked(given: Any) -> np.ndarray:
@@ -76,7 +82,7 @@ def test_snntorch_from_the_bare_file(shared):
 
 @pytest.mark.slow
 def test_snntorch_on_ten_thousand_images(shared):
-    data = np.load(shared / "data" / "mnist_t10k.npz")
+    data = mnist(shared)
     loaded = load(shared / "models" / "snntorch_mnist_fc" / "snn_model.pth", timesteps=25)
     right, hidden, out = 0, 0.0, 0.0
     for k in range(0, 10_000, 1000):
@@ -129,7 +135,7 @@ def test_norse_is_read_both_ways(shared):
 @pytest.mark.slow
 def test_norse_on_a_thousand_images(shared):
     """98.3 % if every step starts anew, 93.2 % with the state kept (the README's numbers; the random spikes are ours)."""
-    data = np.load(shared / "data" / "mnist_t10k.npz")
+    data = mnist(shared)
     x = data["x"][:1000].reshape(1000, 784) / 255.0
     spikes = (np.random.default_rng(0).random((25, 1000, 784)) < x).astype(np.float64)
     for stateless, wanted in ((True, 0.983), (False, 0.932)):
@@ -161,7 +167,7 @@ def test_sinabs_all_samples_and_its_analog_network(shared):
     graph = load(folder / "mnist_params.pt", source="sinabs", **SINABS).graph
     trace = run(graph, unpacked(given).swapaxes(0, 1))
     np.testing.assert_array_equal(trace.outputs["output"].sum(axis=0), expected["out"])
-    data = np.load(shared / "data" / "mnist_t10k.npz")
+    data = mnist(shared)
     right = 0
     for k in range(0, 10_000, 500):
         values = {"input": data["x"][k : k + 500].reshape(-1, 1, 28, 28) / 255.0}
@@ -745,3 +751,237 @@ def test_an_example_is_made_for_time_and_batch_in_one_axis():
     net = torch.nn.Sequential(torch.nn.Linear(4, 6), IAFSqueeze(5))
     loaded = first_that_runs(net, Options(input_shape=(4,)))
     assert loaded.steps == 5
+
+
+# -- words that need a second look, and the command line -----------------------------------------------------------
+
+
+def test_words_with_conditions(tmp_path):
+    path = saved(tmp_path, fc__weight=(3, 4))
+
+    def node(text: str, source: str) -> Any:
+        return load(path, neuron={"fc": text}, source=source).graph.nodes["fc.neuron"]
+
+    scaled = node("KLIFNode(True, 2.0, k=0.5, v_threshold=1.0)", "spikingjelly")
+    assert (float(scaled.decay), float(scaled.threshold), float(scaled.floor)) == (0.5, 2.0, 0.0)
+    assert node("HalfThresholdIFNode(2.0)", "spikingjelly").v_init == 1.0
+    counting = node("ILIFNode(2.0, 1.0, 3)", "spikingjelly")
+    assert counting.strict == (True, False, True)
+    np.testing.assert_array_equal(counting.thresholds, [0.5, 1.5, 2.5])
+    current = node("LIF(10.0, 5.0, spike_fn='SingleSpike')", "sinabs")
+    assert isinstance(current, CubaLIF)
+    assert float(current.current_gain) == float(current.current_decay)
+    assert isinstance(node("ExpLeak(10.0)", "sinabs"), LI)
+    assert float(node("PLIFNode(1.0, w=0.0, sigmoid_thres=True)", "braincog").threshold) == pytest.approx(1 / (1 + np.exp(-1)))
+    assert isinstance(node("LIFBoxCell(stateless=False)", "norse"), LIF)
+    refused = {
+        ("KLIFNode(False, 2.0, k=-1.0)", "spikingjelly"): "k is -1",
+        ("KLIFNode(False, 2.0, k=0.5, v_reset=0.5)", "spikingjelly"): "around a v_reset",
+        ("KLIFNode(False, 2.0, k=3.0)", "spikingjelly"): "grows by k",
+        ("IAF(tau_syn=5.0)", "sinabs"): "several spikes a step",
+        ("IAF(min_v_mem=0.5)", "sinabs"): "above 0",
+        ("ExpLeak(10.0, -1.0)", "sinabs"): "floor under a membrane",
+        ("Lapicque(0.2)", "snntorch"): "changes sign",
+        ("Leaky(0.5, -1.0, 'zero', reset_delay=False)", "snntorch"): "negative threshold",
+        ("LSNNCell()", "norse"): "adapts",
+    }
+    for (text, source), words in refused.items():
+        with pytest.raises(Unsupported, match=words):
+            node(text, source)
+
+
+def test_the_reset_option_speaks_where_the_file_is_silent(tmp_path):
+    path = saved(tmp_path, fc__weight=(3, 4))
+
+    def reset(source: str, word: str, **options: Any) -> Any:
+        return load(path, neuron={"fc": word}, source=source, **options).graph.nodes["fc.neuron"].reset
+
+    assert reset("spikingjelly", "LIFNode(tau=2.0)", reset="subtract") == "subtract"
+    assert reset("spikingjelly", "LIFNode(tau=2.0, v_reset=0.0)", reset="subtract") == "hard"
+    assert reset("snntorch", "Leaky(0.5)", reset="zero") == "hard"
+    assert reset("sinabs", "IAF()", reset="subtract") == "subtract"
+    with pytest.raises(OptionError, match="is no reset of norse's LIFCell"):
+        reset("norse", "LIFCell(stateless=False)", reset="subtract")
+    own = load(saved(tmp_path, fc__weight=(3, 4), **leaky("lif")), reset="zero")
+    assert own.graph.nodes["lif"].reset == "subtract"
+
+
+@belongs("spikingjelly.activation_based.layer.bn")
+class TemporalEffectiveBatchNorm1d(torch.nn.BatchNorm1d):
+    def __init__(self, factors: list[float]) -> None:
+        super().__init__(5)
+        self.step_mode, self.scale = "m", torch.nn.Parameter(torch.tensor(factors))
+        self.running_var[:] = torch.tensor([0.25, 1.0, 4.0, 1.0, 2.0])
+
+    def forward(self, x: Any) -> Any:
+        return super().forward(x.flatten(0, 1)).view(x.shape) * self.scale.view(-1, 1, 1)
+
+
+@belongs("spikingjelly.activation_based.layer.stateless_wrapper")
+class WSLinear(torch.nn.Linear):
+    def get_weight(self) -> Any:
+        return self.weight - self.weight.mean(dim=1, keepdim=True)
+
+    def forward(self, x: Any) -> Any:
+        return torch.nn.functional.linear(x, self.get_weight(), self.bias)
+
+
+@belongs("sinabs.layers.pool2d")
+class SumPool2d(torch.nn.LPPool2d):
+    def __init__(self, size: int) -> None:
+        super().__init__(1, size)
+
+
+def test_layers_of_libraries():
+    torch.manual_seed(2)
+    net = torch.nn.Sequential(WSLinear(4, 5), TemporalEffectiveBatchNorm1d([2.0] * 6), LIFNode("m"))
+    loaded = witnessed(from_module(net, 3 * torch.rand(6, 2, 4)))
+    assert [type(n) for n in loaded.graph.nodes.values()][1:3] == [Linear, BatchNorm]
+    uneven = torch.nn.Sequential(WSLinear(4, 5), TemporalEffectiveBatchNorm1d([1.0, 2.0] * 3), LIFNode("m"))
+    with pytest.raises(Unsupported, match="one weight for all steps"):
+        from_module(uneven, torch.rand(6, 2, 4))
+    pooled = witnessed(from_module(torch.nn.Sequential(SumPool2d(2), IAFSqueeze(5)), torch.rand(10, 1, 4, 4)))
+    assert float(pooled.graph.nodes["0"].scale) == 1.0
+
+
+def test_layers_in_words(tmp_path):
+    path = saved(tmp_path, conv__weight=(2, 1, 3, 3), fc__weight=(3, 8))
+    for text in (
+        "MaxPool2d(kernel_size=3, stride=3)",
+        "SumPool2d(3, stride=3)",
+        "AdaptiveAvgPool2d(output_size=2)",
+        "Dropout(), AvgPool2d(3)",
+    ):
+        loaded = load(path, neuron={"conv": f"IF(), {text}, Flatten()", "fc": "IF()"}, input_shape=(1, 8, 8))
+        assert loaded.graph.shapes["fc"] == (3,), text
+    with pytest.raises(OptionError, match="has weights, and the file has none"):
+        load(saved(tmp_path, **{"0__weight": (3, 4), "2__weight": (2, 3)}), neuron={"0,2": "IF()"}, layer={"1": "Linear(3)"})
+
+
+@belongs("snntorch._neurons.rleaky")
+class RLeaky(Leaky):
+    """Its own spikes of the step before come back through one weight a neuron; zero clears the whole next step."""
+
+    def __init__(self, reset: int = 0) -> None:
+        super().__init__(0.5, reset)
+        self.V = torch.tensor(-0.5)
+        self.register_buffer("spk", torch.zeros(0), persistent=False)
+
+    def forward(self, x: Any, spk: Any, mem: Any) -> Any:
+        before = (mem > 1).to(x.dtype)
+        base = self.beta * mem + x + self.V * spk
+        mem = base * (1 - before) if self.reset_mechanism_val == 1 else base - before
+        return (mem > 1).to(x.dtype), mem
+
+
+@belongs("norse.torch.module.lif")
+class LIFRecurrentCell(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.p, self.dt = LIFCell.P(), 2.0**-10
+        self.input_weights, self.recurrent_weights = torch.nn.Parameter(torch.rand(6, 5)), torch.nn.Parameter(torch.rand(6, 6) - 0.5)
+
+    def forward(self, x: Any, state: Any = None) -> Any:
+        z, v, i = (torch.zeros(len(x), 6, dtype=x.dtype),) * 3 if state is None else state
+        i = i + torch.nn.functional.linear(x, self.input_weights) + torch.nn.functional.linear(z, self.recurrent_weights)
+        v = v + self.dt * self.p.tau_mem_inv * (i - v)
+        z = (v > self.p.v_th).to(x.dtype)
+        return z, (z, (1 - z) * v, i * (1 - self.dt * self.p.tau_syn_inv))
+
+
+def test_neurons_that_feed_back():
+    torch.manual_seed(3)
+
+    def loop(net: Any, x: Any) -> Any:
+        state, out = (torch.zeros(2, 5), torch.zeros(2, 5)), []
+        for now in x:
+            state = net.n(net.fc(now), *state)
+            out.append(state[0])
+        return torch.stack(out)
+
+    for reset, kind in ((0, LIF), (1, CubaLIF)):
+        loaded = witnessed(from_module(Loop(RLeaky(reset), loop), 6 * torch.rand(7, 2, 4)))
+        assert isinstance(loaded.graph.nodes["n"], kind)
+        assert facts(loaded, "n")["delay"] == ("1 step on the way back into itself", "model")
+
+    def carried(net: Any, x: Any) -> Any:
+        state, out = None, []
+        for now in x:
+            z, state = net.n(net.fc(now), state)
+            out.append(z)
+        return torch.stack(out)
+
+    witnessed(from_module(Loop(LIFRecurrentCell(), carried), 6 * torch.rand(7, 2, 4)))
+    with pytest.raises(Unsupported, match="feeds its own spikes back"):
+        from_module(Loop(LIFRecurrentCell(), lambda net, x: torch.stack([net.n(net.fc(now))[0] for now in x])), torch.rand(7, 2, 4))
+
+
+def test_options_of_live_neurons_without_meaning():
+    x = 6 * torch.rand(7, 2, 4)
+    for words, changes in {
+        "compares neurons": {"inhibition": True},
+        "rounds its membrane": {"state_quant": torch.round},
+        "cannot be asked": {"spike_grad": lambda: 1},
+        "is no step": {"spike_grad": torch.relu},
+        "fires at 0 itself": {"spike_grad": lambda v: (v >= 0).float()},
+        "one value a channel": {"threshold": torch.ones(3, 3)},
+    }.items():
+        neuron = Leaky(0.5)
+        for name, value in changes.items():
+            setattr(neuron, name, value)
+        with pytest.raises(Unsupported, match=words):
+            from_module(Loop(neuron, handed), x)
+    wide = Leaky(0.5)
+    wide.beta = torch.full((1, 5), 0.5)
+    assert witnessed(from_module(Loop(wide, handed), x)).graph.nodes["n"].decay.shape == (5,)
+    chance, greedy = LIFCell(), IAFSqueeze(5)
+    chance.p = type("P", (LIFCell.P,), {"method": "logistic"})()
+    with pytest.raises(Unsupported, match="by chance"):
+        from_module(Loop(chance, lambda net, x: torch.stack([net.n(net.fc(now))[0] for now in x])), x)
+    greedy.reset_fn.subtract_value = 2.0
+    with pytest.raises(Unsupported, match="also acts after a spike"):
+        from_module(torch.nn.Sequential(torch.nn.Linear(4, 3), greedy), torch.rand(10, 4))
+
+
+def test_the_bound_on_spikes_goes_through_the_network():
+    """Behind a spiking neuron, a sum of two paths and a pool: the largest sum of positive weights."""
+    torch.manual_seed(4)
+
+    class Forks(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.n, self.out, self.last = (
+                torch.nn.Linear(4, 3),
+                torch.nn.Linear(4, 3),
+                IAFSqueeze(5),
+                torch.nn.Linear(3, 2),
+                IAFSqueeze(5),
+            )
+
+        def forward(self, x: Any) -> Any:
+            return self.last(self.out(self.n(self.a(x) + self.b(x)) * 2.0))
+
+    net = Forks()
+    loaded = witnessed(from_module(net, torch.randint(0, 2, (10, 4)).float() * 1.0 + 0.0))
+    first = (net.a.weight.clamp(min=0) + net.b.weight.clamp(min=0)).sum(1) + net.a.bias + net.b.bias
+    most = max(1, int(1 + max(0.0, float(first.detach().max()))))
+    assert len(loaded.graph.nodes["n"].strict) == most
+
+
+def test_the_command_line_takes_patterns(tmp_path, monkeypatch):
+    runner = pytest.importorskip("click.testing").CliRunner()
+    from snndeploy.cli import commands as main
+
+    monkeypatch.chdir(tmp_path)
+    saved(tmp_path, fc__weight=(3, 4))
+    asked = runner.invoke(main, ["convert", "net.pt", "--chip", "none"])
+    assert asked.exit_code == 2
+    assert "which neuron stands behind fc" in asked.output
+    words = ["--source", "spikingjelly", "--neuron", "fc: LIFNode(tau=2.0)", "--layer", "fc: Linear()"]
+    done = runner.invoke(main, ["convert", "net.pt", "--chip", "none", *words])
+    assert done.exit_code == 0, done.output
+    assert converters.load(tmp_path / "net.graph.onnx").graph.nodes["fc.neuron"] == LIF(np.array(0.5), np.array(0.5))
+    for wrong, why in ((["--neuron", "LIF()"], "not a pattern"), (["--neuron", "fc: IF()", "--neuron", "fc: LI(2)"], "given twice")):
+        refused = runner.invoke(main, ["convert", "net.pt", "--chip", "none", *wrong])
+        assert refused.exit_code == 2
+        assert why in refused.output

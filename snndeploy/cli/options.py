@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
 import click
@@ -32,6 +32,15 @@ max_drop = click.option(
 MODEL_OPTIONS: tuple[Decorator[Any], ...] = (
     click.option("--chip", default=Wishes.chip, show_default=True, help="CHIP[:BOARD] as `snndeploy chips` lists them, or my_chip.toml."),
     click.option("--arch", help="The code that builds the module: 'file.py:Net(T=10)' or pkg.mod:factory. That code is run."),
+    click.option(
+        "--source", help="The library whose conventions hold where the file is silent: snntorch, spikingjelly, norse, sinabs, ..."
+    ),
+    click.option(
+        "--neuron",
+        multiple=True,
+        help="A bare file's neurons, by name or pattern: 'lif*: LIFNode(tau=2.0)' or 'lif*: tau=2.0'. May be repeated.",
+    ),
+    click.option("--layer", multiple=True, help="A bare file's layers: 'conv1: Conv2d(padding=2), AvgPool2d(2)'. May be repeated."),
     click.option("--input-shape", help="One input's shape without batch and time, e.g. 1,28,28."),
     click.option(
         "--decode", help="How the output's steps become a prediction, where the model does not say: count, sum, mean, vote:10, ..."
@@ -77,6 +86,9 @@ def options_of(given: Mapping[str, Any]) -> converters.Options:
         input_shape=None if shape is None else whole_numbers(shape, "--input-shape", "1,28,28"),
         timesteps=given["timesteps"],
         trust=given["trust"],
+        source=given["source"],
+        neuron=by_pattern(given["neuron"], "--neuron", "'lif*: LIFNode(tau=2.0)'"),
+        layer=by_pattern(given["layer"], "--layer", "'conv1: Conv2d(padding=2)'"),
     )
 
 
@@ -123,6 +135,19 @@ def sensor(text: str | None, shape: tuple[int, ...] | None) -> tuple[int, int] |
     if len(size) != 2:
         raise OptionError("--sensor", f"{text!r} is not two numbers", "rows,columns, e.g. 34,34")
     return size[0], size[1]
+
+
+def by_pattern(texts: Sequence[str], option: str, example: str) -> dict[str, str]:
+    """``("fc*: IF()", ...)`` -> {"fc*": "IF()"}. Raises ``OptionError`` for a text without a pattern, or a pattern given twice."""
+    found: dict[str, str] = {}
+    for text in texts:
+        pattern, colon, said = (part.strip() for part in text.partition(":"))
+        if not colon or not pattern or not said:
+            raise OptionError(option, f"{text!r} is not a pattern, a colon and what it stands for", f"e.g. {option} {example}")
+        if pattern in found:
+            raise OptionError(option, f"{pattern!r} is given twice", "say all of it in one: 'conv1: LIFNode(tau=2.0), AvgPool2d(2)'")
+        found[pattern] = said
+    return found
 
 
 def whole_numbers(text: str, option: str, example: str) -> tuple[int, ...]:
