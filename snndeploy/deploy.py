@@ -19,7 +19,7 @@ from snndeploy.data import Encoding, Samples
 from snndeploy.energy import count_events, estimate
 from snndeploy.errors import DataError, DoesNotFit, ModelError, OptionError, QuantizeError, Unsupported
 from snndeploy.flow import reporting, saved
-from snndeploy.flow.chips import build, hold_against_definition, settings_for, without_proven
+from snndeploy.flow.chips import build, hold_against_definition, hold_lowered, settings_for, without_proven
 from snndeploy.flow.deployment import Deployment, Wishes
 from snndeploy.flow.feeding import Feed, chip_predictions, describe_inputs, feed, float_predictions, silent
 from snndeploy.flow.given import as_samples, example, model_of, stand_in, with_decoding, with_time
@@ -116,7 +116,8 @@ def _deploy(name: str, loaded: converters.Loaded, everything: Feed, seen: Feed, 
     answers = float_predictions(graph, float_trace, everything.labels)
     near = fidelity(answers, chip_predictions(built.network, chip_trace), everything.labels)
     original = hold_against_original(loaded)
-    pairs = (original, *(p.pair for p in passes if p.changed), *(o.pair for o in built.lowered.offers), pair)
+    lowering = hold_lowered(built, everything.first(wishes.check_samples))
+    pairs = (original, *(p.pair for p in passes if p.changed), *(o.pair for o in built.lowered.offers), lowering, pair)
     events = count_events(built.network, chip_trace, placement)
     notes = (*loaded.assumptions, *everything.assumptions, *said, *silent(graph, float_trace), *_calibrated_on(everything, seen))
     return Deployment(

@@ -106,6 +106,21 @@ def _assemble(integer: Graph, profile: Profile, q: Quantized, data: Feed, settin
     return assemble_network(integer, chip, timing, ports, conv_exponent=settings.conv_exponent)
 
 
+def hold_lowered(built: Built, data: Feed) -> Pair | None:
+    """The integer graph after its burst neurons were replaced, against the one before: every layer that both have.
+
+    None where nothing was replaced.
+    """
+    before, after = built.quantized.graph, built.integer
+    common = [n for n in neurons(before) if n in after.nodes]
+    if not any(o.chosen and o.construction != "graded" for o in built.lowered.offers) or not common:
+        return None
+    inputs = integer_inputs(built.quantized, data)
+    a = run_reference(before, with_constant(before, inputs), data.steps, record=common)
+    b = run_reference(after, with_constant(after, inputs), data.steps, record=common)
+    return replace(compare(a, b, common), a="burst integers", b="decoupled integers")
+
+
 def without_proven(placement: Placement, built: Built) -> Placement:
     """The placement without the worst-case warnings (L013) that a construction's own conditions have settled.
 
