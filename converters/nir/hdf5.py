@@ -23,7 +23,7 @@ from snndeploy.errors import ModelError
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 DEEPEST = 16
 MOST_NODES = 2_000
-MOST_EDGES = 100_000
+MOST_EDGES = 10_000
 MOST_NOTES = 100
 ALLOWANCE = 2**26
 """Bytes that arrays may take when unpacked, beside twenty times the file (gzip shrinks equal numbers a lot, weights little)."""
