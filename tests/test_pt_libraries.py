@@ -394,6 +394,7 @@ def test_generic_words(tmp_path):
         ({"neuron": {"fc": "IF()"}, "layer": {"fc": "Linear(bias=False)"}}, "is not open here"),
         ({"neuron": {"fc": "IF(), AvgPool2d(kernel=2, depth=3)"}}, "cannot be made"),
         ({"neuron": {"fc": "IF(), Softmax()"}}, "is no layer or neuron known here"),
+        ({"neuron": {"fc": "LIFCell(stateless=False, dt='short')"}}, "numbers are numbers|could not convert"),
         ({"neuron": {"fc": "IF()"}, "source": "brian"}, "'brian' is no library"),
         ({"neuron": {"fc": "IF()"}, "arch": "net.py:Net"}, "is for files without code"),
     ],
@@ -784,6 +785,10 @@ def test_words_with_conditions(tmp_path):
         ("Lapicque(0.2)", "snntorch"): "changes sign",
         ("Leaky(0.5, -1.0, 'zero', reset_delay=False)", "snntorch"): "negative threshold",
         ("LSNNCell()", "norse"): "adapts",
+        ("IAF(max_spikes=5000)", "sinabs"): "no number from 1 to 4096",
+        ("ILIFNode(2.0, 1.0, 0)", "spikingjelly"): "no number from 1 to 4096",
+        ("Leaky('half')", "snntorch"): "half is no number",
+        (f"Leaky(1{'0' * 400})", "snntorch"): "is no number",
     }
     for (text, source), words in refused.items():
         with pytest.raises(Unsupported, match=words):

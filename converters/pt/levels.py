@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from converters.pt.neuron import MOST
 from snndeploy.arrays import Floats
 from snndeploy.errors import Unsupported
 from snndeploy.ir.graph import Graph, Node
@@ -19,9 +20,6 @@ from snndeploy.ir.neurons.burst import Burst
 from snndeploy.ir.neurons.cubalif import CubaLIF
 from snndeploy.ir.neurons.lif import LIF
 from snndeploy.ir.on_numpy import NUMPY
-
-MOST = 4096
-"""More levels than this are no neuron any more."""
 
 
 def settle(graph: Graph, ladders: Mapping[str, Callable[[int], Node]]) -> tuple[Graph, dict[str, int]]:

@@ -25,6 +25,8 @@ from snndeploy.ir.neurons.cubalif import CubaLIF
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF
 
+MOST = 4096
+"""More levels than this are no neuron any more."""
 REQUIRED = object()
 """In place of a default: what a file does not hold and no default can stand for."""
 
@@ -113,7 +115,10 @@ def spread(value: Any, shape: Shape, where: str) -> Floats:
 
     Raises ``Unsupported`` where it does not broadcast against ``shape``.
     """
-    array = value.detach().cpu().double().numpy() if isinstance(value, torch.Tensor) else np.asarray(value, dtype=np.float64)
+    try:
+        array = value.detach().cpu().double().numpy() if isinstance(value, torch.Tensor) else np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise Unsupported(where, f"{shown(value)[:40]} is no number", "give a number, or one a channel") from None
     while array.ndim > len(shape) and array.shape[0] == 1:
         array = array[0]
     array = array.reshape(()) if array.size == 1 else array
@@ -124,6 +129,13 @@ def spread(value: Any, shape: Shape, where: str) -> Floats:
     if not fits:
         raise Unsupported(where, f"has the shape {list(array.shape)}, which does not fit features of {list(shape)}", "one value a channel")
     return frozen(array)
+
+
+def counted(value: Any, where: str) -> int:
+    """A number of spikes a step. Raises ``Unsupported`` outside 1 ... ``MOST``."""
+    if not isinstance(value, int) or not 1 <= value <= MOST:
+        raise Unsupported(where, f"{value!r} spikes a step is no number from 1 to {MOST}", "several spikes a step are a ladder of levels")
+    return value
 
 
 def strictness(function: Any, where: str) -> bool:

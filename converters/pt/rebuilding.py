@@ -96,6 +96,8 @@ def _append_neuron(chain: Chained, name: str, entry: Entry, said: Said, source: 
         meant = replace(kind.build(settings, chain.shape), asked=settings.facts)
     except GraphError as error:
         raise Unsupported(f"{name} ({word})", error.what, error.hint) from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise OptionError(where, f"{error}", "numbers are numbers, names are in quotes") from None
     except SnnError as error:
         raise type(error)(f"{name} ({library.name} {word})", error.what, error.hint) from None
     _wire(chain, name, asked, meant, f"{word} of {library.name}")

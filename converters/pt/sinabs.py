@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings
+from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, counted
 from converters.pt.torch_nn import Chain
 from converters.pt.windows import average
 from snndeploy.arrays import Floats, Shape, frozen
@@ -80,12 +80,12 @@ def _ladder(alpha: Floats, gain: Floats, theta: Floats, hard: bool, amount: Floa
 def _most(settings: Settings) -> int | None:
     """How many spikes one step may hold; None for any number (MultiSpike), whose bound follows from the weights."""
     if settings.get("max_spikes") is not None:
-        return int(settings("max_spikes"))
+        return counted(settings("max_spikes"), settings.where)
     function = settings("spike_fn")
     name = function if isinstance(function, str) else getattr(function, "__name__", type(function).__name__)
     if name in ("MultiSpike", "MaxSpike"):
         most = getattr(function, "max_num_spikes_per_bin", None)
-        return None if most is None else int(most)
+        return None if most is None else counted(most, settings.where)
     if name == "SingleSpike":
         return 1
     raise Unsupported(settings.where, f"spikes by a function of its own ({name})", "use MultiSpike, MaxSpike or SingleSpike")

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, strictness
+from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, counted, strictness
 from converters.pt.torch_nn import (
     Chain,
     adaptive_avg_pool,
@@ -96,7 +96,7 @@ def cuba(settings: Settings, shape: Shape) -> Neuron:
 def integer_lif(settings: Settings, shape: Shape) -> Neuron:
     """ILIFNode: level j from h/theta >= j - 1/2 for even j, > j - 1/2 for odd j, because torch.round rounds half to even."""
     surrogate = settings.get("surrogate_function")
-    count = int(surrogate.max_spike_count if surrogate is not None else settings("max_spike_count"))
+    count = counted(surrogate.max_spike_count if surrogate is not None else settings("max_spike_count"), settings.where)
     theta = settings.array("v_threshold", shape)
     rungs = np.arange(1, count + 1, dtype=np.float64).reshape(-1, *(1,) * theta.ndim)
     return Neuron(
