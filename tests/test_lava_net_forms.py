@@ -11,7 +11,7 @@ from converters import Options
 from converters.lava_net import load, save
 from converters.onnx import load_chip, to_bytes
 from converters.onnx import save as save_onnx
-from snndeploy.chip.network import Readout
+from snndeploy.chip.network import ChipNetwork, Projection, Sparse
 from snndeploy.errors import ModelError, OptionError, Unsupported
 from snndeploy.sim.chip import run_chip
 
@@ -344,10 +344,19 @@ def test_concat_of_images_is_along_the_channels(tmp_path):
     assert to_bytes(load(tmp_path / "again.net")) == to_bytes(network)
 
 
+def test_a_skip_from_the_input_needs_an_input_layer(tmp_path):
+    layers = [{"type": "input", "shape": [3]}, dense(even(np.random.default_rng(6), 2, 3), LOIHI)]
+    layers += [{"type": "concat", "shape": [5], "layers": [0]}, dense(even(np.random.default_rng(7), 2, 5), LOIHI)]
+    network = load(net(tmp_path / "skip.net", layers, 4))
+    assert [(p.source, p.delay) for p in network.into("dense3")] == [("dense1", 0), ("input", 1)]
+    save(network, tmp_path / "again.net")
+    assert to_bytes(load(tmp_path / "again.net")) == to_bytes(network)
+
+
 def test_average_is_a_vote(tmp_path):
     layers = [dense(even(np.random.default_rng(5), 6, 3)), {"type": "average", "shape": [2, 1, 1]}]
     network = load(net(tmp_path / "vote.net", layers, 5))
-    assert network.readout == Readout("dense0", "sum", 3) or (network.readout.vote, network.readout.population) == (3, "dense0")
+    assert (network.readout.population, network.readout.decode, network.readout.vote) == ("dense0", "sum", 3)
     save(network, tmp_path / "again.net")
     assert load(tmp_path / "again.net").readout.vote == 3
 
@@ -444,3 +453,30 @@ def test_variants_mean_the_same(tmp_path, change):
     plain = dense(np.arange(0, 24, 2).reshape(3, 4))
     changed = {key: value for key, value in (plain | change).items() if value is not None}
     assert to_bytes(load(net(tmp_path / "b.net", [changed], 4))) == to_bytes(load(net(tmp_path / "a.net", [plain], 4)))
+
+
+def test_registers_by_neuron_are_in_lavas_order(tmp_path):
+    """(W, H, C) in the file, (C, H, W) here."""
+    bias = np.arange(12).reshape(2, 3, 2)  # W, H, C
+    layers = [{"type": "input", "shape": [1, 3, 2], "weight": 1, **CUBA}, conv(np.full((2, 1, 1, 1), 4), [2, 3, 2], bias=bias)]
+    network = load(net(tmp_path / "whc.net", layers, 4))
+    np.testing.assert_array_equal(network.populations["conv1"].model.bias_mant, bias.transpose(2, 1, 0))
+    save(network, tmp_path / "again.net")
+    assert to_bytes(load(tmp_path / "again.net")) == to_bytes(network)
+
+
+def test_a_skip_longer_than_a_synapse_can_wait_is_refused(tmp_path):
+    chain = [dense([[2]], LOIHI) for _ in range(65)]
+    joined = [{"type": "concat", "shape": [2], "layers": [0]}, dense([[2, 2]], LOIHI)]
+    with pytest.raises(Unsupported, match="64 steps"):
+        load(net(tmp_path / "long.net", [*chain, *joined], 4))
+
+
+def test_delayed_single_synapses_become_a_delayed_matrix(tmp_path):
+    plain = load(net(tmp_path / "plain.net", [dense([[0, 4], [6, 0]])], 8))
+    sparse = Projection("s", "input", "dense0", Sparse([0, 1], [1, 0], [4, 6], [0, 3]))
+    network = ChipNetwork("loihi2", plain.populations, (sparse,), plain.readout, 8)
+    save(network, tmp_path / "late.net")
+    x = spikes(np.random.default_rng(0), 8, 2)
+    late = run_chip(load(tmp_path / "late.net"), {"input": x}, states=True)
+    np.testing.assert_array_equal(late.states["dense0.v"], run_chip(network, {"input": x}, states=True).states["dense0.v"])

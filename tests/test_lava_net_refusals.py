@@ -318,6 +318,7 @@ def with_more(network, populations=(), projections=(), **fields):
 
 LIF = {"du": 1023, "dv": 128, "vth": 80}
 OTHER = Population("m", (2,), Lif(**LIF), shift=1)
+LATER = Population("m", (2,), Lif(**LIF), shift=2)
 NOT_HELD = {
     "ternary": (chip(TernaryLif(du=0, dv=0, vth_hi=1, vth_lo=-1)), "TernaryLif"),
     "initial state": (chip(Lif(**LIF, v=5)), "initial state"),
@@ -349,6 +350,23 @@ NOT_HELD = {
     "a resonator of other widths": (
         with_more(chip(Resonator(1, 2, 3, state_exp=0)), (), [Projection("i", "x", "n", Dense(TWO), port=1)]),
         "resonators with 12 bits",
+    ),
+    "a skip that does not wait": (
+        with_more(chip(), [LATER], [Projection("b", "n", "m", Dense(TWO)), Projection("s", "x", "m", Dense(TWO))]),
+        "1 steps too short",
+    ),
+    "a delay and a bias": (chip(Lif(**LIF, bias_mant=1, bias_exp=6), delay=2), "a delay and a bias"),
+    "a resonator of one time": (
+        with_more(
+            chip(),
+            [Population("m", (2,), Resonator(1, 2, 3), shift=2)],
+            [Projection(f"b{k}", "n", "m", Dense(TWO), port=k) for k in (0, 1)],
+        ),
+        "without a step a layer",
+    ),
+    "a resonator of two geometries": (
+        with_more(chip(Resonator(1, 2, 3)), (), [Projection("i", "x", "n", Dense(TWO), delay=3, port=1)]),
+        "differ in more",
     ),
     "delayed recurrence": (with_more(chip(), (), [Projection("r", "n", "n", Dense(TWO), delay=1)]), "recurrence"),
 }

@@ -115,7 +115,8 @@ def _by_port(p: Population, paths: list[list[Path]], *, conv: bool) -> tuple[str
     (kind, values), *more = made
     for other, imaginary in more:
         real = values.pop("weight")
-        if other != kind or any(not np.array_equal(values[key], imaginary.get(key, ())) for key in values):
+        rest = {key: value for key, value in imaginary.items() if key != "weight"}
+        if other != kind or rest.keys() != values.keys() or any(not np.array_equal(values[key], rest[key]) for key in values):
             raise Unsupported(p.name, "real and imaginary weights that differ in more than their values", "give them the same geometry")
         values |= {"weight/real": real, "weight/imag": imaginary["weight"]}
     return kind, values
@@ -125,7 +126,8 @@ def _enter(writer: Writer, before: Population, sources: list[str], name: str) ->
     """The input layer or the concat that must stand before a population's own layer."""
     if isinstance(before.model, HostInput):
         _check_host(writer.network, before, before.model)
-        if len(before.shape) > 1:
+        named = {q.target for q in writer.network.projections if q.source == before.name}
+        if len(before.shape) > 1 or len(named) > 1:
             writer.index[before.name] = 0
             writer.add("input", {"shape": np.asarray(before.shape)})
     if len(sources) == 1:
