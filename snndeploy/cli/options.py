@@ -35,6 +35,8 @@ MODEL_OPTIONS: tuple[Decorator[Any], ...] = (
     click.option(
         "--source", help="The library whose conventions hold where the file is silent: snntorch, spikingjelly, norse, sinabs, ..."
     ),
+    click.option("--dt", type=float, help="The length of a step in seconds, where a file of time constants (.nir) does not say."),
+    click.option("--reset", help=f"What a spike does to the potential where the file is silent: {', '.join(converters.RESETS)}."),
     click.option(
         "--neuron",
         multiple=True,
@@ -86,6 +88,8 @@ def options_of(given: Mapping[str, Any]) -> converters.Options:
         input_shape=None if shape is None else whole_numbers(shape, "--input-shape", "1,28,28"),
         timesteps=given["timesteps"],
         trust=given["trust"],
+        dt=given["dt"],
+        reset=given["reset"],
         source=given["source"],
         neuron=by_pattern(given["neuron"], "--neuron", "'lif*: LIFNode(tau=2.0)'"),
         layer=by_pattern(given["layer"], "--layer", "'conv1: Conv2d(padding=2)'"),
