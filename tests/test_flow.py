@@ -254,7 +254,7 @@ def reasons(kinds: set[str], chip: str, burst: str, real: bool, loops: bool) -> 
         allowed |= {"L010"} if kinds & NEEDS_PROGRAM else set()
         allowed |= {"not into this neuron's synaptic current"} if real and kinds & {"cuba", "cuba soft"} else set()
     if kinds & ONLY.get(burst, set()):
-        allowed.add("not asked for")
+        allowed |= {"not asked for", "does not apply to this neuron"}
     if burst == "ping-pong" and loops:
         allowed.add("relay neurons add a step")
     if "at rest" in kinds and (loops or burst in ONLY):
