@@ -70,6 +70,12 @@ def folder(made, tmp_path, monkeypatch):
     return tmp_path
 
 
+def arrays(path):
+    """What an .npz holds, with the file closed."""
+    with np.load(path) as file:
+        return dict(file)
+
+
 def snn(*arguments, code=0):
     said = CliRunner().invoke(commands, [str(a) for a in arguments], catch_exceptions=False)
     assert said.exit_code == code, said.output
@@ -142,7 +148,7 @@ def test_less_accurate_than_allowed_is_exit_1_and_still_written(folder):
 
 
 def test_data_the_quantizer_never_saw(folder):
-    whole = np.load("data.npz")
+    whole = arrays("data.npz")
     np.savez("calibration.npz", x=whole["x"][:8])
     found = as_json("convert", "net.graph.onnx", "--data", "data.npz", "-o", "new", "--calibration", "calibration.npz")
     assert not any("quantizer saw too" in line for line in found["assumptions"])
@@ -218,11 +224,11 @@ def test_run_has_the_keys_of_the_contract(folder):
     assert {"synaptic_ops", "neuron_updates_active", "neuron_updates_idle", "messages"} <= found["events"].keys()
     graph = as_json("run", "net.graph.onnx", "--data", "data.npz")
     assert graph["chip"] is None
-    assert graph["predictions"] == found["predictions"] == np.load("data.npz")["y"].tolist()
+    assert graph["predictions"] == found["predictions"] == arrays("data.npz")["y"].tolist()
 
 
 def test_run_as_text_says_what_was_assumed(folder):
-    kept = dict(np.load("data.npz"))
+    kept = arrays("data.npz")
     np.savez("data.npz", x=kept["x"], extra=np.zeros(3))
     said = snn("run", "out/net.loihi2.onnx", "--data", "data.npz")
     assert "accuracy: no labels" in said
@@ -323,7 +329,7 @@ def test_events_are_binned_where_data_are_read(events):
 
 def test_the_camera_is_as_large_as_the_networks_input(events):
     """No event in the last column: the frames still have the network's three columns."""
-    kept = dict(np.load("events.npz"))
+    kept = arrays("events.npz")
     np.savez("events.npz", **{**kept, "x": np.minimum(kept["x"], 1)})
     assert as_json("run", "cam.loihi2.onnx", "--data", "events.npz", "--bin-us", 100)["samples"] == 12
     said = CliRunner().invoke(commands, ["run", "cam.loihi2.onnx", "--data", "events.npz", "--bin-us", "100", "--sensor", "2"])
