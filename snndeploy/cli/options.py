@@ -36,7 +36,7 @@ MODEL_OPTIONS: tuple[Decorator[Any], ...] = (
         "--source", help="The library whose conventions hold where the file is silent: snntorch, spikingjelly, norse, sinabs, ..."
     ),
     click.option("--dt", type=float, help="The length of a step in seconds, where a file of time constants (.nir) does not say."),
-    click.option("--reset", help=f"What a spike does to the potential where the file is silent: {', '.join(converters.RESETS)}."),
+    click.option("--reset", help="What a spike does to the potential where the file is silent: zero, late-zero, subtract, multi, none."),
     click.option(
         "--neuron",
         multiple=True,
