@@ -22,29 +22,13 @@ from snndeploy.passes import decouple, merge
 from snndeploy.passes.align import cyclic
 from snndeploy.quantize import Quantized
 from snndeploy.quantize.programs import program
+from snndeploy.report.report import BurstRow
 from snndeploy.sim.chip import run_chip
 from snndeploy.sim.reference import run_reference, stepper
 from snndeploy.trace import Trace
-from snndeploy.verdict import Pair
 from snndeploy.verify import compare
 
 NAMES = ("auto", "graded", "lateral", "ping-pong", "ping-pong-direct")
-
-
-@dataclass(frozen=True)
-class Offer:
-    """One construction of one layer with its price. ``why_not`` is empty if it is exact here."""
-
-    layer: str
-    construction: str
-    neurons: int
-    synapses: int
-    latency: int
-    spikes: float
-    joules: float
-    why_not: str
-    chosen: bool
-    pair: Pair | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +36,7 @@ class Lowered:
     """The integer graph with every burst neuron replaced, and the offers that were weighed."""
 
     graph: Graph
-    offers: tuple[Offer, ...]
+    offers: tuple[BurstRow, ...]
     units: Mapping[str, float]
     """The real value of one unit of v of every read-out that was added."""
 
@@ -64,7 +48,7 @@ def lower_bursts(q: Quantized, profile: Profile, wanted: str, inputs: Mapping[st
         Unsupported: no construction of a neuron is exact on this chip; the failing conditions are named.
     """
     chosen: dict[str, Candidate] = {}
-    offers: list[Offer] = []
+    offers: list[BurstRow] = []
     for name in neurons(q.graph):
         candidates = q.graph.nodes[name].lower(limits_of(q, name, profile, steps))
         if not candidates:
@@ -100,7 +84,7 @@ def limits_of(q: Quantized, name: str, profile: Profile, steps: int) -> Limits:
     return Limits(q.graph.shapes[name], bound, profile.features["programs"], payload, vth_max=vth, steps=steps)
 
 
-def _offer(q: Quantized, name: str, c: Candidate, profile: Profile, inputs: Mapping[str, Floats], steps: int) -> Offer:
+def _offer(q: Quantized, name: str, c: Candidate, profile: Profile, inputs: Mapping[str, Floats], steps: int) -> BurstRow:
     why = "; ".join(f"{k.name}: {k.value}, needs {k.limit}. {k.hint}" for k in c.conditions if not k.holds)
     if not why and "direct" not in c.construction and c.latency and name in cyclic(q.graph):
         why = "relay neurons add a step, which this layer's feedback does not have"
@@ -117,7 +101,7 @@ def _offer(q: Quantized, name: str, c: Candidate, profile: Profile, inputs: Mapp
     spikes = sum(float(after.activity[n].spikes.sum()) for n in inner) / samples
     pair = replace(compare(before, after, [name]), a=f"burst neuron {name}", b=c.construction) if not why else None
     joules = _price(profile)(size * steps, spikes, synapses / size)
-    return Offer(name, c.construction, size, synapses, c.latency, spikes, joules, why, False, pair)
+    return BurstRow(name, c.construction, size, synapses, c.latency, spikes, joules, False, why, pair)
 
 
 def run_program(graph: Graph, name: str, inputs: Mapping[str, Floats], steps: int) -> Trace:
@@ -167,7 +151,7 @@ def _price(profile: Profile) -> Callable[[int, float, float], float]:
     return joules
 
 
-def _choose(name: str, candidates: tuple[Candidate, ...], rows: list[Offer], wanted: str) -> int:
+def _choose(name: str, candidates: tuple[Candidate, ...], rows: list[BurstRow], wanted: str) -> int:
     usable = [i for i, row in enumerate(rows) if not row.why_not and (row.pair is None or row.pair.equal)]
     if wanted != "auto":
         usable = [i for i in usable if candidates[i].construction == wanted or len(candidates) == 1]
@@ -181,7 +165,7 @@ def _choose(name: str, candidates: tuple[Candidate, ...], rows: list[Offer], wan
     return min(usable, key=lambda i: rows[i].joules)
 
 
-def _mark(row: Offer, chosen: bool) -> Offer:
+def _mark(row: BurstRow, chosen: bool) -> BurstRow:
     return replace(row, chosen=chosen)
 
 

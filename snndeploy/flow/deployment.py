@@ -13,7 +13,7 @@ from snndeploy.cost import Cost
 from snndeploy.data import Encoding
 from snndeploy.energy import Events
 from snndeploy.errors import OptionError, did_you_mean
-from snndeploy.flow.bursts import NAMES, Offer
+from snndeploy.flow.bursts import NAMES
 from snndeploy.flow.chips import Built
 from snndeploy.flow.feeding import Feed
 from snndeploy.flow.lowering import PassResult
@@ -21,6 +21,7 @@ from snndeploy.hw import Profile
 from snndeploy.ir.graph import Graph
 from snndeploy.placement import Placement
 from snndeploy.quantize import LayerScale
+from snndeploy.report.report import BurstRow
 from snndeploy.trace import Trace
 from snndeploy.verdict import Verdict
 
@@ -90,7 +91,7 @@ class Deployment:
         return self.built.network
 
     @property
-    def offers(self) -> tuple[Offer, ...]:
+    def offers(self) -> tuple[BurstRow, ...]:
         """The constructions that were weighed for each burst layer."""
         return self.built.lowered.offers
 

@@ -13,12 +13,11 @@ from snndeploy.chip.models import HostInput
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.cost import Cost
 from snndeploy.energy import Events
-from snndeploy.flow.bursts import Offer
 from snndeploy.flow.deployment import Deployment
 from snndeploy.hw import Profile
 from snndeploy.ir.paths import neurons
 from snndeploy.placement import Placement
-from snndeploy.report.report import BurstRow, LayerRow, Mesh, PassRow, QuantRow, Report
+from snndeploy.report.report import LayerRow, Mesh, PassRow, QuantRow, Report
 from snndeploy.trace import Trace
 from snndeploy.verdict import Verdict
 
@@ -32,7 +31,7 @@ def report_of(d: Deployment) -> Report:
         **{name: getattr(base, name) for name in base.__dataclass_fields__} | {
             "layers": _layers(d),
             "passes": tuple(PassRow(p.name, p.did, p.pair) for p in d.passes if p.changed),
-            "bursts": tuple(_burst(o) for o in d.offers),
+            "bursts": d.offers,
             "quantization": tuple(QuantRow(s.layer, s.weight_bits, s.scale, s.error, _inexact(s.threshold_shift, s.decay_shift, s.notes))
                                   for s in d.scales),
             "max_drop": d.wishes.max_drop,
@@ -81,10 +80,6 @@ def _origin(source: converters.LayerSource) -> tuple[str, bool]:
 
 def _layers(d: Deployment) -> tuple[LayerRow, ...]:
     return tuple(row for row in sources(d.loaded) if row.name in neurons(d.graph))
-
-
-def _burst(o: Offer) -> BurstRow:
-    return BurstRow(o.layer, o.construction, o.neurons, o.synapses, o.latency, o.spikes, o.joules, o.chosen, o.why_not, o.pair)
 
 
 def _inexact(threshold: float, decay: float, notes: tuple[str, ...]) -> tuple[str, ...]:
