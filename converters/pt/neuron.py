@@ -230,3 +230,15 @@ def without_memory(neuron: Neuron, where: str) -> Neuron:
     else:
         fresh = dataclasses.replace(node, decay=none, rest=start, v_init=start, reset="none", amounts=None)
     return dataclasses.replace(neuron, node=fresh, membrane=None)
+
+
+def buffered(names: Sequence[str], module: Any) -> tuple[Any, ...]:
+    """The states that a module keeps itself, in buffers of these names."""
+    return tuple(module._buffers.get(name) for name in names if name in module._buffers)
+
+
+def emptied(names: Sequence[str], module: Any) -> None:
+    """The next call starts from zeros, for whatever batch."""
+    for name in names:
+        if module._buffers.get(name) is not None:
+            module._buffers[name] = module._buffers[name].new_zeros(0)

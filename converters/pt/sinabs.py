@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, counted
+from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, buffered, counted, emptied
 from converters.pt.torch_nn import Chain
 from converters.pt.windows import average
 from snndeploy.arrays import Floats, Shape, frozen
@@ -137,18 +137,6 @@ def takes(module: Any) -> tuple[str, ...]:
     return ("BT",) if hasattr(module, "num_timesteps") and hasattr(module, "batch_size") else ("B", "T")
 
 
-def memory(module: Any) -> tuple[Any, ...]:
-    """The states a layer keeps from call to call."""
-    return tuple(module._buffers.get(name) for name in STATES if name in module._buffers)
-
-
-def forget(module: Any) -> None:
-    """The next call starts from zeros, for whatever batch."""
-    for name in STATES:
-        if module._buffers.get(name) is not None:
-            module._buffers[name] = module._buffers[name].new_zeros(0)
-
-
 _FIRES = {"spike_threshold": 1.0, "spike_fn": "MultiSpike", "reset_fn": "MembraneSubtract", "min_v_mem": None, "max_spikes": None}
 _IAF = NeuronClass(integrate, {**_FIRES, "tau_syn": None}, frozenset(["spike_threshold", "v_mem"]))
 _LIF_ARGUMENTS = {"tau_mem": REQUIRED, "tau_syn": None, **_FIRES, "norm_input": True}
@@ -179,8 +167,8 @@ SINABS = Library(
     },
     stateful=frozenset(["StatefulLayer"]),
     takes=takes,
-    memory=memory,
-    forget=forget,
+    memory=partial(buffered, STATES),
+    forget=partial(emptied, STATES),
     resets={
         "zero": {"reset_fn": "MembraneReset", "spike_fn": "SingleSpike"},
         "subtract": {"spike_fn": "SingleSpike"},

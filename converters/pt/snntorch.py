@@ -13,12 +13,12 @@ state_dict holds, and ``reset_delay``, which it does not. With r = [mem of the s
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from functools import partial
 
 import numpy as np
 
 from converters import Fact
-from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, spread, strictness
+from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, buffered, emptied, spread, strictness
 from converters.pt.torch_nn import Chain, array
 from snndeploy.arrays import Floats, Shape, frozen
 from snndeploy.errors import Unsupported
@@ -180,18 +180,6 @@ def _feedback(settings: Settings, shape: Shape) -> Chain:
     return (Conv(weight, offset, padding=tuple((k // 2, k // 2) for k in weight.shape[2:])),)
 
 
-def memory(module: Any) -> tuple[Any, ...]:
-    """The states a module keeps itself."""
-    return tuple(module._buffers.get(name) for name in STATES if name in module._buffers)
-
-
-def forget(module: Any) -> None:
-    """The next call starts from zeros."""
-    for name in STATES:
-        if module._buffers.get(name) is not None:
-            module._buffers[name] = module._buffers[name].new_zeros(0)
-
-
 _ALL = {"threshold": 1.0, "reset_mechanism": "subtract", "graded_spikes_factor": 1.0, "reset_delay": True}
 _RECURRENT = {"V": REQUIRED, **_ALL}
 _KEYS = frozenset(["threshold", "reset_mechanism_val"])
@@ -223,8 +211,8 @@ SNNTORCH = Library(
         "SConv2dLSTM": "its gates multiply two signals, which no synapse does",
     },
     stateful=frozenset(["SpikingNeuron"]),
-    memory=memory,
-    forget=forget,
+    memory=partial(buffered, STATES),
+    forget=partial(emptied, STATES),
     resets={
         "zero": {"reset_mechanism": "zero", "reset_delay": False},
         "late-zero": {"reset_mechanism": "zero"},
