@@ -225,7 +225,7 @@ def report(
     assert isinstance(ran.noun, ChipNetwork)
     network = ran.noun
     profile, placement, events = saved.placed(network, ran.trace, chip)
-    verdict = saved.verify_file(Path(source), samples, ("graph", "chip"), None, encode, seed)
+    verdict = saved.verify_file(Path(source), samples, ("graph", "chip"), None, encode, seed, ran)
     return reporting.chip_report(Path(source).name, network, profile, placement, verdict, ran.trace, events, estimate(events, profile))
 
 

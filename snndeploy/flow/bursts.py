@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -49,14 +49,15 @@ def lower_bursts(q: Quantized, profile: Profile, wanted: str, inputs: Mapping[st
     """
     chosen: dict[str, Candidate] = {}
     offers: list[BurstRow] = []
+    before = run_reference(q.graph, inputs, steps)
     for name in neurons(q.graph):
         candidates = q.graph.nodes[name].lower(limits_of(q, name, profile, steps))
         if not candidates:
             continue
-        rows = [_offer(q, name, c, profile, inputs, steps) for c in candidates]
+        rows = [_offer(q, name, c, profile, inputs, before) for c in candidates]
         best = _choose(name, candidates, rows, wanted)
         chosen[name] = candidates[best]
-        offers += [_mark(row, i == best) for i, row in enumerate(rows)]
+        offers += [replace(row, chosen=i == best) for i, row in enumerate(rows)]
     lowered = decouple.apply(q.graph, chosen)
     units = {f"{n}.readout": q.units[q.graph.into(n)[0].source] / UNIT for n in q.graph.named(Output)}
     added = {n: unit for n, unit in units.items() if n not in q.graph.nodes}
@@ -84,7 +85,9 @@ def limits_of(q: Quantized, name: str, profile: Profile, steps: int) -> Limits:
     return Limits(q.graph.shapes[name], bound, profile.features["programs"], payload, vth_max=vth, steps=steps)
 
 
-def _offer(q: Quantized, name: str, c: Candidate, profile: Profile, inputs: Mapping[str, Floats], steps: int) -> BurstRow:
+def _offer(q: Quantized, name: str, c: Candidate, profile: Profile, inputs: Mapping[str, Floats], before: Trace) -> BurstRow:
+    """One construction of one layer: its size, its price, and its run against ``before``, that of the burst neurons."""
+    steps = before.steps
     why = "; ".join(f"{k.name}: {k.value}, needs {k.limit}. {k.hint}" for k in c.conditions if not k.holds)
     if not why and "direct" not in c.construction and c.latency and name in cyclic(q.graph):
         why = "relay neurons add a step, which this layer's feedback does not have"
@@ -92,7 +95,6 @@ def _offer(q: Quantized, name: str, c: Candidate, profile: Profile, inputs: Mapp
     inner = [n for n in neurons(spliced) if n == name or n not in q.graph.nodes]
     size = sum(int(np.prod(spliced.shapes[n])) for n in inner)
     synapses = sum(_synapse_count(spliced, n) for n in inner)
-    before = run_reference(q.graph, inputs, steps, record=[name])
     if c.construction == "graded":
         after = before if why else run_program(q.graph, name, inputs, steps)
     else:
@@ -100,7 +102,7 @@ def _offer(q: Quantized, name: str, c: Candidate, profile: Profile, inputs: Mapp
     samples = max(1, before.samples)
     spikes = sum(float(after.activity[n].spikes.sum()) for n in inner) / samples
     pair = replace(compare(before, after, [name]), a=f"burst neuron {name}", b=c.construction) if not why else None
-    joules = _price(profile)(size * steps, spikes, synapses / size)
+    joules = _price(profile, size * steps, spikes * (synapses / size))
     return BurstRow(name, c.construction, size, synapses, c.latency, spikes, joules, False, why, pair)
 
 
@@ -141,14 +143,10 @@ def _marked(node: Node) -> Node:
     return replace(node, **{n: (getattr(node, n) != 0).astype(np.float64) for n in names}) if names else node
 
 
-def _price(profile: Profile) -> Callable[[int, float, float], float]:
+def _price(profile: Profile, updates: int, operations: float) -> float:
     """Joules an inference of one layer's neuron updates and of its spikes' local synapses, by the profile's numbers."""
-
-    def joules(updates: int, spikes: float, fan: float) -> float:
-        active, sop = profile.energy["neuron_active"].si(), profile.energy["sop_dense"].si()
-        return (updates * active[0] if active else 0.0) + (spikes * fan * sop[0] if sop else 0.0)
-
-    return joules
+    active, sop = profile.energy["neuron_active"].si(), profile.energy["sop_dense"].si()
+    return (updates * active[0] if active else 0.0) + (operations * sop[0] if sop else 0.0)
 
 
 def _choose(name: str, candidates: tuple[Candidate, ...], rows: list[BurstRow], wanted: str) -> int:
@@ -163,10 +161,6 @@ def _choose(name: str, candidates: tuple[Candidate, ...], rows: list[BurstRow], 
         reasons = " | ".join(f"{row.construction}: {row.why_not or 'not asked for'}" for row in rows)
         raise Unsupported(name, f"no construction of this neuron is exact here ({reasons})", "choose another chip, or another --burst")
     return min(usable, key=lambda i: rows[i].joules)
-
-
-def _mark(row: BurstRow, chosen: bool) -> BurstRow:
-    return replace(row, chosen=chosen)
 
 
 def with_constant(graph: Graph, inputs: Mapping[str, Floats]) -> dict[str, Floats]:

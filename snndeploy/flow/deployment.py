@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
 import converters
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.cost import Cost
@@ -99,10 +97,6 @@ class Deployment:
     def scales(self) -> tuple[LayerScale, ...]:
         """How each layer became integers."""
         return self.built.quantized.layers
-
-    def chip_size(self, layer: str) -> int:
-        """Neurons of a layer of the float graph."""
-        return int(np.prod(self.graph.shapes[layer]))
 
     @property
     def ok(self) -> bool:

@@ -128,8 +128,10 @@ def sibling(path: Path, noun: Graph | ChipNetwork) -> Path | None:
     return found[0] if found else None
 
 
-def verify_file(path: Path, samples: Samples, against: Iterable[str], steps: int | None, encoding: Encoding, seed: int) -> Verdict:
-    """Hold the executors that can run this file and its sibling against each other.
+def verify_file(
+    path: Path, samples: Samples, against: Iterable[str], steps: int | None, encoding: Encoding, seed: int, ran: Ran | None = None
+) -> Verdict:
+    """Hold the executors that can run this file and its sibling against each other; ``ran`` is the chip's run, if it was made.
 
     Raises:
         OptionError: an unknown executor.
@@ -141,12 +143,12 @@ def verify_file(path: Path, samples: Samples, against: Iterable[str], steps: int
             raise OptionError("--against", f"{name!r} is no executor", did_you_mean(name, EXECUTORS))
     noun = open_file(path, steps)
     other = sibling(path, noun)
-    nouns = [noun, *([open_file(other)] if other else [])]
-    files = [path, *([other] if other else [])]
-    if len(nouns) == 2 and not _belong(files, nouns):
-        nouns, foreign = [noun], (f"{other.name if other else ''}: not of the conversion that made this file, so not compared with it",)
-    graph = next((n for n in nouns if isinstance(n, Graph)), None)
-    chip = next((n for n in nouns if isinstance(n, ChipNetwork)), None)
+    nouns = {path: noun, **({other: open_file(other)} if other else {})}
+    if other and not _belong(nouns):
+        del nouns[other]
+        foreign = (f"{other.name}: not of the conversion that made this file, so not compared with it",)
+    graph = next((n for n in nouns.values() if isinstance(n, Graph)), None)
+    chip = next((n for n in nouns.values() if isinstance(n, ChipNetwork)), None)
     if chip is not None:
         _same_steps(chip, steps)
         steps = chip.steps or steps
@@ -157,16 +159,16 @@ def verify_file(path: Path, samples: Samples, against: Iterable[str], steps: int
         pairs.append(onnx_pair(graph, samples, steps, encoding, seed))
     near = None
     if graph is not None and chip is not None and {"graph", "chip"} <= wanted:
-        a, b = run_file(graph, samples, steps, encoding, seed), run_file(chip, samples, steps, encoding, seed)
+        a, b = run_file(graph, samples, steps, encoding, seed), ran or run_file(chip, samples, steps, encoding, seed)
         near = fidelity(a.predictions, b.predictions, a.data.labels)
     return Verdict(tuple(pairs), near, foreign or _missing(wanted, graph, chip))
 
 
-def _belong(files: list[Path], nouns: list[Graph | ChipNetwork]) -> bool:
+def _belong(nouns: Mapping[Path, Graph | ChipNetwork]) -> bool:
     """True if the chip network names this very graph file as what it was made from, or names none."""
-    graph = next((f for f, n in zip(files, nouns, strict=True) if isinstance(n, Graph)), None)
-    made_from = next((n.made_from for n in nouns if isinstance(n, ChipNetwork)), "")
-    return graph is None or made_from in ("", digest(graph))
+    graphs = [path for path, noun in nouns.items() if isinstance(noun, Graph)]
+    origins = {noun.made_from for noun in nouns.values() if isinstance(noun, ChipNetwork)}
+    return all(origin in ("", digest(graph)) for origin in origins for graph in graphs)
 
 
 def digest(path: Path) -> str:
