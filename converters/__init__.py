@@ -27,8 +27,8 @@ from snndeploy.ir.graph import Graph
 OWNER = "snndeploy"
 """Tells this package from a foreign one of the same name: ``getattr(converters, "OWNER", None) == "snndeploy"``."""
 
-Origin: TypeAlias = Literal["model", "file", "user", "ASSUMED"]
-"""Where a fact was read: the model's own parameters or code, a file, an option, or nowhere (a default)."""
+Origin: TypeAlias = Literal["model", "probed", "file", "user", "ASSUMED"]
+"""Where a fact was read: the model's own parameters or code, its answers, a file, an option, or nowhere (a default)."""
 
 RESETS: Mapping[str, str] = {
     "zero": "the potential is set to the reset value",
@@ -53,6 +53,7 @@ class Options:
         reset: what a spike does to the potential where the file is silent (``RESETS``), or None.
         source: the library whose conventions hold where the file is silent, such as "snntorch", or None.
         neuron: name or pattern -> the neuron a bare file does not hold: ``{"lif*": "LIFNode(tau=2.0)"}``, or its settings alone.
+        neuron_class: class name or pattern -> the neuron that a class of one's own is: ``{"LIFSpike*": "LIF(tau=2.0)"}``.
         layer: name or pattern -> the same for layers: ``{"conv1": "Conv2d(padding=2), AvgPool2d(2)"}``.
         input_unit: the real value of one unit of an analog input of a file of integers (.net); None: its inputs are spikes.
     """
@@ -66,6 +67,7 @@ class Options:
     source: str | None = None
     input_unit: float | None = None
     neuron: Mapping[str, str] = field(default_factory=dict)
+    neuron_class: Mapping[str, str] = field(default_factory=dict)
     layer: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

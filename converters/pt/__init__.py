@@ -31,8 +31,10 @@ def from_module(module: Any, x: Any, options: Options | None = None) -> Loaded:
     """
     chosen = options or Options()
     tracing = _part("tracing")
-    loaded: Loaded = tracing.trace_module(module, tracing.named_inputs(module, x), chosen.timesteps, chosen.dt)
-    return loaded
+    inputs = tracing.named_inputs(module, x)
+    with _part("naming").adopted(module, chosen.neuron_class) as notes:
+        loaded: Loaded = tracing.trace_module(module, inputs, chosen.timesteps, chosen.dt)
+    return _with_notes(loaded, tuple(notes))
 
 
 def load(path: Path, options: Options) -> Loaded:
@@ -49,6 +51,9 @@ def load(path: Path, options: Options) -> Loaded:
         module = content
         notes = (f"{path.name} was unpickled in full (--trust): code in the file was run",)
     elif options.arch is None:
+        if options.neuron_class:
+            what = "is for classes of your own code, and no code was given"
+            raise OptionError("--neuron-class", what, "give it too: --arch 'file.py:Net'; a bare file's neurons are said with --neuron")
         rebuilt: Loaded = _part("rebuilding").rebuild(content, options, str(path))
         return rebuilt
     elif options.neuron or options.layer:

@@ -29,6 +29,10 @@ COSMETIC = frozenset(["__init__", "extra_repr", "__repr__", "__str__", "__doc__"
 """What a subclass may define without changing what the class computes."""
 
 
+ADOPTED = "_stands_for"
+"""Where a module of a class of the user's own carries what it was found, or said, to be; only while it is read."""
+
+
 class Attributes(dict[str, Any]):
     """A module's attributes as a mapping that looks only where it is asked."""
 
@@ -52,11 +56,15 @@ def ancestors(module: Any) -> Iterator[tuple[type, Library | None]]:
 
 def library_of(module: Any) -> Library | None:
     """The library a module's class, or one it derives from, is from."""
+    if ADOPTED in vars(module):
+        return vars(module)[ADOPTED][0]  # type: ignore[no-any-return]
     return next((library for _, library in ancestors(module) if library is not None), None)
 
 
 def neuron_class(module: Any) -> tuple[Library, NeuronClass] | None:
     """The table's entry for a neuron; None for what is no neuron, or is in no table."""
+    if ADOPTED in vars(module):
+        return vars(module)[ADOPTED]  # type: ignore[no-any-return]
     for ancestor, library in ancestors(module):
         if library is not None:
             found = library.neurons.get(ancestor.__name__)

@@ -42,6 +42,9 @@ MODEL_OPTIONS: tuple[Decorator[Any], ...] = (
         multiple=True,
         help="A bare file's neurons, by name or pattern: 'lif*: LIFNode(tau=2.0)' or 'lif*: tau=2.0'. May be repeated.",
     ),
+    click.option(
+        "--neuron-class", multiple=True, help="A neuron class of your own code: 'MyLIF: LIF(tau=2.0)' or 'LIFSpike*: LIF'. May be repeated."
+    ),
     click.option("--layer", multiple=True, help="A bare file's layers: 'conv1: Conv2d(padding=2), AvgPool2d(2)'. May be repeated."),
     click.option("--input-shape", help="One input's shape without batch and time, e.g. 1,28,28."),
     click.option(
@@ -92,6 +95,7 @@ def options_of(given: Mapping[str, Any]) -> converters.Options:
         reset=given["reset"],
         source=given["source"],
         neuron=by_pattern(given["neuron"], "--neuron", "'lif*: LIFNode(tau=2.0)'"),
+        neuron_class=by_pattern(given["neuron_class"], "--neuron-class", "'MyLIF: LIF(tau=2.0)'"),
         layer=by_pattern(given["layer"], "--layer", "'conv1: Conv2d(padding=2)'"),
     )
 
