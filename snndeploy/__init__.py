@@ -8,9 +8,10 @@
 from typing import TYPE_CHECKING, Any
 
 from snndeploy.data import Samples
-from snndeploy.deploy import check, convert, load, report, run, save, save_graph, show, verify
+from snndeploy.deploy import check, convert, load, report, run, save, save_graph, show, transfer, verify
 from snndeploy.errors import SnnError
 from snndeploy.flow.deployment import Deployment, Wishes
+from snndeploy.flow.transferring import Transfer
 from snndeploy.hw import load_profile, profile_names
 from snndeploy.report.as_json import to_json
 from snndeploy.report.as_text import to_text
@@ -23,6 +24,7 @@ __all__ = [
     "Options",
     "Samples",
     "SnnError",
+    "Transfer",
     "Wishes",
     "check",
     "convert",
@@ -36,6 +38,7 @@ __all__ = [
     "show",
     "to_json",
     "to_text",
+    "transfer",
     "verify",
 ]
 __version__ = "0.1.0"

@@ -18,7 +18,7 @@ from snndeploy.chip.network import ChipNetwork
 from snndeploy.data import Encoding, Samples
 from snndeploy.energy import count_events, estimate
 from snndeploy.errors import DataError, DoesNotFit, ModelError, OptionError, QuantizeError, Unsupported
-from snndeploy.flow import reporting, saved
+from snndeploy.flow import reporting, saved, transferring
 from snndeploy.flow.chips import build, hold_against_definition, hold_lowered, settings_for, without_proven
 from snndeploy.flow.deployment import Deployment, Wishes
 from snndeploy.flow.feeding import Feed, chip_predictions, describe_inputs, feed, float_predictions, silent
@@ -44,17 +44,26 @@ def load(model: Model, example: Any = None, options: converters.Options | None =
     Raises:
         ModelError: what the file or module is instead.
     """
+    noun = read(model, example, options)
+    if not isinstance(noun, converters.Loaded):
+        raise ModelError(
+            str(model),
+            "is a chip network already",
+            "its integers run as they are: --chip loihi2, in Python sd.transfer",
+        )
+    return noun
+
+
+def read(model: Model, example: Any = None, options: converters.Options | None = None) -> converters.Loaded | ChipNetwork:
+    """As ``load``, but a file of integers (.net, our own chip networks) is read as the chip network that it is."""
     options = options or converters.Options()
-    if isinstance(model_of(model), converters.Loaded):
+    if isinstance(model, ChipNetwork) or isinstance(model_of(model), converters.Loaded):
         return model  # type: ignore[no-any-return]
     if not isinstance(model, str | Path):
         from converters import pt  # noqa: PLC0415 - loads torch, and only a live module needs it
 
         return pt.from_module(model, example, options) if options.input_shape is None else pt.first_that_runs(model, options)
-    loaded = converters.load(model, options)
-    if not isinstance(loaded, converters.Loaded):
-        raise ModelError(str(model), "is a chip network already", "run, verify or report it; convert takes the model it was made from")
-    return loaded
+    return converters.load(model, options)
 
 
 def convert(
@@ -109,8 +118,7 @@ def _deploy(name: str, loaded: converters.Loaded, everything: Feed, seen: Feed, 
     built = build(lowered, profile, seen, settings, wishes.burst, run_reference(lowered, seen.inputs, seen.steps), everything)
     placement = without_proven(place(built.network, profile, built.payloads()), built)
     if not placement.fits:
-        blockers = "\n".join(f"  {f}" for f in placement.findings if f.severity == "blocker")
-        raise DoesNotFit(wishes.chip, f"the network does not fit\n{blockers}", "snndeploy check lists every finding and writes nothing")
+        raise DoesNotFit(wishes.chip, placement.blockers, "snndeploy check lists every finding and writes nothing")
     pair, chip_trace = hold_against_definition(built, everything)
     float_trace = run_reference(graph, everything.inputs, everything.steps)
     answers = float_predictions(graph, float_trace, everything.labels)
@@ -126,8 +134,36 @@ def _deploy(name: str, loaded: converters.Loaded, everything: Feed, seen: Feed, 
     )  # fmt: skip
 
 
-def save(deployment: Deployment, stem: str | Path) -> tuple[Path, Path]:
-    """Write ``stem.graph.onnx`` and ``stem.<chip>.onnx``, both whole or neither; returns both paths."""
+def transfer(
+    model: str | Path | ChipNetwork,
+    data: Samples | str | Any,
+    wishes: Wishes | None = None,
+    options: converters.Options | None = None,
+    name: str = "",
+    *,
+    chip: str = "",
+    decode: str | None = None,
+) -> transferring.Transfer:
+    """Put a network that is integers already (a .net file, a chip network of ours) on a chip, and run and verify it there.
+
+    Not one integer changes. Arguments as in ``convert``.
+
+    Raises:
+        DoesNotFit: the chip is too small, or lacks something; the blockers are named.
+        ModelError: a float network. OptionError: a wish that only a float network could follow.
+    """
+    wishes = wishes or Wishes()
+    network = read(model, None, options)
+    if not isinstance(network, ChipNetwork):
+        raise ModelError(str(model), "is a float network: it has no integers yet", "sd.convert(model, data, chip=...) finds them")
+    wishes = replace(wishes, chip=chip) if chip else wishes
+    return transferring.transfer(network, as_samples(data), wishes, decode, name or _name(model))
+
+
+def save(deployment: Deployment | transferring.Transfer, stem: str | Path) -> tuple[Path, ...]:
+    """Write ``stem.graph.onnx`` and ``stem.<chip>.onnx``, both whole or neither (of a transfer the second alone); returns the paths."""
+    if isinstance(deployment, transferring.Transfer):
+        return (transferring.save(deployment, stem),)
     graph, chip = Path(f"{stem}.graph.onnx"), Path(f"{stem}.{deployment.profile.id}.onnx")
     spare = graph.with_name(f".{graph.name}.{os.getpid()}.onnx")
     try:
@@ -151,7 +187,7 @@ def check(
 ) -> Placement:
     """Run the real pipeline up to placement and collect every finding; writes nothing.
 
-    Without ``data`` the original model's own trial run, or the file's, stands in for it.
+    A network that is integers already is only placed. Without ``data`` the original model's own trial run, or the file's, stands in for it.
     A layer that no pass or quantizer can take is a blocker with the same words as the error.
     """
     wishes = wishes or Wishes()
@@ -159,7 +195,9 @@ def check(
     samples = None if data is None else as_samples(data)
     options = options or converters.Options()
     options = with_time(model, samples, options)
-    loaded = load(model, example(samples) if samples else None, options)
+    loaded = read(model, example(samples) if samples else None, options)
+    if isinstance(loaded, ChipNetwork):
+        return transferring.onto(loaded, profile, wishes)[1]
     everything = stand_in(loaded) if samples is None else _fed(samples, loaded, wishes, options)
     graph, _ = describe_inputs(loaded.graph, everything)
     seen = everything.first(wishes.calibration_samples)
@@ -173,9 +211,9 @@ def check(
     return without_proven(place(built.network, profile, built.payloads()), built)
 
 
-def show(path: str | Path) -> str:
+def show(path: str | Path, options: converters.Options | None = None) -> str:
     """The graph or chip network in a file, as stable text."""
-    return str(saved.open_file(path))
+    return str(saved.open_file(path, options))
 
 
 def run(
@@ -185,9 +223,13 @@ def run(
     encode: Encoding = "direct",
     seed: int = 0,
     chip: str | None = None,
+    options: converters.Options | None = None,
 ) -> saved.Ran:
-    """Run a saved graph or chip network on data; ``chip`` names its profile where that is a file of yours."""
-    ran = saved.run_file(saved.open_file(path, timesteps), as_samples(data), timesteps, encode, seed)
+    """Run a saved graph or chip network on data.
+
+    ``chip`` names its profile where that is a file of yours; ``options`` say what a .net or .nir file does not.
+    """
+    ran = saved.run_file(saved.open_file(path, options, timesteps), as_samples(data), timesteps, encode, seed)
     if isinstance(ran.noun, ChipNetwork):
         return replace(ran, events=saved.placed(ran.noun, ran.trace, chip)[2].counts())
     return ran
@@ -200,33 +242,28 @@ def verify(
     timesteps: int | None = None,
     encode: Encoding = "direct",
     seed: int = 0,
+    options: converters.Options | None = None,
 ) -> Verdict:
     """Hold a saved file's executors against each other: exactness and fidelity, apart."""
-    return saved.verify_file(Path(path), as_samples(data), against, timesteps, encode, seed)
+    return saved.verify_file(saved.open_pair(path, options, timesteps), as_samples(data), against, timesteps, encode, seed)
 
 
 def report(
-    source: Deployment | str | Path,
+    source: Deployment | transferring.Transfer | str | Path,
     data: Samples | str | None = None,
     encode: Encoding = "direct",
     seed: int = 0,
     chip: str | None = None,
+    options: converters.Options | None = None,
 ) -> Report:
-    """The report of a deployment, or of a saved chip network run on ``data``; ``chip`` as in ``run``."""
+    """The report of a deployment or transfer, or of a saved chip network run on ``data``; ``chip``, ``options`` as in ``run``."""
     if isinstance(source, Deployment):
         return reporting.report_of(source)
-    network = saved.open_file(source)
-    if not isinstance(network, ChipNetwork):
-        raise ModelError(str(source), "is a float graph: it has no chip to report on", "convert it, then report the .<chip>.onnx file")
+    if isinstance(source, transferring.Transfer):
+        return transferring.report_of(source)
     if data is None:
         raise OptionError("--data", "a report needs a run, and a run needs data", "give --data samples.npz")
-    samples = as_samples(data)
-    ran = saved.run_file(network, samples, None, encode, seed)
-    assert isinstance(ran.noun, ChipNetwork)
-    network = ran.noun
-    profile, placement, events = saved.placed(network, ran.trace, chip)
-    verdict = saved.verify_file(Path(source), samples, ("graph", "chip"), None, encode, seed, ran)
-    return reporting.chip_report(Path(source).name, network, profile, placement, verdict, ran.trace, events, estimate(events, profile))
+    return saved.report_file(Path(source), saved.open_pair(source, options), as_samples(data), encode, seed, chip)
 
 
 def input_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:

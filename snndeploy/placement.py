@@ -81,3 +81,8 @@ class Placement:
     def fits(self) -> bool:
         """True if nothing blocks."""
         return not any(f.severity == "blocker" for f in self.findings)
+
+    @property
+    def blockers(self) -> str:
+        """What blocks, a line each under a heading."""
+        return "\n".join(["the network does not fit", *(f"  {f}" for f in self.findings if f.severity == "blocker")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import click
 
 import converters
 from snndeploy import deploy
+from snndeploy.chip.network import ChipNetwork
 from snndeploy.cli.options import (
     DATA_OPTIONS,
     MODEL_OPTIONS,
@@ -23,10 +25,13 @@ from snndeploy.cli.options import (
 )
 from snndeploy.cli.refusing import finish, refusing
 from snndeploy.cli.terminal import working
+from snndeploy.data import Samples
 from snndeploy.errors import OptionError
+from snndeploy.flow.deployment import Wishes
 from snndeploy.flow.given import with_decoding, with_time
 from snndeploy.flow.reporting import report_of, sources
-from snndeploy.hw import load_profile
+from snndeploy.flow.saved import chip_inputs
+from snndeploy.hw import load_profile, profile_names
 from snndeploy.report import check_to_json, check_to_text
 from snndeploy.report.conversion import conversion_to_json, conversion_to_text, graph_to_json, graph_to_text
 
@@ -46,7 +51,8 @@ def convert(model: str, *, calibration: str | None, max_drop: float, output: str
     """Take the trained network MODEL to a verified chip network.
 
     Writes STEM.graph.onnx (the float graph, which onnxruntime runs) and STEM.CHIP.onnx (the chip network).
-    With --chip none only the first, for which no data is needed.
+    With --chip none only the first, for which no data is needed. A MODEL of integers (.net, or a chip network of ours)
+    is put on the chip as it is, and only the second is written.
     """
     options, stem = options_of(given), stem_of(model, output)
     if given["chip"] == "none":
@@ -54,11 +60,16 @@ def convert(model: str, *, calibration: str | None, max_drop: float, output: str
         return
     wishes, profile = wishes_of(given, max_drop), load_profile(given["chip"])
     _writable(model, stem, (f"{stem}.graph.onnx", f"{stem}.{profile.id}.onnx"))
-    samples = samples_of(given, NEEDS_DATA, options.input_shape)
-    others = None if calibration is None else samples_of({**given, "data": calibration, "samples": None}, shape=options.input_shape)
+    shape = options.input_shape or _entering(model, given, options)
+    samples = samples_of(given, NEEDS_DATA, shape)
+    others = None if calibration is None else samples_of({**given, "data": calibration, "samples": None}, shape=shape)
     options = with_time(model, samples, options)
     with working(f"{Path(model).name} to {profile.name}"):
-        loaded = with_decoding(deploy.load(model, None, options), given["decode"])
+        noun = deploy.read(model, None, options)
+        if isinstance(noun, ChipNetwork):
+            _transfer(noun, samples, wishes, stem, given["decode"], calibration, as_json)
+            return
+        loaded = with_decoding(noun, given["decode"])
         deployment = deploy.convert(loaded, samples, wishes, options, Path(stem).name, calibration=others)
         Path(stem).parent.mkdir(parents=True, exist_ok=True)
         files = [str(path) for path in deploy.save(deployment, stem)]
@@ -82,15 +93,16 @@ def check(model: str, *, as_json: bool, **given: Any) -> None:
     Without --data the model's own trial run on random spikes stands in.
     """
     options, wishes = options_of(given), wishes_of(given)
-    samples = samples_of(given, shape=options.input_shape)
+    samples = samples_of(given, shape=options.input_shape or _entering(model, given, options))
     with working(f"checking {Path(model).name}"):
-        loaded = with_decoding(deploy.load(model, None, options), given["decode"])
+        noun = deploy.read(model, None, with_time(model, samples, options))
+        loaded = noun if isinstance(noun, ChipNetwork) else with_decoding(noun, given["decode"])
         placement = deploy.check(loaded, samples, wishes, options)
     if as_json:
         click.echo(json.dumps(check_to_json(model, placement), allow_nan=False))
     else:
         click.echo(check_to_text(model, placement), nl=False)
-        if samples is None:
+        if samples is None and not isinstance(loaded, ChipNetwork):
             click.echo("\nASSUMED: random spikes stood in for data, and scales depend on data; give --data.")
     finish(placement.fits)
 
@@ -98,12 +110,39 @@ def check(model: str, *, as_json: bool, **given: Any) -> None:
 def stem_of(model: str, output: str | None) -> str:
     """Where results go, without suffixes: ``-o``, or the model's name in this folder."""
     name = Path(model).name
-    own = name.removesuffix(".graph.onnx") if name.endswith(".graph.onnx") else Path(name).stem
+    ours = [f".{kind}.onnx" for kind in ("graph", *profile_names()) if name.endswith(f".{kind}.onnx")]
+    own = name.removesuffix(ours[0]) if ours else Path(name).stem
     if output is None:
         return own
     if output.endswith(".onnx"):
         raise OptionError("-o", f"{output} names a file", "name the stem; .graph.onnx and .<chip>.onnx are put behind it")
     return str(Path(output) / own) if output.endswith(("/", os.sep)) or Path(output).is_dir() else output
+
+
+def _transfer(
+    network: ChipNetwork, samples: Samples | None, wishes: Wishes, stem: str, decode: str | None, calibration: str | None, as_json: bool
+) -> None:
+    """Integers stay as they are: placed, run, verified, written, printed."""
+    if calibration is not None:
+        raise OptionError("--calibration", "is for the quantizer, and this file holds integers already", "leave it out")
+    made = deploy.transfer(network, samples, wishes, None, Path(stem).name, decode=decode)
+    Path(stem).parent.mkdir(parents=True, exist_ok=True)
+    files = [str(path) for path in deploy.save(made, stem)]
+    report = deploy.report(made)
+    if as_json:
+        click.echo(json.dumps(conversion_to_json(report, (), files, made.ok), allow_nan=False))
+    else:
+        click.echo(conversion_to_text(report, (), files), nl=False)
+    finish(made.ok)
+
+
+def _entering(model: str, given: Mapping[str, Any], options: converters.Options) -> tuple[int, ...] | None:
+    """One input's shape as the model says it, where events must be cut to it."""
+    if given["sensor"] is not None or (given["bin_us"], given["frames"]) == (None, None):
+        return None
+    noun = deploy.read(model, None, options)
+    shapes = chip_inputs(noun) if isinstance(noun, ChipNetwork) else deploy.input_shapes(noun.graph)
+    return next(iter(shapes.values()), None)
 
 
 def _convert_graph(model: str, options: converters.Options, stem: str, decode: str | None, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar, get_args
 
 import click
@@ -29,14 +30,20 @@ max_drop = click.option(
     "--max-drop", type=float, callback=_points, default=Wishes.max_drop, show_default=True, help="Points of accuracy that may be lost."
 )
 
-MODEL_OPTIONS: tuple[Decorator[Any], ...] = (
-    click.option("--chip", default=Wishes.chip, show_default=True, help="CHIP[:BOARD] as `snndeploy chips` lists them, or my_chip.toml."),
-    click.option("--arch", help="The code that builds the module: 'file.py:Net(T=10)' or pkg.mod:factory. That code is run."),
+FILE_OPTIONS: tuple[Decorator[Any], ...] = (
     click.option(
         "--source", help="The library whose conventions hold where the file is silent: snntorch, spikingjelly, norse, sinabs, ..."
     ),
     click.option("--dt", type=float, help="The length of a step in seconds, where a file of time constants (.nir) does not say."),
     click.option("--reset", help="What a spike does to the potential where the file is silent: zero, late-zero, subtract, multi, none."),
+    click.option("--input-shape", help="One input's shape without batch and time, e.g. 1,28,28."),
+    click.option("--input-unit", type=float, help="The real value of one unit of an analog input of a file of integers (.net)."),
+)
+"""What a file of a network cannot say of itself."""
+MODEL_OPTIONS: tuple[Decorator[Any], ...] = (
+    click.option("--chip", default=Wishes.chip, show_default=True, help="CHIP[:BOARD] as `snndeploy chips` lists them, or my_chip.toml."),
+    click.option("--arch", help="The code that builds the module: 'file.py:Net(T=10)' or pkg.mod:factory. That code is run."),
+    *FILE_OPTIONS,
     click.option(
         "--neuron",
         multiple=True,
@@ -46,7 +53,6 @@ MODEL_OPTIONS: tuple[Decorator[Any], ...] = (
         "--neuron-class", multiple=True, help="A neuron class of your own code: 'MyLIF: LIF(tau=2.0)' or 'LIFSpike*: LIF'. May be repeated."
     ),
     click.option("--layer", multiple=True, help="A bare file's layers: 'conv1: Conv2d(padding=2), AvgPool2d(2)'. May be repeated."),
-    click.option("--input-shape", help="One input's shape without batch and time, e.g. 1,28,28."),
     click.option(
         "--decode", help="How the output's steps become a prediction, where the model does not say: count, sum, mean, vote:10, ..."
     ),
@@ -83,17 +89,25 @@ def with_options(options: tuple[Decorator[Any], ...]) -> Decorator[Any]:
     return decorate
 
 
-def options_of(given: Mapping[str, Any]) -> converters.Options:
-    """What the file cannot say."""
+def file_options_of(given: Mapping[str, Any]) -> converters.Options:
+    """What the file of a network cannot say, whose layers are all in it."""
     shape = given["input_shape"]
     return converters.Options(
-        arch=given["arch"],
         input_shape=None if shape is None else whole_numbers(shape, "--input-shape", "1,28,28"),
-        timesteps=given["timesteps"],
-        trust=given["trust"],
+        timesteps=given.get("timesteps"),
         dt=given["dt"],
         reset=given["reset"],
         source=given["source"],
+        input_unit=given["input_unit"],
+    )
+
+
+def options_of(given: Mapping[str, Any]) -> converters.Options:
+    """What the file cannot say."""
+    return replace(
+        file_options_of(given),
+        arch=given["arch"],
+        trust=given["trust"],
         neuron=by_pattern(given["neuron"], "--neuron", "'lif*: LIFNode(tau=2.0)'"),
         neuron_class=by_pattern(given["neuron_class"], "--neuron-class", "'MyLIF: LIF(tau=2.0)'"),
         layer=by_pattern(given["layer"], "--layer", "'conv1: Conv2d(padding=2)'"),

@@ -11,9 +11,10 @@ from typing import Any
 
 import click
 
+import converters
 from snndeploy import deploy
 from snndeploy.chip.network import ChipNetwork
-from snndeploy.cli.options import DATA_OPTIONS, as_json, encoding, max_drop, samples_of, with_options
+from snndeploy.cli.options import DATA_OPTIONS, FILE_OPTIONS, as_json, encoding, file_options_of, max_drop, samples_of, with_options
 from snndeploy.cli.refusing import finish, refusing
 from snndeploy.cli.terminal import working, write
 from snndeploy.data import Samples
@@ -30,25 +31,27 @@ NEEDS_DATA = "it runs the network on samples"
 
 @click.command(short_help="A saved graph or chip network as stable text.")
 @click.argument("file")
+@with_options(FILE_OPTIONS)
 @as_json
 @refusing
-def show(file: str, *, as_json: bool) -> None:
+def show(file: str, *, as_json: bool, **given: Any) -> None:
     """The graph or chip network in FILE, as text that is the same for the same network."""
-    text = deploy.show(file)
+    text = deploy.show(file, file_options_of(given))
     click.echo(json.dumps({"schema": "snndeploy.show/1", "file": file, "text": text}) if as_json else text)
 
 
 @click.command(short_help="Run a saved network: predictions, accuracy, spikes and events.")
 @click.argument("file")
 @with_options(DATA_OPTIONS)
+@with_options(FILE_OPTIONS)
 @own_chip
 @as_json
 @refusing
 def run(file: str, *, as_json: bool, **given: Any) -> None:
     """Run the graph or chip network in FILE: predictions, accuracy where labelled, spikes and events a layer."""
-    samples = _samples(file, given)
+    samples, options = _samples(file, given), file_options_of(given)
     with working(f"running {Path(file).name}"):
-        ran = deploy.run(file, samples, given["timesteps"], encoding(given["encode"]), given["seed"], given["chip"])
+        ran = deploy.run(file, samples, given["timesteps"], encoding(given["encode"]), given["seed"], given["chip"], options)
     chip = ran.noun.chip if isinstance(ran.noun, ChipNetwork) else ""
     found = (file, chip, ran.trace, ran.events, ran.accuracy, [int(p) for p in ran.predictions])
     assumed = (*samples.notes, *ran.data.assumptions)
@@ -62,6 +65,7 @@ def run(file: str, *, as_json: bool, **given: Any) -> None:
 @click.command(short_help="Hold the executors of a saved network against each other.")
 @click.argument("file")
 @with_options(DATA_OPTIONS)
+@with_options(FILE_OPTIONS)
 @click.option("--against", help=f"Executors to hold against each other, with commas between: {', '.join(EXECUTORS)}.")
 @max_drop
 @as_json
@@ -71,10 +75,10 @@ def verify(file: str, *, against: str | None, max_drop: float, as_json: bool, **
 
     Beside STEM.CHIP.onnx that is STEM.graph.onnx. Exactness and fidelity are said apart.
     """
-    samples = _samples(file, given)
+    samples, options = _samples(file, given), file_options_of(given)
     wanted, absent = _executors(against)
     with working(f"verifying {Path(file).name}"):
-        verdict = deploy.verify(file, samples, wanted, given["timesteps"], encoding(given["encode"]), given["seed"])
+        verdict = deploy.verify(file, samples, wanted, given["timesteps"], encoding(given["encode"]), given["seed"], options)
     verdict = replace(verdict, not_checked=(*verdict.not_checked, *absent))
     if as_json:
         click.echo(json.dumps(verify_to_json(file, verdict), allow_nan=False))
@@ -86,6 +90,7 @@ def verify(file: str, *, against: str | None, max_drop: float, as_json: bool, **
 @click.command(short_help="Energy, latency, spikes and fit of a saved chip network.")
 @click.argument("file")
 @with_options(DATA_OPTIONS)
+@with_options(FILE_OPTIONS)
 @own_chip
 @max_drop
 @click.option("-o", "--output", help="report.html, report.json or report.txt; without it the text is printed.")
@@ -97,9 +102,10 @@ def report(file: str, *, max_drop: float, output: str | None, as_json: bool, **g
     What is counted is exact; energy and latency are estimates from published numbers, with their range.
     """
     kind = _kind(file, output)
-    samples = _samples(file, given)
+    samples, options = _samples(file, given), file_options_of(given)
     with working(f"reporting on {Path(file).name}"):
-        made = replace(deploy.report(file, samples, encoding(given["encode"]), given["seed"], given["chip"]), max_drop=max_drop)
+        found = deploy.report(file, samples, encoding(given["encode"]), given["seed"], given["chip"], options)
+    made = replace(found, max_drop=max_drop)
     if output is not None:
         write(Path(output), _written(made, kind))
     if as_json:
@@ -129,13 +135,13 @@ def _written(made: Report, kind: str) -> str:
 def _samples(file: str, given: Mapping[str, Any]) -> Samples:
     """The samples; events are cut to the size of the network's input, so the file is read first where they are binned."""
     binned = given["data"] is not None and (given["bin_us"], given["frames"]) != (None, None)
-    samples = samples_of(given, NEEDS_DATA, _input_shape(file) if binned else None)
+    samples = samples_of(given, NEEDS_DATA, _input_shape(file, file_options_of(given)) if binned else None)
     assert samples is not None
     return samples
 
 
-def _input_shape(file: str) -> tuple[int, ...] | None:
-    noun = open_file(file)
+def _input_shape(file: str, options: converters.Options) -> tuple[int, ...] | None:
+    noun = open_file(file, options)
     shapes = chip_inputs(noun) if isinstance(noun, ChipNetwork) else deploy.input_shapes(noun)
     return next(iter(shapes.values()), None)
 

@@ -97,14 +97,15 @@ def with_decoding(loaded: converters.Loaded, text: str | None) -> converters.Loa
     """
     if text is None:
         return loaded
-    kind, vote = _read_out(text)
+    kind, vote = read_out(text)
     nodes = {name: replace(node, decode=kind or node.decode, vote=vote) for name, node in loaded.graph.named(Output).items()}
     note = f"outputs are read by {text} (--decode), not as the model says; its own answers were not compared"
     witness = None if loaded.witness is None else replace(loaded.witness, outputs={})
     return replace(loaded, graph=loaded.graph.replace(nodes), assumptions=(*loaded.assumptions, note), witness=witness)
 
 
-def _read_out(text: str) -> tuple[Any, int]:
+def read_out(text: str) -> tuple[Any, int]:
+    """``--decode`` as the kind of read-out (None: as it was) and the neurons a class. Raises ``OptionError``."""
     kinds = [part for part in text.split("+") if not part.startswith("vote:")]
     votes = [part.removeprefix("vote:") for part in text.split("+") if part.startswith("vote:")]
     known = (*(k for k in get_args(Decoding) if k != "none"), "vote:10")

@@ -13,9 +13,10 @@ from snndeploy.arrays import Ints, Shape
 from snndeploy.chip.models import HostInput
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.data import Encoding, Samples, accuracy
-from snndeploy.energy import Events, count_events
+from snndeploy.energy import Events, count_events, estimate
 from snndeploy.errors import ModelError, OptionError, did_you_mean
 from snndeploy.flow.feeding import Feed, chip_predictions, describe_inputs, feed, float_predictions, held
+from snndeploy.flow.reporting import chip_report
 from snndeploy.hw import Profile, load_profile
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input
@@ -23,6 +24,7 @@ from snndeploy.ir.neurons.decoupling import CONSTANT
 from snndeploy.ir.paths import neurons
 from snndeploy.place import place
 from snndeploy.placement import Placement
+from snndeploy.report.report import Report
 from snndeploy.sim.chip import run_chip
 from snndeploy.sim.host import inject
 from snndeploy.sim.reference import run_reference, stepper
@@ -50,10 +52,34 @@ class Ran:
     events: Mapping[str, float]
 
 
-def open_file(path: str | Path, steps: int | None = None) -> Graph | ChipNetwork:
-    """The graph or chip network in a saved file; ``steps`` is T for files that do not say it."""
-    noun = converters.load(path, converters.Options(timesteps=steps))
+def open_file(path: str | Path, options: converters.Options | None = None, steps: int | None = None) -> Graph | ChipNetwork:
+    """The graph or chip network in a file; ``options`` and T = ``steps`` are for files that do not say all of it themselves."""
+    options = options or converters.Options()
+    noun = converters.load(path, replace(options, timesteps=steps or options.timesteps))
     return noun.graph if isinstance(noun, converters.Loaded) else noun
+
+
+@dataclass(frozen=True, eq=False)
+class FilePair:
+    """A file, what it holds, and what the other file of its conversion holds (None where there is none).
+
+    ``foreign`` says of a file beside it that it belongs to another conversion.
+    """
+
+    noun: Graph | ChipNetwork
+    other: Graph | ChipNetwork | None
+    foreign: tuple[str, ...] = ()
+
+
+def open_pair(path: str | Path, options: converters.Options | None = None, steps: int | None = None) -> FilePair:
+    """A file and its ``sibling``. Raises as ``open_file`` and ``sibling``."""
+    file = Path(path)
+    noun = open_file(file, options, steps)
+    other = sibling(file, noun)
+    nouns = {file: noun, **({other: open_file(other)} if other else {})}
+    if other and not _belong(nouns):
+        return FilePair(noun, None, (f"{other.name}: not of the conversion that made this file, so not compared with it",))
+    return FilePair(noun, nouns[other] if other else None)
 
 
 def run_file(noun: Graph | ChipNetwork, samples: Samples, steps: int | None, encoding: Encoding, seed: int) -> Ran:
@@ -129,26 +155,20 @@ def sibling(path: Path, noun: Graph | ChipNetwork) -> Path | None:
 
 
 def verify_file(
-    path: Path, samples: Samples, against: Iterable[str], steps: int | None, encoding: Encoding, seed: int, ran: Ran | None = None
+    pair: FilePair, samples: Samples, against: Iterable[str], steps: int | None, encoding: Encoding, seed: int, ran: Ran | None = None
 ) -> Verdict:
-    """Hold the executors that can run this file and its sibling against each other; ``ran`` is the chip's run, if it was made.
+    """Hold the executors that can run a file and its sibling against each other; ``ran`` is the chip's run, if it was made.
 
     Raises:
         OptionError: an unknown executor.
     """
     wanted = set(against)
-    foreign: tuple[str, ...] = ()
     for name in wanted:
         if name not in EXECUTORS:
             raise OptionError("--against", f"{name!r} is no executor", did_you_mean(name, EXECUTORS))
-    noun = open_file(path, steps)
-    other = sibling(path, noun)
-    nouns = {path: noun, **({other: open_file(other)} if other else {})}
-    if other and not _belong(nouns):
-        del nouns[other]
-        foreign = (f"{other.name}: not of the conversion that made this file, so not compared with it",)
-    graph = next((n for n in nouns.values() if isinstance(n, Graph)), None)
-    chip = next((n for n in nouns.values() if isinstance(n, ChipNetwork)), None)
+    nouns = (pair.noun, pair.other)
+    graph = next((n for n in nouns if isinstance(n, Graph)), None)
+    chip = next((n for n in nouns if isinstance(n, ChipNetwork)), None)
     if chip is not None:
         _same_steps(chip, steps)
         steps = chip.steps or steps
@@ -161,7 +181,7 @@ def verify_file(
     if graph is not None and chip is not None and {"graph", "chip"} <= wanted:
         a, b = run_file(graph, samples, steps, encoding, seed), ran or run_file(chip, samples, steps, encoding, seed)
         near = fidelity(a.predictions, b.predictions, a.data.labels)
-    return Verdict(tuple(pairs), near, foreign or _missing(wanted, graph, chip))
+    return Verdict(tuple(pairs), near, pair.foreign or _missing(wanted, graph, chip))
 
 
 def _belong(nouns: Mapping[Path, Graph | ChipNetwork]) -> bool:
@@ -169,6 +189,17 @@ def _belong(nouns: Mapping[Path, Graph | ChipNetwork]) -> bool:
     graphs = [path for path, noun in nouns.items() if isinstance(noun, Graph)]
     origins = {noun.made_from for noun in nouns.values() if isinstance(noun, ChipNetwork)}
     return all(origin in ("", digest(graph)) for origin in origins for graph in graphs)
+
+
+def report_file(path: Path, pair: FilePair, samples: Samples, encoding: Encoding, seed: int, chip: str | None) -> Report:
+    """The report of a chip network in a file, run on data. Raises ``ModelError`` for a float graph."""
+    if not isinstance(pair.noun, ChipNetwork):
+        raise ModelError(str(path), "is a float graph: it has no chip to report on", "convert it, then report the .<chip>.onnx file")
+    ran = run_file(pair.noun, samples, None, encoding, seed)
+    assert isinstance(ran.noun, ChipNetwork)
+    profile, placement, events = placed(ran.noun, ran.trace, chip)
+    verdict = verify_file(pair, samples, ("graph", "chip"), None, encoding, seed, ran)
+    return chip_report(path.name, ran.noun, profile, placement, verdict, ran.trace, events, estimate(events, profile))
 
 
 def digest(path: Path) -> str:

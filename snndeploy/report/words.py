@@ -99,6 +99,9 @@ def faithfulness(fidelity: Fidelity | None, max_drop: float) -> Statement:
     agree = (
         "" if fidelity.agreement is None else f"{percent(fidelity.agreement)} of {fidelity.samples:,} answers agree with the float network"
     )
+    if fidelity.float_accuracy is None and fidelity.chip_accuracy is not None:
+        right = percent(fidelity.chip_accuracy)
+        return Statement("Fidelity", right, f"{right} of {fidelity.samples:,} right on the chip; no float network to compare with.", "good")
     if fidelity.drop is None or fidelity.chip_accuracy is None or fidelity.float_accuracy is None:
         value = "Unlabelled" if fidelity.agreement is None else f"{percent(fidelity.agreement)} agree"
         return Statement("Fidelity", value, f"{agree or 'The data have no labels'}.", "plain")

@@ -1,0 +1,118 @@
+"""A network that is integers already -> a chip: nothing is quantized and nothing is lost; it is placed, run and held to account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import converters
+from snndeploy.chip.network import ChipNetwork
+from snndeploy.cost import Cost
+from snndeploy.data import Samples, accuracy
+from snndeploy.energy import Events, count_events, estimate
+from snndeploy.errors import DoesNotFit, OptionError
+from snndeploy.flow import saved
+from snndeploy.flow.deployment import Wishes
+from snndeploy.flow.feeding import Feed, chip_predictions
+from snndeploy.flow.given import read_out
+from snndeploy.flow.reporting import chip_report
+from snndeploy.hw import Profile, load_profile
+from snndeploy.place import place
+from snndeploy.placement import Placement
+from snndeploy.report.report import Report
+from snndeploy.sim.chip import run_chip
+from snndeploy.sim.host import inject
+from snndeploy.trace import Trace
+from snndeploy.verdict import Fidelity, Verdict
+
+
+@dataclass(frozen=True, eq=False)
+class Transfer:
+    """A chip network on a chip of the user's choice, and everything that was found out about it there."""
+
+    name: str
+    network: ChipNetwork
+    data: Feed
+    wishes: Wishes
+    profile: Profile
+    placement: Placement
+    verdict: Verdict
+    trace: Trace
+    events: Events
+    cost: Cost
+    assumptions: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """True if the simulator ran it exactly as its definition says; one that does not fit is never made."""
+        return self.verdict.grade == "exact"
+
+
+def transfer(network: ChipNetwork, samples: Samples, wishes: Wishes, decode: str | None, name: str) -> Transfer:
+    """Place, run on all samples, hold the simulator against the plain int64 definition, price.
+
+    Raises:
+        DoesNotFit: the blockers are named.  OptionError: a wish that integers cannot follow.
+    """
+    profile = load_profile(wishes.chip)
+    moved, placement = onto(network, profile, wishes)
+    said = read_by(moved, decode)
+    if not placement.fits:
+        raise DoesNotFit(wishes.chip, placement.blockers, "snndeploy check lists every finding and writes nothing")
+    fed, data = saved.fed(said, samples, wishes.encode, wishes.seed)
+    trace = run_chip(fed, inject(fed, data.inputs))
+    pair = saved.chip_pair(fed, samples, wishes.encode, wishes.seed)
+    events = count_events(fed, trace, placement)
+    verdict = Verdict((pair,), _right(fed, trace, data))
+    notes = (*_moved(network, profile), *data.assumptions)
+    kept = replace(said, steps=data.steps)
+    return Transfer(name, kept, data, wishes, profile, placement, verdict, trace, events, estimate(events, profile), notes)
+
+
+def onto(network: ChipNetwork, profile: Profile, wishes: Wishes) -> tuple[ChipNetwork, Placement]:
+    """The same integers, made for another chip, and where they sit there.
+
+    Raises:
+        OptionError: ``--weight-bits`` or ``--burst``, which choose integers where there are only real numbers.
+    """
+    for option, chosen in (("--weight-bits", bool(wishes.bits)), ("--burst", wishes.burst != "auto")):
+        if chosen:
+            raise OptionError(option, "chooses integers, and this file holds them already", "leave it out, or convert the float model")
+    board = f"{profile.id}:{profile.board}" if profile.board else profile.id
+    moved = replace(network, chip=board)
+    return moved, place(moved, profile)
+
+
+def read_by(network: ChipNetwork, decode: str | None) -> ChipNetwork:
+    """The network whose read-out population is read as the user says. Raises ``OptionError`` where it has none."""
+    if decode is None:
+        return network
+    if network.readout is None:
+        raise OptionError("--decode", "this chip network has no population that is read", "leave it out")
+    kind, vote = read_out(decode)
+    return replace(network, readout=replace(network.readout, decode=kind or network.readout.decode, vote=vote))
+
+
+def _right(network: ChipNetwork, trace: Trace, data: Feed) -> Fidelity | None:
+    """How often the chip is right; there is no float network to be near to."""
+    if data.labels is None or network.readout is None:
+        return None
+    return Fidelity(data.samples, None, accuracy(chip_predictions(network, trace, data.labels), data.labels))
+
+
+def _moved(network: ChipNetwork, profile: Profile) -> tuple[str, ...]:
+    before = network.chip.split(":")[0]
+    return (f"the integers were made for {before}; here they run on {profile.id} unchanged",) if before not in ("", profile.id) else ()
+
+
+def save(made: Transfer, stem: str | Path) -> Path:
+    """Write ``stem.<chip>.onnx``."""
+    path = Path(f"{stem}.{made.profile.id}.onnx")
+    converters.save(made.network, path)
+    return path
+
+
+def report_of(t: Transfer) -> Report:
+    """Everything the transfer found out."""
+    found = chip_report(t.name, t.network, t.profile, t.placement, t.verdict, t.trace, t.events, t.cost)
+    return replace(found, max_drop=t.wishes.max_drop, assumptions=(*t.assumptions, *found.assumptions))
