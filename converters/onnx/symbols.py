@@ -118,6 +118,16 @@ class OnnxNamespace:
     def exp(self, x: Symbol) -> Symbol:
         return x.body.elementwise("Exp", x)
 
+    def sigmoid(self, x: Symbol) -> Symbol:
+        return x.body.elementwise("Sigmoid", x)
+
+    def divide(self, a: Operand, b: Operand) -> Symbol:
+        return _body(a, b).elementwise("Div", a, b)
+
+    def table(self, rows: Symbol, t: Symbol) -> Symbol:
+        step = t.body.op("ReduceMax", (t,), (), keepdims=0)
+        return t.body.op("Gather", (rows, t.body.op("Cast", (step,), (), to=TensorProto.INT64)), rows.shape[1:], axis=0)
+
     def minimum(self, a: Operand, b: Operand) -> Symbol:
         return _body(a, b).elementwise("Min", a, b)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from snndeploy.arrays import Floats, Shape
+from snndeploy.errors import DataError
 from snndeploy.ir.xp import Pads
 
 
@@ -22,6 +25,16 @@ class NumpyNamespace:
 
     def exp(self, x: Floats) -> Floats:
         return np.exp(x)
+
+    def sigmoid(self, x: Floats) -> Floats:
+        small = np.exp(-np.abs(x))
+        return np.where(x >= 0, 1.0, small) / (1.0 + small)
+
+    def divide(self, a: Floats, b: Floats) -> Floats:
+        return a / b
+
+    def table(self, rows: Floats, t: Floats) -> Floats:
+        return np.asarray(rows[checked_row(len(rows), t)])
 
     def minimum(self, a: Floats, b: Floats) -> Floats:
         return np.minimum(a, b)
@@ -55,6 +68,14 @@ class NumpyNamespace:
 
     def concat(self, parts: Sequence[Floats], axis: int) -> Floats:
         return np.concatenate(parts, axis=axis + 1)
+
+
+def checked_row(rows: int, t: Any) -> int:
+    """The step as an index. Raises ``DataError`` behind the last row: a neuron with a table is made for T steps."""
+    step = int(t.reshape(-1)[0]) if math.prod(t.shape) else 0
+    if step >= rows:
+        raise DataError("neuron with a table", f"has numbers for {rows} steps and is run for one more", f"run it for {rows} steps")
+    return step
 
 
 def _windows(x: Floats, reach: Shape, stride: Shape, padding: Pads, fill: float) -> Floats:

@@ -34,6 +34,18 @@ class Namespace(Protocol):
     def exp(self, x: Array) -> Array:
         """Elementwise e**x."""
 
+    def sigmoid(self, x: Array) -> Array:
+        """Elementwise 1 / (1 + e**-x)."""
+
+    def divide(self, a: Array, b: Array) -> Array:
+        """Elementwise a / b; b is a parameter that is nowhere 0."""
+
+    def table(self, rows: Array, t: Array) -> Array:
+        """Row ``t`` of ``rows`` [T, ...]; ``t`` [B, *shape] is the layer's own step, one whole number everywhere.
+
+        Raises ``DataError``, or the runtime's own error, behind the last row.
+        """
+
     def minimum(self, a: Array, b: Array) -> Array:
         """Elementwise smaller value."""
 

@@ -2,7 +2,7 @@
 
 ``where`` is an arithmetic blend so that gradients also reach its condition, a spike; ``fire`` carries a surrogate
 gradient; ``trunc`` and ``floor`` pass gradients straight through. In float64 every elementwise value equals
-NumPy's bit for bit, because a condition is exactly 0 or 1.
+NumPy's bit for bit, because a condition is exactly 0 or 1; only ``exp`` and ``sigmoid`` may round their last bit otherwise.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from snndeploy.arrays import Shape
+from snndeploy.ir.on_numpy import checked_row
 from snndeploy.ir.xp import Pads
 from snndeploy.nn.surrogates import Surrogate, fire
 
@@ -33,6 +34,15 @@ class TorchNamespace:
 
     def exp(self, x: Tensor) -> Tensor:
         return torch.exp(x)
+
+    def sigmoid(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(x)
+
+    def divide(self, a: Tensor, b: Tensor) -> Tensor:
+        return a / b
+
+    def table(self, rows: Tensor, t: Tensor) -> Tensor:
+        return rows[checked_row(len(rows), t)]
 
     def minimum(self, a: Tensor, b: Tensor) -> Tensor:
         return torch.minimum(a, b)

@@ -27,6 +27,8 @@ UNDERFLOW = 2.0**-150
 """The absolute error of a float32 product below the normal range: half of the smallest number."""
 EXP_ULPS = 4
 """Assumed accuracy of a float32 exponential, in units of roundoff (onnxruntime publishes none)."""
+SIGMOID_ERROR = 2.0**-22
+"""Assumed absolute error of a float32 sigmoid (onnxruntime publishes none)."""
 MANTISSA = 24
 SMALLEST_EXPONENT = -126
 
@@ -63,6 +65,9 @@ class Interval:
     def __getitem__(self, index: int) -> Interval:
         return Interval(self.value[index], self.error[index])
 
+    def __len__(self) -> int:
+        return len(self.value)
+
 
 def lift(values: Operand) -> Interval:
     """Numbers as a float32 run holds them: rounded once, so their error is known exactly."""
@@ -90,6 +95,15 @@ def _add(a: Interval, b: Interval) -> Interval:
 def _multiply(a: Interval, b: Interval) -> Interval:
     carried = np.abs(a.value) * b.error + np.abs(b.value) * a.error + a.error * b.error
     return _rounded(np.asarray(a.value * b.value), np.asarray(carried), UNDERFLOW)
+
+
+def _divide(a: Interval, b: Interval) -> Interval:
+    """The quotient's error is that of a, and that of b times the quotient, over the smallest |b|; infinite where that is 0."""
+    least = np.abs(b.value) - b.error
+    value = np.asarray(a.value / b.value)
+    inside = least > 0
+    carried = np.where(inside, (a.error + np.abs(value) * b.error) / np.where(inside, least, 1.0), np.inf)
+    return _rounded(value, carried, UNDERFLOW)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +140,17 @@ class IntervalNamespace:
         value = np.exp(a.value)
         carried = value * np.expm1(a.error)
         return Interval(value, carried + EXP_ULPS * UNIT_ROUNDOFF * (value + carried))
+
+    def sigmoid(self, x: Operand) -> Interval:
+        a = _monotone(NUMPY.sigmoid, lift(x))
+        return Interval(a.value, a.error + SIGMOID_ERROR)
+
+    def divide(self, a: Operand, b: Operand) -> Interval:
+        return _divide(lift(a), lift(b))
+
+    def table(self, rows: Operand, t: Operand) -> Interval:
+        a, step = lift(rows), lift(t).value
+        return Interval(NUMPY.table(a.value, step), NUMPY.table(a.error, step))
 
     def minimum(self, a: Operand, b: Operand) -> Interval:
         return _monotone(np.minimum, lift(a), lift(b))
