@@ -170,7 +170,7 @@ def test_what_fires_at_rest_needs_layers_that_are_cleared():
 # ------------------------------------------------------------------------------------------------------ constructions
 
 BURST = IntegerNeuron(4095, 2048, np.array([128.0, 192.0]), np.array([1.0, 3.0]))
-NAMES = ("graded", "ping-pong", "ping-pong-direct")
+NAMES = ("graded", "ping-pong", "ping-pong-direct", "look-ahead", "look-ahead-direct")
 
 
 def candidate(name: str):

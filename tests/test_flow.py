@@ -37,8 +37,11 @@ TARGETS = (
     ("loihi2", "graded"),
     ("loihi2", "ping-pong"),
     ("loihi2", "ping-pong-direct"),
+    ("loihi2", "look-ahead"),
+    ("loihi2", "look-ahead-direct"),
     ("loihi2", "lateral"),
     ("loihi1", "auto"),
+    ("loihi1", "look-ahead"),
 )
 
 
@@ -243,7 +246,8 @@ def check(built: Built, feed: Feed) -> int:
     return pair.compared
 
 
-ONLY = {"ping-pong": {"lifb soft", "four rungs"}, "ping-pong-direct": {"lifb soft", "four rungs"}, "lateral": {"lifb", "three rungs"}}
+HARD = ("ping-pong", "ping-pong-direct", "look-ahead", "look-ahead-direct")
+ONLY = {**{name: {"lifb soft", "four rungs"} for name in HARD}, "lateral": {"lifb", "three rungs"}}
 """Kinds that a construction is not for."""
 
 
@@ -255,8 +259,8 @@ def reasons(kinds: set[str], chip: str, burst: str, real: bool, loops: bool) -> 
         allowed |= {"not into this neuron's synaptic current"} if real and kinds & {"cuba", "cuba soft"} else set()
     if kinds & ONLY.get(burst, set()):
         allowed |= {"not asked for", "does not apply to this neuron"}
-    if burst == "ping-pong" and loops:
-        allowed.add("relay neurons add a step")
+    if burst in ("ping-pong", "look-ahead", "look-ahead-direct") and loops:
+        allowed.add("which this layer's feedback does not have")
     if "at rest" in kinds and (loops or burst in ONLY):
         allowed.add("fires at rest")
     return allowed
@@ -398,14 +402,17 @@ def test_offers_say_what_each_construction_takes_and_why_not():
     graph = dense(Draw(rng, ("lifb",), True), Input((6,), "spikes"))
     built = deployed(graph, data(rng, graph, 6, 4), "loihi1")
     first = {o.construction: o for o in built.lowered.offers if o.layer == "n1"}
-    assert {name: o.neurons for name, o in first.items()} == {"graded": 5, "ping-pong": 30, "ping-pong-direct": 20}
+    sizes = {"graded": 5, "ping-pong": 30, "ping-pong-direct": 20, "look-ahead": 25, "look-ahead-direct": 20}
+    assert {name: o.neurons for name, o in first.items()} == sizes
     assert "L010" in first["graded"].why_not
     assert first["graded"].pair is None
-    assert [o.why_not for o in first.values()][1:] == ["", ""]
+    assert [o.why_not for o in first.values()][1:] == [""] * 4
     assert sum(o.chosen for o in first.values()) == 1
     # every neuron of both banks hears all six inputs and the three that force its bank; bank B hears the constant
     assert first["ping-pong-direct"].synapses == 20 * (6 + 3) + 10
-    assert first["ping-pong-direct"].spikes > first["graded"].spikes
+    # A, B2 and C2 hear all six inputs; T hears A; B2 hears A's force, T's, and T's kick; C2 T's force and both kicks
+    assert first["look-ahead-direct"].synapses == 15 * 6 + 5 * (1 + 3 + 3)
+    assert first["ping-pong-direct"].spikes > first["look-ahead-direct"].spikes > first["graded"].spikes
 
 
 def test_synapses_of_a_padded_convolution_end_at_the_border():
@@ -481,7 +488,7 @@ def test_every_read_out_answers_what_the_float_network_answers(decode, chip, end
     assert (chip_predictions(built.network, trace) == wanted).mean() > 0.85
 
 
-@pytest.mark.parametrize("burst", ["graded", "ping-pong", "ping-pong-direct"])
+@pytest.mark.parametrize("burst", ["graded", *HARD])
 def test_a_burst_neuron_that_is_the_output_is_read_in_its_own_units(burst):
     rng = np.random.default_rng(1)
     graph = chain({"x": Input((6,), "spikes"), "l": Linear(rng.normal(size=(4, 6))), "n": lifb(0.5, 0.5, 1.0, 1.25), "y": Output("sum")})

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,13 +11,14 @@ from snndeploy.arrays import Floats
 from snndeploy.chip.models import HostInput
 from snndeploy.chip.network import ChipNetwork, Population, Projection, Wire
 from snndeploy.errors import Unsupported
+from snndeploy.flow.pricing import operations, price, sent, synapse_count
 from snndeploy.hw import Profile
-from snndeploy.ir.graph import Candidate, Graph, Limits, Node
+from snndeploy.ir.graph import Candidate, Graph, Limits
 from snndeploy.ir.layers import Input, Output
 from snndeploy.ir.neurons.decoupling import CONSTANT, UNIT
 from snndeploy.ir.neurons.host import HostCurrent
 from snndeploy.ir.neurons.integer import IntegerNeuron
-from snndeploy.ir.paths import Path, deliver, input_bound, is_source, neurons, paths_into
+from snndeploy.ir.paths import input_bound, neurons, paths_into
 from snndeploy.passes import decouple, merge
 from snndeploy.passes.align import cyclic
 from snndeploy.quantize import Quantized
@@ -28,7 +29,7 @@ from snndeploy.sim.reference import run_reference, stepper
 from snndeploy.trace import Trace
 from snndeploy.verify import compare
 
-NAMES = ("auto", "graded", "lateral", "ping-pong", "ping-pong-direct")
+NAMES = ("auto", "graded", "lateral", "ping-pong", "ping-pong-direct", "look-ahead", "look-ahead-direct")
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,21 +90,23 @@ def _offer(q: Quantized, name: str, c: Candidate, profile: Profile, inputs: Mapp
     """One construction of one layer: its size, its price, and its run against ``before``, that of the burst neurons."""
     steps = before.steps
     why = "; ".join(f"{k.name}: {k.value}, needs {k.limit}. {k.hint}" for k in c.conditions if not k.holds)
-    if not why and "direct" not in c.construction and c.latency and name in cyclic(q.graph):
-        why = "relay neurons add a step, which this layer's feedback does not have"
+    if not why and c.latency and name in cyclic(q.graph):
+        why = f"it adds {c.latency} step(s), which this layer's feedback does not have"
     spliced = q.graph if c.construction == "graded" else decouple.splice(q.graph, name, c)
     inner = [n for n in neurons(spliced) if n == name or n not in q.graph.nodes]
     size = sum(int(np.prod(spliced.shapes[n])) for n in inner)
-    synapses = sum(_synapse_count(spliced, n) for n in inner)
+    synapses = sum(synapse_count(spliced, n) for n in inner)
+    given = with_constant(spliced, inputs)
     if c.construction == "graded":
         after = before if why else run_program(q.graph, name, inputs, steps)
     else:
-        after = run_reference(spliced, with_constant(spliced, inputs), steps, record=[name])
+        after = run_reference(spliced, given, steps, record=[name])
     samples = max(1, before.samples)
     spikes = sum(float(after.activity[n].spikes.sum()) for n in inner) / samples
+    true = float(before.activity[name].spikes.sum()) / samples
     pair = replace(compare(before, after, [name]), a=f"burst neuron {name}", b=c.construction) if not why else None
-    joules = _price(profile, size * steps, spikes * (synapses / size))
-    return BurstRow(name, c.construction, size, synapses, c.latency, spikes, joules, False, why, pair)
+    joules = price(profile, size * steps, operations(spliced, name, inner, sent(spliced, given, before, after)))
+    return BurstRow(name, c.construction, size, synapses, c.latency, spikes, joules, False, why, pair, true)
 
 
 def run_program(graph: Graph, name: str, inputs: Mapping[str, Floats], steps: int) -> Trace:
@@ -119,43 +122,13 @@ def run_program(graph: Graph, name: str, inputs: Mapping[str, Floats], steps: in
     return run_chip(ChipNetwork("", populations, (wire,), steps=steps), {"sums": sums.astype(np.int64)}, steps, record=[name])
 
 
-def _synapse_count(graph: Graph, name: str) -> int:
-    """Synapses into a neuron layer: what a one in every source would touch, on every way in (a burst neuron is a sum of ways)."""
-    total = 0.0
-    for path in _ways(graph, name, ()):
-        ones = np.ones((1, *graph.shapes[path.source]))
-        marked = {n: _marked(graph.nodes[n]) for n in path.nodes}
-        total += float(deliver(marked, path, ones, constant=False).sum())
-    return int(total)
-
-
-def _ways(graph: Graph, name: str, after: tuple[str, ...]) -> Iterator[Path]:
-    for edge in graph.into(name):
-        if is_source(graph.nodes[edge.source]):
-            yield Path(edge.source, 0, after)
-        else:
-            yield from _ways(graph, edge.source, (edge.source, *after))
-
-
-def _marked(node: Node) -> Node:
-    """The same synapse with every non-zero weight 1."""
-    names = [f.name for f in fields(node) if f.name in ("weight", "scale")]
-    return replace(node, **{n: (getattr(node, n) != 0).astype(np.float64) for n in names}) if names else node
-
-
-def _price(profile: Profile, updates: int, operations: float) -> float:
-    """Joules an inference of one layer's neuron updates and of its spikes' local synapses, by the profile's numbers."""
-    active, sop = profile.energy["neuron_active"].si(), profile.energy["sop_dense"].si()
-    return (updates * active[0] if active else 0.0) + (operations * sop[0] if sop else 0.0)
-
-
 def _choose(name: str, candidates: tuple[Candidate, ...], rows: list[BurstRow], wanted: str) -> int:
     usable = [i for i, row in enumerate(rows) if not row.why_not and (row.pair is None or row.pair.equal)]
     if wanted != "auto":
         usable = [i for i in usable if candidates[i].construction == wanted or len(candidates) == 1]
-    if not usable and wanted not in ("auto", *(c.construction for c in candidates)):
+    if not usable and len(candidates) > 1 and wanted not in ("auto", *(c.construction for c in candidates)):
         offered = ", ".join(c.construction for c in candidates)
-        why = "lateral is for a subtracting reset, ping-pong for a hard one"
+        why = "lateral is for a subtracting reset, ping-pong and look-ahead for a hard one"
         raise Unsupported(name, f"--burst {wanted} does not apply to this neuron ({why})", f"offered here: {offered}")
     if not usable:
         reasons = " | ".join(f"{row.construction}: {row.why_not or 'not asked for'}" for row in rows)

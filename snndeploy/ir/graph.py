@@ -37,22 +37,18 @@ class Limits:
         input_bound: the largest |synaptic sum| that can reach the node, in weight units.
         programs: the chip runs neuron programs.
         payload_bits: bits of a graded spike; 0 where spikes are binary.
-        bias_max: largest bias mantissa; ``bias_exp_max``: its largest exponent.
         vth_max: largest threshold mantissa.
-        weight_max: largest synaptic weight; ``weight_exp_max``: its largest exponent.
         steps: time steps of a sample, within which a synaptic current can add up; None for any number.
+        idle: silent steps between samples, after which neurons (not synapses) are cleared; None: all is, every time.
     """
 
     shape: Shape
     input_bound: int
     programs: bool
     payload_bits: int
-    bias_max: int = 4095
-    bias_exp_max: int = 7
     vth_max: int = 131_071
-    weight_max: int = 254
-    weight_exp_max: int = 7
     steps: int | None = None
+    idle: int | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from snndeploy.cost import Cost, engineering
+from snndeploy.report.as_text import events_per_spike
 from snndeploy.report.core_map import core_map
 from snndeploy.report.figures import energy_ranges, energy_split, latency_ranges, raster, rates
 from snndeploy.report.markup import bullets, card, claim, facts, heading, section, table, tag, text
@@ -156,11 +157,11 @@ def _bursts(rows: Iterable[BurstRow]) -> str:
 
     cells = (
         (text(r.layer), text(r.construction), number(r.neurons), number(r.synapses), number(r.latency), number(round(r.spikes, 1)),
-         text(engineering(r.joules, "J")), verdict(r))
+         events_per_spike(r), text(engineering(r.joules, "J")), verdict(r))
         for r in rows
     )  # fmt: skip
-    header = ("layer", "construction", "neurons", "synapses", "steps later", "spikes", "energy", "verdict")
-    return table(header, cells, "k-nnnnnt")
+    header = ("layer", "construction", "neurons", "synapses", "steps later", "spikes", "a true one", "energy", "verdict")
+    return table(header, cells, "k-nnnnnnt")
 
 
 def _graded(pair: Pair) -> str:

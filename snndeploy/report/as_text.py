@@ -95,7 +95,7 @@ def bullets(lines: Iterable[str]) -> str:
 
 def changes(report: Report) -> tuple[str, str, str]:
     """What was done to the network: passes, burst neurons, quantization."""
-    burst_columns = ("layer", "construction", "neurons", "steps", "spikes", "energy", "verdict")
+    burst_columns = ("layer", "construction", "neurons", "steps", "spikes", "a true one", "energy", "verdict")
     return (
         section("Passes", table(("pass", "compared", "did"), ((p.name, pair_words(p.pair), p.did) for p in report.passes))),
         section("Burst neurons", table(burst_columns, _bursts(report.bursts))),
@@ -119,8 +119,13 @@ def _bursts(rows: Sequence[BurstRow]) -> Iterable[Sequence[str]]:
     for row in rows:
         verdict = row.why_not or (pair_words(row.pair) if row.pair else "not run")
         verdict = f"chosen: {verdict}" if row.chosen else verdict
-        energy = engineering(row.joules, "J")
-        yield row.layer, row.construction, number(row.neurons), number(row.latency), number(round(row.spikes, 1)), energy, verdict
+        size, spikes, energy = number(row.neurons), number(round(row.spikes, 1)), engineering(row.joules, "J")
+        yield row.layer, row.construction, size, number(row.latency), spikes, events_per_spike(row), energy, verdict
+
+
+def events_per_spike(row: BurstRow) -> str:
+    """How many events travel for each spike of the burst neuron."""
+    return "-" if row.per_spike is None else f"{row.per_spike:.3g}"
 
 
 def _quantization(report: Report) -> Iterable[Sequence[str]]:

@@ -39,7 +39,11 @@ class PassRow:
 
 @dataclass(frozen=True)
 class BurstRow:
-    """One construction offered for a burst layer: its price, and why it was not taken (empty: it could have been)."""
+    """One construction offered for a burst layer: its price, and why it was not taken (empty: it could have been).
+
+    ``latency`` in steps of the chip; ``spikes`` an inference, of all its neurons, where the burst neuron itself fires
+    ``true_spikes`` times.
+    """
 
     layer: str
     construction: str
@@ -51,6 +55,12 @@ class BurstRow:
     chosen: bool
     why_not: str = ""
     pair: Pair | None = None
+    true_spikes: float = 0.0
+
+    @property
+    def per_spike(self) -> float | None:
+        """Events for each spike of the burst neuron; None where it never fired."""
+        return self.spikes / self.true_spikes if self.true_spikes else None
 
 
 @dataclass(frozen=True)
