@@ -18,17 +18,29 @@ from snndeploy.arrays import frozen
 from snndeploy.errors import DataError, ModelError, OptionError, Unsupported
 from snndeploy.ir.graph import Edge, Graph, Node, bind, parameters
 from snndeploy.ir.layers import BatchNorm, Concat, Conv, Input, Linear, MaxPool, Output, Reshape, Scale, Sum, SumPool
+from snndeploy.ir.neurons.adaptive import AdaptiveLIF
 from snndeploy.ir.neurons.burst import Burst
+from snndeploy.ir.neurons.change import ChangeLIF
 from snndeploy.ir.neurons.clif import CLIF
 from snndeploy.ir.neurons.clifspike import CLIFSpike
 from snndeploy.ir.neurons.cubalif import CubaLIF
+from snndeploy.ir.neurons.exponential import ExponentialIF
 from snndeploy.ir.neurons.glif import glif, glif_f
 from snndeploy.ir.neurons.host import HostCurrent
+from snndeploy.ir.neurons.immediate import ImmediateLIF
 from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.ir.neurons.klif import KLIF
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF, integrate_and_fire
 from snndeploy.ir.neurons.multispike import MultiSpike
+from snndeploy.ir.neurons.quadratic import QuadraticIF
+from snndeploy.ir.neurons.refractory import RefractoryLIF
+from snndeploy.ir.neurons.resonator import ResonateFire
+from snndeploy.ir.neurons.scaled_burst import ScaledBurst
+from snndeploy.ir.neurons.sigma_delta import SigmaDeltaUnit
+from snndeploy.ir.neurons.spike_trace import SpikeTrace
+from snndeploy.ir.neurons.ternary import TernaryLIF
+from snndeploy.ir.neurons.windowed import WindowedSpike
 from snndeploy.ir.on_numpy import NUMPY
 from snndeploy.sim.ort import run_onnxruntime
 from snndeploy.sim.reference import run_reference, stepper
@@ -96,6 +108,32 @@ def five() -> dict[str, Node]:
     return made
 
 
+def rarer_neurons() -> dict[str, Node]:
+    """Adaptive, ternary, resonating, self-driven and windowed neurons."""
+    half = frozen(0.5)
+    made: dict[str, Node] = {f"ternary-{r}": TernaryLIF(half, reset=r, v_reset=frozen(0.25)) for r in ("hard", "subtract")}
+    for adapts, current, reset in (("threshold", "none", "subtract"), ("membrane", "late", "hard"), ("threshold", "now", "hard")):
+        floor = frozen(-0.5) if current == "none" else None
+        node = AdaptiveLIF(half, half, half, half, half, reset=reset, current=current, adapts=adapts, floor=floor)
+        made[f"adaptive-{adapts}-{current}"] = node
+    made["adaptive-amount"] = AdaptiveLIF(half, half, half, reset="subtract", amount=half)
+    made["refractory"] = RefractoryLIF(half, half, half, half, half)
+    made["refractory-grid"] = RefractoryLIF(half, half, half, half, half, grid=8)
+    made["scaled-burst"] = ScaledBurst(half, frozen([0.5, 1.0]), frozen([1.0, 3.0]), frozen([0.0, -1.0]))
+    made["immediate"] = ImmediateLIF(half)
+    made["immediate-current"] = ImmediateLIF(half, half, current=True)
+    made["change"] = ChangeLIF(half)
+    for fires in ("phase", "izhikevich", "hard", "subtract"):
+        made[f"resonate-{fires}"] = ResonateFire(half, half, fires=fires, grid=8 if fires == "phase" else 0)
+    made["sigma-delta"] = SigmaDeltaUnit(half, frozen(0.125), grid=8)
+    made["delta"] = SigmaDeltaUnit(half, relu=False, sums=False)
+    made["quadratic"] = QuadraticIF(half, frozen(0.0), half, reset="subtract")
+    made["recovery"] = QuadraticIF(half, frozen(0.0), half, recovery=True, w_rate=half, a=half, b=half)
+    made["exponential"] = ExponentialIF(half, frozen(0.0), half, half, frozen(2.0))
+    made["windowed"] = WindowedSpike(eighths((STEPS, 3), 4), np.linspace(0.25, 1.0, STEPS))
+    return made
+
+
 def layers() -> dict[str, Graph]:
     lif = LIF(frozen(0.5), threshold=frozen(0.75))
     pads = ((1, 0), (0, 2))
@@ -116,6 +154,7 @@ def layers() -> dict[str, Graph]:
         "residual": residual(),
         "concat": concatenated(),
         "recurrent": recurrent(),
+        "trace of spikes": chain((4,), a=lif, n=SpikeTrace(frozen(0.5))),
         "host current": chain((4,), h=HostCurrent(frozen(eighths(4, 3) * 8), 1, 2), n=lif),
     }
 
@@ -140,7 +179,7 @@ def recurrent() -> Graph:
     return Graph(nodes, tuple(edges))
 
 
-ZOO = {**layers(), **{name: chain((5,), n=node) for name, node in neurons().items()}}
+ZOO = {**layers(), **{name: chain((5,), n=node) for name, node in {**neurons(), **rarer_neurons()}.items()}}
 zoo = pytest.mark.parametrize("graph", ZOO.values(), ids=list(ZOO))
 
 
