@@ -1,9 +1,10 @@
 """Formats in and out. The folder is the registry: one module a format, and nothing to register.
 
-A module (or package) in this folder is a format if it defines ``SUFFIXES`` and any of
+A module (or package) in this folder is a format if it defines ``SUFFIXES`` (its own first) and any of
 
     load(path, options) -> Loaded | Graph | ChipNetwork      (``options`` may be left out)
-    save(noun, path)                                         a Graph or a ChipNetwork
+    save(noun, path) -> what was lost, or None               a Graph or a ChipNetwork (with ``lossy`` where it can lose)
+    save_program(network, path)                              a ChipNetwork as a program for another tool
 
 Importing this package loads none of them; a format imports its framework inside its functions.
 """
@@ -146,10 +147,13 @@ class Format:
     saves: bool
 
 
+WRITERS = ("save", "save_program")
+
+
 def formats() -> tuple[Format, ...]:
     """Every format in this folder, by name."""
     found = ((name, module) for name, module in _modules().items() if hasattr(module, "SUFFIXES"))
-    return tuple(Format(name, tuple(m.SUFFIXES), hasattr(m, "load"), hasattr(m, "save")) for name, m in found)
+    return tuple(Format(name, tuple(m.SUFFIXES), hasattr(m, "load"), any(hasattr(m, w) for w in WRITERS)) for name, m in found)
 
 
 def load(path: str | Path, options: Options | None = None) -> Loaded | ChipNetwork:
@@ -166,9 +170,47 @@ def load(path: str | Path, options: Options | None = None) -> Loaded | ChipNetwo
     return Loaded(noun) if isinstance(noun, Graph) else noun
 
 
-def save(noun: Graph | ChipNetwork, path: str | Path) -> None:
-    """Write a graph or a chip network in the format of the suffix. Raises ``ModelError`` for an unknown one."""
-    _module_for(Path(path), "save").save(noun, Path(path))
+def save(noun: Graph | ChipNetwork, path: str | Path, *, lossy: bool = False) -> tuple[str, ...]:
+    """Write a graph or a chip network in the format of the suffix; returns what was lost, () if nothing.
+
+    What a format cannot say is refused, or with ``lossy`` written as the nearest that it can say and listed.
+
+    Raises:
+        ModelError: an unknown suffix.  Unsupported: what cannot be said.
+    """
+    return _saved(_module_for(Path(path), "save"), noun, Path(path), lossy)
+
+
+def export(noun: Graph | ChipNetwork, to: str, path: str | Path, *, lossy: bool = False) -> tuple[str, ...]:
+    """As ``save``, in the format of that name or suffix ("nir", "net", ...), whatever the file is called.
+
+    Raises:
+        OptionError: no such format to write.
+    """
+    module = _module_named(to)
+    if isinstance(noun, ChipNetwork) and hasattr(module, "save_program"):
+        return tuple(module.save_program(noun, Path(path)) or ())
+    if not hasattr(module, "save"):
+        raise ModelError(str(path), f"{to} takes chip networks, and this is a float graph", "convert it, and export the chip network")
+    return _saved(module, noun, Path(path), lossy)
+
+
+def suffix_of(to: str) -> str:
+    """What a file of that format ends in. Raises ``OptionError`` where there is no such format to write."""
+    return str(_module_named(to).SUFFIXES[0])
+
+
+def _saved(module: ModuleType, noun: Graph | ChipNetwork, path: Path, lossy: bool) -> tuple[str, ...]:
+    loses = "lossy" in inspect.signature(module.save).parameters
+    return tuple((module.save(noun, path, lossy=lossy) if loses else module.save(noun, path)) or ())
+
+
+def _module_named(to: str) -> ModuleType:
+    able = {n: m for n, m in _modules().items() if hasattr(m, "SUFFIXES") and any(hasattr(m, w) for w in WRITERS)}
+    for name, module in able.items():
+        if to.lower() in (name, module.SUFFIXES[0].removeprefix(".")):
+            return module
+    raise OptionError("--to", f"{to!r} is no format that can be written", did_you_mean(to, [m.SUFFIXES[0][1:] for m in able.values()]))
 
 
 def _modules() -> Mapping[str, ModuleType]:

@@ -8,7 +8,7 @@
 from typing import TYPE_CHECKING, Any
 
 from snndeploy.data import Samples
-from snndeploy.deploy import check, convert, load, report, run, save, save_graph, show, transfer, verify
+from snndeploy.deploy import check, convert, export, load, report, run, save, save_graph, show, transfer, verify
 from snndeploy.errors import SnnError
 from snndeploy.flow.deployment import Deployment, Wishes
 from snndeploy.flow.transferring import Transfer
@@ -28,6 +28,7 @@ __all__ = [
     "Wishes",
     "check",
     "convert",
+    "export",
     "load",
     "load_profile",
     "profile_names",

@@ -5,7 +5,6 @@ Nothing is visited twice and nothing is written back; each line of ``convert`` t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from snndeploy.chip.network import ChipNetwork
 from snndeploy.data import Encoding, Samples
 from snndeploy.energy import count_events, estimate
 from snndeploy.errors import DataError, DoesNotFit, ModelError, OptionError, QuantizeError, Unsupported
-from snndeploy.flow import reporting, saved, transferring
+from snndeploy.flow import reporting, saved, transferring, writing
 from snndeploy.flow.chips import build, hold_against_definition, hold_lowered, settings_for, without_proven
 from snndeploy.flow.deployment import Deployment, Wishes
 from snndeploy.flow.feeding import Feed, chip_predictions, describe_inputs, feed, float_predictions, silent
@@ -162,24 +161,24 @@ def transfer(
 
 def save(deployment: Deployment | transferring.Transfer, stem: str | Path) -> tuple[Path, ...]:
     """Write ``stem.graph.onnx`` and ``stem.<chip>.onnx``, both whole or neither (of a transfer the second alone); returns the paths."""
-    if isinstance(deployment, transferring.Transfer):
-        return (transferring.save(deployment, stem),)
-    graph, chip = Path(f"{stem}.graph.onnx"), Path(f"{stem}.{deployment.profile.id}.onnx")
-    spare = graph.with_name(f".{graph.name}.{os.getpid()}.onnx")
-    try:
-        converters.save(deployment.graph, spare)
-        converters.save(replace(deployment.network, made_from=saved.digest(spare)), chip)
-        spare.replace(graph)
-    finally:
-        spare.unlink(missing_ok=True)
-    return graph, chip
+    return writing.write(deployment, stem)
 
 
 def save_graph(loaded: converters.Loaded, stem: str | Path) -> Path:
     """Write only ``stem.graph.onnx`` (``--chip none``)."""
-    graph = Path(f"{stem}.graph.onnx")
-    converters.save(replace(loaded.graph, steps=loaded.steps or loaded.graph.steps), graph)
-    return graph
+    return writing.write_graph(loaded, stem)
+
+
+def export(
+    model: Model | ChipNetwork, to: str, path: str | Path, options: converters.Options | None = None, *, lossy: bool = False
+) -> tuple[str, ...]:
+    """Write a model in another tool's format ("nir", "net", "onnx"); returns what was lost, which only ``lossy`` allows.
+
+    Raises:
+        OptionError: no such format.  Unsupported, ModelError: what the format cannot say.
+    """
+    noun = read(model, None, options)
+    return converters.export(noun.graph if isinstance(noun, converters.Loaded) else noun, to, path, lossy=lossy)
 
 
 def check(

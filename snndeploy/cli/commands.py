@@ -10,6 +10,7 @@ import click
 import snndeploy
 from snndeploy.cli.converting import check, convert
 from snndeploy.cli.demo import demo
+from snndeploy.cli.exporting import export
 from snndeploy.cli.machine import chips, doctor
 from snndeploy.cli.saved import report, run, show, verify
 
@@ -33,7 +34,7 @@ def commands() -> None:
     """  # noqa: D301 - the backspace is click's own sign for "keep these lines"
 
 
-for command in (convert, check, show, run, verify, report, chips, doctor, demo):
+for command in (convert, check, show, run, verify, report, export, chips, doctor, demo):
     commands.add_command(command)
 
 

@@ -59,7 +59,7 @@ def convert(model: str, *, calibration: str | None, max_drop: float, output: str
         _convert_graph(model, options, stem, given["decode"], as_json)
         return
     wishes, profile = wishes_of(given, max_drop), load_profile(given["chip"])
-    _writable(model, stem, (f"{stem}.graph.onnx", f"{stem}.{profile.id}.onnx"))
+    writable(model, stem, (f"{stem}.graph.onnx", f"{stem}.{profile.id}.onnx"))
     shape = options.input_shape or _entering(model, given, options)
     samples = samples_of(given, NEEDS_DATA, shape)
     others = None if calibration is None else samples_of({**given, "data": calibration, "samples": None}, shape=shape)
@@ -146,7 +146,7 @@ def _entering(model: str, given: Mapping[str, Any], options: converters.Options)
 
 
 def _convert_graph(model: str, options: converters.Options, stem: str, decode: str | None, as_json: bool) -> None:
-    _writable(model, stem, (f"{stem}.graph.onnx",))
+    writable(model, stem, (f"{stem}.graph.onnx",))
     loaded = with_decoding(deploy.load(model, None, options), decode)
     Path(stem).parent.mkdir(parents=True, exist_ok=True)
     file = str(deploy.save_graph(loaded, stem))
@@ -156,7 +156,7 @@ def _convert_graph(model: str, options: converters.Options, stem: str, decode: s
         click.echo(graph_to_text(Path(stem).name, sources(loaded), loaded.assumptions, file), nl=False)
 
 
-def _writable(model: str, stem: str, targets: tuple[str, ...]) -> None:
+def writable(model: str, stem: str, targets: tuple[str, ...]) -> None:
     """Refuse before the work what could not be written after it."""
     folder = Path(stem).parent
     if folder.exists() and not (folder.is_dir() and os.access(folder, os.W_OK)):

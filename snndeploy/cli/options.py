@@ -40,8 +40,7 @@ FILE_OPTIONS: tuple[Decorator[Any], ...] = (
     click.option("--input-unit", type=float, help="The real value of one unit of an analog input of a file of integers (.net)."),
 )
 """What a file of a network cannot say of itself."""
-MODEL_OPTIONS: tuple[Decorator[Any], ...] = (
-    click.option("--chip", default=Wishes.chip, show_default=True, help="CHIP[:BOARD] as `snndeploy chips` lists them, or my_chip.toml."),
+SOURCE_OPTIONS: tuple[Decorator[Any], ...] = (
     click.option("--arch", help="The code that builds the module: 'file.py:Net(T=10)' or pkg.mod:factory. That code is run."),
     *FILE_OPTIONS,
     click.option(
@@ -54,15 +53,20 @@ MODEL_OPTIONS: tuple[Decorator[Any], ...] = (
     ),
     click.option("--layer", multiple=True, help="A bare file's layers: 'conv1: Conv2d(padding=2), AvgPool2d(2)'. May be repeated."),
     click.option(
+        "--trust", is_flag=True, help="Unpickle the file in full. It can then run any code, as you: only for files you made yourself."
+    ),
+)
+"""The same, where the file may hold weights alone."""
+MODEL_OPTIONS: tuple[Decorator[Any], ...] = (
+    click.option("--chip", default=Wishes.chip, show_default=True, help="CHIP[:BOARD] as `snndeploy chips` lists them, or my_chip.toml."),
+    *SOURCE_OPTIONS,
+    click.option(
         "--decode", help="How the output's steps become a prediction, where the model does not say: count, sum, mean, vote:10, ..."
     ),
     click.option("--weight-bits", help='Bits of the weights: 8 for all, or by layer: "fc*=4,conv1=6".'),
     click.option("--burst", default=Wishes.burst, show_default=True, help=f"How burst neurons are built: {', '.join(NAMES)}."),
     click.option(
         "--calibration-samples", type=int, default=Wishes.calibration_samples, show_default=True, help="How many the quantizer sees."
-    ),
-    click.option(
-        "--trust", is_flag=True, help="Unpickle the file in full. It can then run any code, as you: only for files you made yourself."
     ),
 )
 DATA_OPTIONS: tuple[Decorator[Any], ...] = (

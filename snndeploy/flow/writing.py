@@ -1,0 +1,33 @@
+"""Where a deployment becomes files."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import converters
+from snndeploy.flow import saved, transferring
+from snndeploy.flow.deployment import Deployment
+
+
+def write(made: Deployment | transferring.Transfer, stem: str | Path) -> tuple[Path, ...]:
+    """Write ``stem.graph.onnx`` and ``stem.<chip>.onnx``, both whole or neither; of a transfer the second alone."""
+    if isinstance(made, transferring.Transfer):
+        return (transferring.save(made, stem),)
+    graph, chip = Path(f"{stem}.graph.onnx"), Path(f"{stem}.{made.profile.id}.onnx")
+    spare = graph.with_name(f".{graph.name}.{os.getpid()}.onnx")
+    try:
+        converters.save(made.graph, spare)
+        converters.save(replace(made.network, made_from=saved.digest(spare)), chip)
+        spare.replace(graph)
+    finally:
+        spare.unlink(missing_ok=True)
+    return graph, chip
+
+
+def write_graph(loaded: converters.Loaded, stem: str | Path) -> Path:
+    """Write ``stem.graph.onnx`` alone."""
+    graph = Path(f"{stem}.graph.onnx")
+    converters.save(replace(loaded.graph, steps=loaded.steps or loaded.graph.steps), graph)
+    return graph
