@@ -28,7 +28,8 @@ pytest.importorskip("h5py")
 def folder(tmp_path, monkeypatch):
     """A float graph whose reset NIR cannot say, and a chip network."""
     nodes = {
-        "x": Input((4,)), "fc": Linear(np.arange(8.0).reshape(2, 4)), "lif": LIF(frozen(0.5), strict=True, reset="subtract"), "y": Output("none"),
+        "x": Input((4,)), "fc": Linear(np.arange(8.0).reshape(2, 4)),
+        "lif": LIF(frozen(0.5), strict=True, reset="subtract"), "y": Output("none"),
     }  # fmt: skip
     graph = Graph(nodes, tuple(Edge(a, b) for a, b in itertools.pairwise(nodes)))
     converters.save(graph, tmp_path / "soft.graph.onnx")
