@@ -15,11 +15,30 @@ except ImportError:
     raise MissingPackage("snndeploy.nn", "torch", "torch") from None
 
 from snndeploy.nn.burst import LIFB
+from snndeploy.nn.clif import CLIF
+from snndeploy.nn.glif import GLIF
+from snndeploy.nn.klif import KLIF
 from snndeploy.nn.lif import IF, LI, LIF, PLIF, CubaLIF
 from snndeploy.nn.neuron import Neuron
 from snndeploy.nn.surrogates import ATan, Rectangle, Sigmoid, Surrogate
 
-__all__ = ["IF", "LI", "LIF", "LIFB", "PLIF", "ATan", "CubaLIF", "Neuron", "Rectangle", "Sigmoid", "Surrogate", "reset"]
+__all__ = [
+    "CLIF",
+    "GLIF",
+    "IF",
+    "KLIF",
+    "LI",
+    "LIF",
+    "LIFB",
+    "PLIF",
+    "ATan",
+    "CubaLIF",
+    "Neuron",
+    "Rectangle",
+    "Sigmoid",
+    "Surrogate",
+    "reset",
+]
 
 
 def reset(module: torch.nn.Module) -> None:

@@ -44,11 +44,11 @@ class TorchNamespace:
     def table(self, rows: Tensor, t: Tensor) -> Tensor:
         return rows[checked_row(len(rows), t)]
 
-    def minimum(self, a: Tensor, b: Tensor) -> Tensor:
-        return torch.minimum(a, b)
+    def minimum(self, a: Tensor, b: Tensor | float) -> Tensor:
+        return torch.minimum(a, _beside(b, a))
 
-    def maximum(self, a: Tensor, b: Tensor) -> Tensor:
-        return torch.maximum(a, b)
+    def maximum(self, a: Tensor, b: Tensor | float) -> Tensor:
+        return torch.maximum(a, _beside(b, a))
 
     def trunc(self, x: Tensor) -> Tensor:
         return straight_through(torch.trunc(x), x)
@@ -78,6 +78,11 @@ class TorchNamespace:
 
     def concat(self, parts: Sequence[Tensor], axis: int) -> Tensor:
         return torch.cat(list(parts), dim=axis + 1)
+
+
+def _beside(value: Tensor | float, a: Tensor) -> Tensor:
+    """A plain number as a tensor like ``a``."""
+    return value if isinstance(value, Tensor) else torch.full((), value, dtype=a.dtype, device=a.device)
 
 
 def straight_through(value: Tensor, x: Tensor) -> Tensor:

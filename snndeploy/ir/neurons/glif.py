@@ -95,18 +95,17 @@ def glif(
     [1, ...] (see ``GLIF``). Source: CAS-CLab/Gated-LIF ``layers.py``, ``LIFSpike_CW.extended_state_update``.
     """
     al, be, ga = (np.asarray(gate, dtype=np.float64) for gate in gates)
-    keep, lost, subtract, drive = _tables((decay, leak, amount, conduct), max(al.ndim, be.ndim, ga.ndim))
-    kept = 1 - al * (1 - keep)
-    bias = -(1 - al) * lost
-    return GLIF(
-        gain=frozen(1 - be * (1 - drive)),
-        decay=frozen(kept),
-        decay_fired=frozen(kept * (1 - ga)),
-        bias=frozen(bias),
-        bias_fired=frozen(bias - (1 - ga) * subtract),
-        threshold=frozen(threshold),
-        strict=strict,
-    )
+    tables = _tables((decay, leak, amount, conduct), max(al.ndim, be.ndim, ga.ndim))
+    return GLIF(**fold((al, be, ga), *tables), threshold=frozen(threshold), strict=strict)
+
+
+def fold(gates: tuple[Array, Array, Array], decay: Array, leak: Array, amount: Array, conduct: Array) -> dict[str, Array]:
+    """What a step needs, everything constant worked out; the same arithmetic for NumPy and torch. See ``glif``."""
+    al, be, ga = gates
+    kept = 1 - al * (1 - decay)
+    bias = -(1 - al) * leak
+    gain = 1 - be * (1 - conduct)
+    return {"gain": gain, "decay": kept, "decay_fired": kept * (1 - ga), "bias": bias, "bias_fired": bias - (1 - ga) * amount}
 
 
 def glif_f(decay: ArrayLike, threshold: ArrayLike, leak: ArrayLike, amount: ArrayLike, conduct: ArrayLike, *, strict: bool = True) -> GLIF:
