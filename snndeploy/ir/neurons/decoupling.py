@@ -98,7 +98,7 @@ def ping_pong(node: Any, limits: Limits, relays: bool) -> Candidate:
     nodes["out"] = Output("none")
     _add_rungs(node, limits, nodes, edges, relays)
     name = "ping-pong" if relays else "ping-pong-direct"
-    return Candidate(name, Graph(nodes, tuple(edges)), hard(node, limits, force, lingers=np.inf), latency=int(relays))
+    return Candidate(name, Graph(nodes, tuple(edges)), hard(node, limits, force, lingers=0), latency=int(relays))
 
 
 def _add_rungs(node: Any, limits: Limits, nodes: dict[str, Node], edges: list[Edge], relays: bool) -> None:
@@ -162,7 +162,7 @@ def _lateral_conditions(node: Any, limits: Limits, divisible: bool) -> tuple[Con
         fading(node),
         no_wrap("no wrap of u", [limits.input_bound, largest, constant_part(node)]),
         drivable(node),
-        start(limits, 1),
+        start(limits, np.inf),
     )  # fmt: skip
 
 

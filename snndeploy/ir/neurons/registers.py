@@ -84,11 +84,11 @@ def reached(force: int) -> Condition:
 def start(limits: Limits, lingers: float) -> Condition:
     """Spikes on their way when a sample ends must have arrived before the neurons are cleared: that clears no synapse.
 
-    ``lingers`` is how many steps they take at the longest; infinite where a loop keeps them going.
+    ``lingers`` is how many steps those take that would do harm; infinite where what is left in a membrane fires on.
     """
     holds = limits.idle is None or limits.idle >= lingers
     given = "every sample starts on a cleared chip" if limits.idle is None else f"{limits.idle} idle steps, then neurons are cleared"
-    value = "spikes go round for ever" if np.isinf(lingers) else f"the last spikes take {lingers:g} step(s)"
+    value = "what is left fires on" if np.isinf(lingers) else f"the last ones take {lingers:g} step(s)"
     return Condition("no spikes from the sample before", holds, value, given, "restart the chip between samples")
 
 
