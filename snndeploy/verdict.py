@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Grade = Literal["exact", "different", "not_checked"]
+Status = Literal["proved", "failed", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -73,16 +74,55 @@ class Fidelity:
 
 
 @dataclass(frozen=True)
+class Counterexample:
+    """A run from rest that shows an obligation false: what enters, step by step, and what each side answers in its last step.
+
+    ``inputs`` [T] are synaptic sums in weight units, ``host`` [T] what the host writes into the bias, in units of v.
+    ``neuron`` is its flat index in the layer. ``replayed``: the chip simulator ran both sides on it and they differ.
+    """
+
+    neuron: int
+    inputs: tuple[int, ...]
+    host: tuple[int, ...] = ()
+    wanted: tuple[int, ...] = ()
+    got: tuple[int, ...] = ()
+    replayed: bool = False
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One obligation: what was to be shown of which layer, and what came of it.
+
+    ``unknown``: no proof and no counterexample, within ``limit`` seconds a question to the prover. Never a proof.
+    ``by`` says who decided: z3, or arithmetic on the deployed integers.
+    """
+
+    name: str
+    layer: str
+    statement: str
+    status: Status
+    seconds: float = 0.0
+    limit: float = 0.0
+    by: str = "z3"
+    found: str = ""
+    """The numbers, or why there is no proof."""
+    counterexample: Counterexample | None = None
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """All pairs that were compared, and the fidelity."""
+    """All pairs that were compared, the fidelity, and what was proved."""
 
     pairs: tuple[Pair, ...]
     fidelity: Fidelity | None = None
     not_checked: tuple[str, ...] = ()
+    proofs: tuple[Proof, ...] = ()
 
     @property
     def grade(self) -> Grade:
-        """exact if every pair is equal, different if one is not, not_checked if there is none."""
+        """exact if every pair is equal and no obligation failed, different otherwise, not_checked if there is no pair."""
+        if any(p.status == "failed" for p in self.proofs):
+            return "different"
         if not self.pairs:
             return "not_checked"
         return "exact" if all(p.equal for p in self.pairs) else "different"

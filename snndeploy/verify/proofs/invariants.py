@@ -1,0 +1,102 @@
+"""What holds between any two steps of each construction, and what its output must be: the theorems' invariants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import z3
+
+from snndeploy.ir.neurons.decoupling import UNIT
+from snndeploy.verify.proofs.stepping import Cell, Situation
+
+
+def ping_pong(cell: Cell, v: Any, now: Situation) -> Any:
+    """One bank holds the burst neuron's v and gets no force; the other holds 0 or more and will be forced."""
+    ladder = range(1, cell.rungs + 1)
+    force = [cell.members[f"B{j}"].constant for j in ladder]
+
+    def led_by(active: str, idle: str) -> Any:
+        held = [now.v[f"{active}{j}"] == v for j in ladder] + [now.v[f"{idle}{j}"] >= 0 for j in ladder]
+        calm = [now.carried(cell, f"{active}{j}") == 0 for j in ladder]
+        forced = [now.carried(cell, f"{idle}{j}") == force[j - 1] for j in ladder]
+        return z3.And(*held, *calm, *forced)
+
+    return z3.And(z3.Or(led_by("A", "B"), led_by("B", "A")), relays(cell, now))
+
+
+def relays(cell: Cell, now: Situation) -> Any:
+    """A relay holds at most the one weight unit that did not make it fire, which its decay forgets."""
+    return z3.And([z3.And(now.v[t] >= 0, now.v[t] <= UNIT) for t in cell.members if t[0] == "R"])
+
+
+def look_ahead(cell: Cell, v: Any, now: Situation) -> Any:
+    """A holds v; T's potential tells which of B_j, C_j holds v too; the other lags behind by at most the kick G."""
+    further = range(2, cell.rungs + 1)
+    kick = {j: -cell.links.get(("A", f"C{j}", 1), 0) for j in further}
+
+    def deciding(decides: str, other: str) -> Any:
+        true = [z3.And(now.v[f"{decides}{j}"] == v, now.carried(cell, f"{decides}{j}") == 0) for j in further]
+        behind = [
+            z3.And(now.carried(cell, f"{other}{j}") == 0, now.v[f"{other}{j}"] <= v, v - now.v[f"{other}{j}"] <= UNIT * kick[j])
+            for j in further
+        ]
+        kicked = [
+            z3.And(now.carried(cell, f"{other}{j}") == -kick[j], v == 0, now.v[f"{other}{j}"] >= 0,
+                   now.v[f"{other}{j}"] <= cell.thresholds[j - 1])
+            for j in further
+        ]  # fmt: skip
+        return z3.And(*true, z3.If(now.fired["A"], z3.And(kicked), z3.And(behind)))
+
+    odd, even = now.v["T"] == 0, now.v["T"] == UNIT
+    return z3.And(now.v["A"] == v, z3.Or(z3.And(odd, deciding("C", "B")), z3.And(even, deciding("B", "C"))), relays(cell, now))
+
+
+def lateral(cell: Cell, v: Any, now: Situation) -> Any:
+    """After rung k neuron j holds v + amounts[k] - thresholds[j] where it fired, v + amounts[k] where not; none below 0."""
+    assert cell.amounts is not None
+    ladder, cases = range(cell.rungs), []
+    for k in range(cell.rungs + 1):
+        rho = cell.amounts[k - 1] if k else 0
+        pattern = [now.fired[f"N{j + 1}"] if j < k else z3.Not(now.fired[f"N{j + 1}"]) for j in ladder]
+        held = [now.v[f"N{j + 1}"] == v + (rho - cell.thresholds[j] if j < k else rho) for j in ladder]
+        above = [v >= 0, *(now.v[f"N{j + 1}"] >= 0 for j in ladder)] if k else []
+        cases.append(z3.And(*pattern, *held, *above))
+    return z3.Or(cases)
+
+
+def offsets(cell: Cell) -> tuple[int, ...]:
+    """By how much two potentials of a lateral cell may differ: where the decay's translation is used."""
+    if cell.amounts is None:
+        return ()
+    apart = {rho - theta * taken for k, rho in enumerate(cell.amounts) for j, theta in enumerate(cell.thresholds) for taken in (j <= k,)}
+    return tuple(sorted({*apart, *(-d for d in apart)} - {0}))
+
+
+def output(cell: Cell, k: Any, after: Situation) -> Any:
+    """The members' spikes of this step say k, rung by rung, in the way downstream reads them."""
+    fired: Mapping[str, Any] = {t: z3.If(s, 1, 0) for t, s in after.fired.items()}
+    told = READS[cell.construction]
+    rungs = [told(fired, j) == z3.If(k >= j, 1, 0) for j in range(1, cell.rungs + 1)]
+    if cell.construction.startswith("ping-pong"):
+        full = [z3.And([after.fired[f"{b}{j}"] for j in range(1, cell.rungs + 1)]) for b in "AB"]
+        rungs.append(z3.Or(full))
+    return z3.And(rungs)
+
+
+READS: Mapping[str, Callable[[Mapping[str, Any], int], Any]] = {
+    "ping-pong": lambda s, j: s[f"R{j}"],
+    "ping-pong-direct": lambda s, j: s[f"A{j}"] + s[f"B{j}"] - 1,
+    "lateral": lambda s, j: s[f"N{j}"],
+    "look-ahead": lambda s, j: s["A"] if j == 1 else s[f"R{j}"],
+    "look-ahead-direct": lambda s, j: s["A"] if j == 1 else s[f"B{j}"] + s[f"C{j}"] - s["A"],
+}
+"""Per construction, the 0 or 1 that downstream reads for rung j."""
+
+INVARIANTS: Mapping[str, Callable[[Cell, Any, Situation], Any]] = {
+    "ping-pong": ping_pong,
+    "ping-pong-direct": ping_pong,
+    "lateral": lateral,
+    "look-ahead": look_ahead,
+    "look-ahead-direct": look_ahead,
+}
