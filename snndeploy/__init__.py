@@ -11,6 +11,7 @@ from snndeploy.data import Samples
 from snndeploy.deploy import check, convert, export, load, report, run, save, save_graph, show, transfer, verify
 from snndeploy.errors import SnnError
 from snndeploy.flow.deployment import Deployment, Wishes
+from snndeploy.flow.proving import prove_file as prove
 from snndeploy.flow.transferring import Transfer
 from snndeploy.hw import load_profile, profile_names
 from snndeploy.report.as_json import to_json
@@ -32,6 +33,7 @@ __all__ = [
     "load",
     "load_profile",
     "profile_names",
+    "prove",
     "report",
     "run",
     "save",

@@ -18,7 +18,7 @@ ALLOWED = {
     *("hw_profiles", "tests", "benchmarks", "docs"),
     *("README.md", "LICENSE", "pyproject.toml", "Makefile", "constraints.txt", "CHANGELOG.md"),
 }
-HEAVY = ("torch", "onnx", "onnxruntime", "nir", "h5py", "lava", "click", "rich", "scipy", "sklearn")
+HEAVY = ("torch", "onnx", "onnxruntime", "nir", "h5py", "lava", "click", "rich", "scipy", "sklearn", "z3")
 HOSTS = ("pypi" + ".org", "pythonhosted" + ".org", "download.pytorch" + ".org", "anaconda" + ".org", "conda" + ".io", "npmjs" + ".org")
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|root|tmp/snn|Users/\w+|home/(?!user\b)\w+)/")
 

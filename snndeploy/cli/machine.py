@@ -21,7 +21,7 @@ from snndeploy.report.as_text import section, table
 
 PACKAGES = {
     "numpy": "", "onnx": "", "click": "", "rich": "",
-    "torch": "torch", "onnxruntime": "onnxruntime", "scikit-learn": "demo",
+    "torch": "torch", "onnxruntime": "onnxruntime", "z3-solver": "prove", "scikit-learn": "demo",
 }  # fmt: skip
 """Package -> the extra that installs it ("" where snndeploy cannot do without)."""
 

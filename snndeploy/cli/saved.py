@@ -19,6 +19,7 @@ from snndeploy.cli.refusing import finish, refusing
 from snndeploy.cli.terminal import working, write
 from snndeploy.data import Samples
 from snndeploy.errors import OptionError
+from snndeploy.flow.proving import LIMIT, prove_file
 from snndeploy.flow.saved import EXECUTORS, chip_inputs, open_file
 from snndeploy.report import run_to_json, run_to_text, to_html, to_json, to_text, verify_to_json, verify_to_text
 from snndeploy.report.as_text import bullets, section
@@ -27,6 +28,7 @@ from snndeploy.verdict import Verdict
 
 own_chip = click.option("--chip", help="The profile it was made for, where that is a file of yours: my_chip.toml[:board].")
 NEEDS_DATA = "it runs the network on samples"
+UNRUN = "the executors: no --data was given, so nothing was run"
 
 
 @click.command(short_help="A saved graph or chip network as stable text.")
@@ -67,24 +69,36 @@ def run(file: str, *, as_json: bool, **given: Any) -> None:
 @with_options(DATA_OPTIONS)
 @with_options(FILE_OPTIONS)
 @click.option("--against", help=f"Executors to hold against each other, with commas between: {', '.join(EXECUTORS)}.")
+@click.option("--prove", is_flag=True, help="Prove what must hold of the chip network's integers, for every input, with z3; needs no data.")
+@click.option("--prove-limit", type=float, default=LIMIT, show_default=True, help="Seconds for one question to z3; beyond, it is unknown.")
 @max_drop
 @as_json
 @refusing
-def verify(file: str, *, against: str | None, max_drop: float, as_json: bool, **given: Any) -> None:
+def verify(file: str, *, against: str | None, prove: bool, prove_limit: float, max_drop: float, as_json: bool, **given: Any) -> None:
     """Hold the executors of FILE, and of the file beside it, against each other.
 
     Beside STEM.CHIP.onnx that is STEM.graph.onnx. Exactness and fidelity are said apart.
     """
-    samples, options = _samples(file, given), file_options_of(given)
-    wanted, absent = _executors(against)
-    with working(f"verifying {Path(file).name}"):
-        verdict = deploy.verify(file, samples, wanted, given["timesteps"], encoding(given["encode"]), given["seed"], options)
-    verdict = replace(verdict, not_checked=(*verdict.not_checked, *absent))
+    only_proofs = prove and given["data"] is None
+    verdict = Verdict((), not_checked=(UNRUN,)) if only_proofs else _verified(file, against, given)
+    if prove:
+        with working(f"proving {Path(file).name}"):
+            verdict = replace(verdict, proofs=prove_file(Path(file), prove_limit, file_options_of(given)))
     if as_json:
         click.echo(json.dumps(verify_to_json(file, verdict), allow_nan=False))
     else:
         click.echo(verify_to_text(file, verdict, max_drop), nl=False)
-    finish(verdict.grade == "exact" and not _lost(verdict, max_drop))
+    shown = all(p.status == "proved" for p in verdict.proofs)
+    finish(shown and (only_proofs or verdict.grade == "exact") and not _lost(verdict, max_drop))
+
+
+def _verified(file: str, against: str | None, given: Mapping[str, Any]) -> Verdict:
+    """The executors held against each other on samples."""
+    samples, options = _samples(file, given), file_options_of(given)
+    wanted, absent = _executors(against)
+    with working(f"verifying {Path(file).name}"):
+        verdict = deploy.verify(file, samples, wanted, given["timesteps"], encoding(given["encode"]), given["seed"], options)
+    return replace(verdict, not_checked=(*verdict.not_checked, *absent))
 
 
 @click.command(short_help="Energy, latency, spikes and fit of a saved chip network.")

@@ -7,6 +7,7 @@ from typing import Any
 
 from snndeploy.placement import Placement
 from snndeploy.report import as_json, as_text
+from snndeploy.report.proofs import proofs_to_json, proofs_to_text
 from snndeploy.report.report import SCHEMA
 from snndeploy.report.words import exactness, faithfulness, fit, model_only, number, percent
 from snndeploy.trace import Trace
@@ -49,7 +50,7 @@ def run_to_text(
     return "\n\n".join(p for p in parts if p) + "\n"
 
 
-def verify_to_json(file: str, verdict: Verdict, proofs: Sequence[Json] = ()) -> Json:
+def verify_to_json(file: str, verdict: Verdict) -> Json:
     """Equality and fidelity, apart."""
     return {
         "schema": f"snndeploy.verify/{SCHEMA}",
@@ -58,7 +59,7 @@ def verify_to_json(file: str, verdict: Verdict, proofs: Sequence[Json] = ()) -> 
         "pairs": [as_json.pair(p) for p in verdict.pairs],
         "fidelity": as_json.fidelity(verdict.fidelity),
         "not_checked": list(verdict.not_checked),
-        "proofs": list(proofs),
+        "proofs": proofs_to_json(verdict.proofs),
     }
 
 
@@ -70,6 +71,7 @@ def verify_to_text(file: str, verdict: Verdict, max_drop: float = 0.5) -> str:
     parts = [
         as_text.bullets([f"{file}", *said, *([note] if note else [])]),
         as_text.section("Comparisons", as_text.comparisons(verdict.pairs)),
+        as_text.section("Proofs", proofs_to_text(verdict.proofs)),
         as_text.section("Not checked", as_text.bullets(verdict.not_checked)),
     ]
     return "\n\n".join(p for p in parts if p) + "\n"

@@ -80,7 +80,9 @@ def exactness(verdict: Verdict) -> Statement:
         sentence = f"0 of {compared:,} values differ in {checks}, wherever equality is claimed."
         sentence += f" {bounded:,} lie within the computed rounding bound of floats." if bounded else ""
         return Statement("Exactness", "Exact", sentence, "good")
-    return Statement("Exactness", "Different", f"{differ:,} of {compared:,} values differ in {checks}.", "bad")
+    failed = [p for p in verdict.proofs if p.status == "failed"]
+    refuted = f" {plural(len(failed), 'obligation')} failed, with a counterexample." if failed else ""
+    return Statement("Exactness", "Different", f"{differ:,} of {compared:,} values differ in {checks}.{refuted}", "bad")
 
 
 def model_only(verdict: Verdict) -> str:

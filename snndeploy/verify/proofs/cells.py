@@ -93,9 +93,9 @@ def _construction(members: Mapping[str, Population]) -> str:
 
 
 def _inner(p: Projection, layer: str) -> bool:
-    """True for a synapse of the construction: neuron by neuron, and named after the layer."""
-    synapses = p.synapses
-    return isinstance(synapses, Sparse) and f"[{layer}." in p.name and bool((synapses.rows == synapses.columns).all())
+    """True for a synapse of the construction: neuron by neuron, and named after the layer where it is not the only one."""
+    synapses, named = p.synapses, "[" not in p.name or f"[{layer}." in p.name
+    return isinstance(synapses, Sparse) and named and bool((synapses.rows == synapses.columns).all())
 
 
 def onto(p: Projection, size: int) -> Ints:

@@ -53,13 +53,13 @@ def look_ahead(cell: Cell, v: Any, now: Situation) -> Any:
 
 
 def lateral(cell: Cell, v: Any, now: Situation) -> Any:
-    """After rung k neuron j holds v + amounts[k] - thresholds[j] where it fired, v + amounts[k] where not; none below 0."""
+    """After rung k neuron j holds v + amounts[k] - its own amount where it fired, v + amounts[k] where not; none below 0."""
     assert cell.amounts is not None
     ladder, cases = range(cell.rungs), []
     for k in range(cell.rungs + 1):
         rho = cell.amounts[k - 1] if k else 0
         pattern = [now.fired[f"N{j + 1}"] if j < k else z3.Not(now.fired[f"N{j + 1}"]) for j in ladder]
-        held = [now.v[f"N{j + 1}"] == v + (rho - cell.thresholds[j] if j < k else rho) for j in ladder]
+        held = [now.v[f"N{j + 1}"] == v + (rho - cell.members[f"N{j + 1}"].amount if j < k else rho) for j in ladder]
         above = [v >= 0, *(now.v[f"N{j + 1}"] >= 0 for j in ladder)] if k else []
         cases.append(z3.And(*pattern, *held, *above))
     return z3.Or(cases)
@@ -69,7 +69,8 @@ def offsets(cell: Cell) -> tuple[int, ...]:
     """By how much two potentials of a lateral cell may differ: where the decay's translation is used."""
     if cell.amounts is None:
         return ()
-    apart = {rho - theta * taken for k, rho in enumerate(cell.amounts) for j, theta in enumerate(cell.thresholds) for taken in (j <= k,)}
+    own = [cell.members[f"N{j}"].amount for j in range(1, cell.rungs + 1)]
+    apart = {rho - (amount if j <= k else 0) for k, rho in enumerate(cell.amounts) for j, amount in enumerate(own)}
     return tuple(sorted({*apart, *(-d for d in apart)} - {0}))
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import z3
 
 from snndeploy.arrays import Ints
 from snndeploy.chip.network import ChipNetwork, Projection, Wire
 from snndeploy.ir.neurons.decoupling import U_LIMIT
+from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.verdict import Proof, Status
 from snndeploy.verify.proofs.cells import Layer, burst_layers, inlet, structure
 from snndeploy.verify.proofs.induction import Answer, check, differing_run, inductive, no_wrap
@@ -22,8 +24,11 @@ MANTISSA = 4095
 """The largest bias mantissa that the host writes."""
 
 
-def prove_layers(network: ChipNetwork, execute: Execute, limit: float) -> Iterator[Proof]:
-    """What must hold of every decoupled layer, each obligation by itself. ``execute`` runs the chip simulator."""
+def prove_layers(network: ChipNetwork, execute: Execute, limit: float, nodes: Mapping[str, IntegerNeuron]) -> Iterator[Proof]:
+    """What must hold of every decoupled layer, each obligation by itself. ``execute`` runs the chip simulator.
+
+    ``nodes`` are the burst neurons that the layers must equal, by layer; without one it is what the layer claims to be.
+    """
     layers = burst_layers(network)
     for layer in layers:
         wrong = structure(network, layer)
@@ -34,7 +39,8 @@ def prove_layers(network: ChipNetwork, execute: Execute, limit: float) -> Iterat
         if wrong:
             continue
         yield from _reads(network, layer)
-        yield from _prove_layer(network, layer, layers, execute, limit)
+        found = list(cells(layer, *input_range(network, layer, layers), nodes.get(layer.name)))
+        yield from _prove_layer(layer, found, execute, limit)
 
 
 def input_range(network: ChipNetwork, layer: Layer, layers: tuple[Layer, ...]) -> tuple[Ints, Ints, int]:
@@ -46,8 +52,7 @@ def input_range(network: ChipNetwork, layer: Layer, layers: tuple[Layer, ...]) -
     return constant + low, constant + high, MANTISSA if written else 0
 
 
-def _prove_layer(network: ChipNetwork, layer: Layer, layers: tuple[Layer, ...], execute: Execute, limit: float) -> Iterator[Proof]:
-    found = list(cells(layer, *input_range(network, layer, layers)))
+def _prove_layer(layer: Layer, found: list[Cell], execute: Execute, limit: float) -> Iterator[Proof]:
     yield from (_decay(layer.name, keep, spans, limit) for keep, spans in _decays(found).items())
     low, high, force = min(c.low for c in found), max(c.high for c in found), max(_largest(c) for c in found)
     numbers = f"input {low}..{high}, largest force {force}, limit {U_LIMIT} weight units"
@@ -97,12 +102,12 @@ def _decay(layer: str, keep: int, spans: tuple[int, ...], limit: float) -> Proof
     v = z3.Int("v")
     ranged = [v > -(1 << 24), v < 1 << 24]
 
-    def d(term: object) -> object:
-        return toward_zero(term * z3.IntVal(keep), 12)  # type: ignore[operator]
+    def d(term: Any) -> Any:
+        return toward_zero(term * z3.IntVal(keep), 12)
 
-    rise = d(v + 1) - d(v)  # type: ignore[operator]
+    rise = d(v + 1) - d(v)
     facts = [d(z3.IntVal(0)) == 0, z3.And(rise >= 0, rise <= 1)]
-    facts += [z3.Implies(z3.Or(v >= 0, v + s <= 0), d(v + s) == d(v) + keep * s // 4096) for s in spans]  # type: ignore[operator]
+    facts += [z3.Implies(z3.Or(v >= 0, v + s <= 0), d(v + s) == d(v) + keep * s // 4096) for s in spans]
     answers = [check(ranged, fact, limit) for fact in facts]
     said = "D(0) = 0, 0 <= D(v+1) - D(v) <= 1" + (f", D(v+d) = D(v) + {keep} d/4096 for d in {list(spans)}" if spans else "")
     return Proof("decay", layer, f"D(v) = trunc(v {keep}/4096): {said}", *_all(answers), limit)
@@ -127,5 +132,3 @@ def _sent(network: ChipNetwork, layer: Layer, tag: str) -> list[str]:
     names = {m.name for m in layer.members.values()}
     leaving: list[Projection] = [p for p in network.projections if p.source == layer.members[tag].name and p.target not in names]
     return sorted(repr((p.target, *inlet(p, 0)[1:])) for p in leaving)
-
-

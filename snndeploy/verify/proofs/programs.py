@@ -46,7 +46,7 @@ def _result(program: NeuronProgram, constants: Mapping[str, int], words: Mapping
         raise Unsupported(f"neuron program {program.name}", "reads a table by time", "its steps are compared by running them")
     operands = [_value(constants, words, operand) for operand in line.args[1:]]
     if line.op == "MUL":
-        return _product(*operands, decays)
+        return _product(operands[0], operands[1], operands[2], decays)
     a, b = operands[0], operands[1] if len(operands) > 1 else None
     return {
         "MOV": lambda: a,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from snndeploy.arrays import Floats, Ints, Shape
+from snndeploy.arrays import Ints, Shape
 from snndeploy.chip.models import STATE_MAX, HostInput, Lif, TernaryLif
 from snndeploy.chip.network import ChipNetwork, Conv, Dense, Population, Projection, Sparse, Wire
 from snndeploy.chip.program import Instruction, NeuronProgram
@@ -56,7 +56,7 @@ def _groups(
 
 def _thermometers(layer: Layer) -> list[Pattern]:
     """All that a layer's populations can send in one step: by the theorem, the k of the burst neuron and nothing else."""
-    patterns = []
+    patterns: list[Pattern] = []
     for k in range(layer.rungs + 1):
         for full in "AB" if layer.construction.startswith("ping-pong") else "BC":
             sent = {tag: _sends(layer.construction, tag, k, full) for tag in layer.members}
@@ -139,7 +139,9 @@ def _kind(p: Projection) -> object:
 def _jointly(network: ChipNetwork, together: list[Projection], patterns: list[Pattern], size: int) -> Span:
     """The least and the largest sum over all patterns, source neuron by source neuron, summed over the source's neurons."""
     keys = _pairs(together)
-    terms = [np.asarray(sum(_products(p, pattern[p.source], network.populations[p.source], keys) for p in together)) for pattern in patterns]
+    terms = [
+        np.asarray(sum(_products(p, pattern[p.source], network.populations[p.source], keys) for p in together)) for pattern in patterns
+    ]
     low, high = np.minimum.reduce(terms), np.maximum.reduce(terms)
     shape = network.populations[together[0].source].shape
     return _summed(together[0], low, keys, size, shape), _summed(together[0], high, keys, size, shape)
@@ -166,7 +168,7 @@ def _products(p: Projection, sent: Ints, source: Population, keys: Ints) -> Ints
 
 def _up(products: Ints, scale: float) -> Ints:
     """Scaled, and rounded away from 0: never nearer to 0 than what the chip sums."""
-    scaled: Floats = products * scale
+    scaled = products * scale
     return np.asarray(np.sign(scaled) * np.ceil(np.abs(scaled)), np.int64)
 
 
@@ -190,7 +192,6 @@ def _summed(p: Projection, products: Ints, keys: Ints, size: int, source: Shape)
     total = np.zeros(size, np.int64)
     np.add.at(total, keys >> 32, products)
     return total
-
 
 
 def _over_image(s: Conv, products: Ints, source: Shape) -> Ints:

@@ -120,4 +120,5 @@ def _one(population: Population, index: int) -> Lif | NeuronProgram:
     if isinstance(model, NeuronProgram):
         return dataclasses.replace(model, constants={name: single(values) for name, values in model.constants.items()})
     assert isinstance(model, Lif)
-    return dataclasses.replace(model, **{n: single(getattr(model, n)) for n in ("du", "dv", "vth", "bias_mant", "bias_exp", "u", "v")})
+    registers: dict[str, Any] = {n: single(getattr(model, n)) for n in ("du", "dv", "vth", "bias_mant", "bias_exp", "u", "v")}
+    return dataclasses.replace(model, **registers)

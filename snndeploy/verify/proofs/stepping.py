@@ -23,13 +23,16 @@ SPAN = 1 << 24
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """One neuron of a cell. ``threshold`` in units of v; a ``program`` runs with ``constants`` instead of the fixed LIF."""
+    """One neuron of a cell. ``threshold``, and the ``amount`` that a spike takes off (None: all), in units of v; a
+    ``program`` runs with ``constants`` instead of the fixed LIF.
+    """
 
     keep: int
     threshold: Any
     constant: Any = 0
     program: NeuronProgram | None = None
     constants: Mapping[str, int] = field(default_factory=dict)
+    amount: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +40,9 @@ class Cell:
     """The network of one burst neuron. ``links`` by (source, target, lag); weights and constants in weight units.
 
     What enters is 64 x, x in ``low..high``, and what the host writes into the bias: a mantissa in +-``host`` times
-    ``host_unit`` units of v; a member's own ``constant`` is what it gets beyond the others. ``thresholds`` [K] and ``amounts`` [K] (None: hard reset) are the burst neuron's,
-    in units of v, which multiplies its potential by ``keep`` / 4096. ``neurons`` many neurons have these integers.
+    ``host_unit`` units of v; a member's own ``constant`` is what it gets beyond the others. ``thresholds`` [K] and
+    ``amounts`` [K] (None: hard reset) are the burst neuron's, in units of v; it keeps ``keep`` / 4096 of its potential.
+    ``neurons`` many neurons have these integers, the first is ``index``.
     """
 
     layer: str
@@ -170,9 +174,12 @@ def defined(node: IntegerNeuron, v: Any, x: Any, host: Any, decays: Decays) -> t
     return y.whole, after["v"].whole
 
 
-def cells(layer: Layer, low: Any, high: Any, host: int = 0) -> Iterator[Cell]:
-    """One cell for each distinct set of integers in the layer, with the widest input range among its neurons."""
-    named = _columns(layer)
+def cells(layer: Layer, low: Any, high: Any, host: int = 0, node: IntegerNeuron | None = None) -> Iterator[Cell]:
+    """One cell for each distinct set of integers in the layer, with the widest input range among its neurons.
+
+    ``node`` is the burst neuron that the layer must equal; None: the one that its own thresholds and synapses claim.
+    """
+    named = _columns(layer) | (_claimed(layer, node) if node else {})
     rows, first, which = np.unique(np.stack(list(named.values()), axis=1), axis=0, return_index=True, return_inverse=True)
     which = which.reshape(-1)
     for i, row in enumerate(rows):
@@ -196,6 +203,20 @@ def _columns(layer: Layer) -> dict[tuple[str, ...], Any]:
     return columns
 
 
+def _claimed(layer: Layer, node: IntegerNeuron) -> dict[tuple[str, ...], Any]:
+    """[size] the burst neuron's own integers."""
+    shape = next(iter(layer.members.values())).shape
+
+    def flat(values: Any) -> Any:
+        return np.broadcast_to(values, shape).reshape(-1).astype(np.int64)
+
+    columns: dict[tuple[str, ...], Any] = {("=", "keep"): flat(4096 - node.dv)}
+    for j in range(node.rungs):
+        columns["=", f"t{j}"] = flat(node.thresholds[j])
+        columns |= {("=", f"r{j}"): flat(node.amounts[j])} if node.amounts is not None else {}
+    return columns
+
+
 def _cell(layer: Layer, n: Mapping[tuple[str, ...], int], low: int, high: int, host: int, index: int, neurons: int) -> Cell:
     members = {tag: _member(tag, p.model, n) for tag, p in layer.members.items()}
     links = {(a, b, lag): n[a, b, str(lag)] for a, b, lag in lags(layer)}
@@ -205,6 +226,10 @@ def _cell(layer: Layer, n: Mapping[tuple[str, ...], int], low: int, high: int, h
     thresholds = tuple(members[first if j == 1 else f"{bank}{j}"].threshold for j in ladder)
     keep = members[first].keep
     amounts = taken(layer.rungs, keep, links, thresholds) if layer.construction == "lateral" else None
+    if ("=", "keep") in n:
+        count = sum(key[0] == "=" and key[1][0] == "t" for key in n)
+        keep, thresholds = n["=", "keep"], tuple(n["=", f"t{j}"] for j in range(count))
+        amounts = tuple(n["=", f"r{j}"] for j in range(count)) if ("=", "r0") in n else None
     unit = 1 << max(0, n.get((first, "bias_exp"), 0))
     return Cell(layer.name, layer.construction, members, links, keep, thresholds, amounts, low, high, host, unit, index, neurons)
 
@@ -227,5 +252,4 @@ def _member(tag: str, model: object, n: Mapping[tuple[str, ...], int]) -> Member
         return Member(4096 - n[tag, "dv"], n[tag, "vth"] * UNIT, n[tag, "+"])
     assert isinstance(model, NeuronProgram)
     constants = {name: n[tag, name] for name in model.constants}
-    return Member(constants["kv"], constants["t0"], n[tag, "+"], model, constants)
-
+    return Member(constants["kv"], constants["t0"], n[tag, "+"], model, constants, constants.get("r0"))

@@ -1,0 +1,45 @@
+"""What was proved, as text and as JSON: obligation by obligation, with a failed one's run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from snndeploy.report.as_text import table
+from snndeploy.verdict import Counterexample, Proof
+
+Json = dict[str, Any]
+
+
+def proofs_to_json(proofs: Sequence[Proof]) -> list[Json]:
+    """Every obligation with stable keys: layer, name, statement, status, seconds, limit, by, found, counterexample."""
+    return [asdict(p) for p in proofs]
+
+
+def proofs_to_text(proofs: Sequence[Proof]) -> str:
+    """A line an obligation; what failed or is unknown says why."""
+    if not proofs:
+        return ""
+    rows = [(p.layer or "-", p.name, p.status, f"{p.seconds:.2f} s" if p.by == "z3" else p.by, _said(p)) for p in proofs]
+    return f"{table(('layer', 'obligation', 'status', 'by z3 in', 'statement'), rows)}\n{summary(proofs)}"
+
+
+def summary(proofs: Sequence[Proof]) -> str:
+    """How many are proved, and what is not."""
+    counts = {status: sum(p.status == status for p in proofs) for status in ("proved", "failed", "unknown")}
+    rest = [f"{n} {status}" for status, n in counts.items() if n and status != "proved"]
+    seconds = sum(p.seconds for p in proofs)
+    return f"{counts['proved']} of {len(proofs)} obligations proved in {seconds:.1f} s" + (f", {', '.join(rest)}" if rest else "")
+
+
+def _said(p: Proof) -> str:
+    parts = [p.statement, p.found, counterexample(p.counterexample) if p.counterexample else ""]
+    return "; ".join(part for part in parts if part)
+
+
+def counterexample(c: Counterexample) -> str:
+    """The run in words: what enters, and what each side answers in the last step."""
+    host = f", host bias {list(c.host)}" if any(c.host) else ""
+    where = "in the simulator, too" if c.replayed else "not replayed"
+    return f"counterexample, neuron {c.neuron}: inputs {list(c.inputs)}{host} give rungs {list(c.got)} for {list(c.wanted)} ({where})"

@@ -1,0 +1,163 @@
+"""z3 proofs of deployed burst layers, and the controls: every wrong integer is found, with a run that replays."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("z3")
+
+import snndeploy as sd
+from snndeploy.arrays import frozen_ints
+from snndeploy.chip.models import Lif
+from snndeploy.chip.network import ChipNetwork
+from snndeploy.chip.program import NeuronProgram
+from snndeploy.cli import commands
+from snndeploy.data.samples import part
+from snndeploy.demo import ARCH, CALIBRATION, WEIGHTS, WEIGHTS_SOFT
+from snndeploy.flow.given import as_samples
+from snndeploy.flow.proving import prove, prove_deployment
+from snndeploy.ir.neurons.integer import IntegerNeuron
+
+BURSTS = {
+    "ping-pong": ("hard", "loihi2"),
+    "ping-pong-direct": ("hard", "loihi2"),
+    "look-ahead": ("hard", "loihi2"),
+    "look-ahead-direct": ("hard", "loihi2"),
+    "auto": ("hard", "loihi1"),
+    "lateral": ("subtract", "loihi2"),
+}
+
+
+@pytest.fixture(scope="module")
+def deployed():
+    """The deployment of two burst layers with every construction, made when asked for."""
+    torch = pytest.importorskip("torch")
+    from snndeploy.nn import LIFB
+
+    x, made = (np.random.default_rng(0).random((8, 6, 8)) < 0.4).astype("float32"), {}
+
+    def of(burst: str) -> sd.Deployment:
+        if burst not in made:
+            torch.manual_seed(0)
+            reset, chip = BURSTS[burst]
+            one, two = (LIFB(tau=2.0, thresholds=(0.2, 0.5), kappa=1.5, reset=reset) for _ in "12")
+            net = torch.nn.Sequential(torch.nn.Linear(8, 6), one, torch.nn.Linear(6, 3), two)
+            made[burst] = sd.convert(net, x, sd.Wishes(chip=chip, burst=burst), timesteps=6)
+        return made[burst]
+
+    return of
+
+
+@pytest.mark.parametrize("burst", BURSTS)
+def test_every_obligation_of_a_deployed_network_is_proved(deployed, burst):
+    proofs = prove(deployed(burst).network)
+    assert [dataclasses.replace(p, seconds=0.0) for p in prove_deployment(deployed(burst))] == [
+        dataclasses.replace(p, seconds=0.0) for p in proofs
+    ]
+    assert {p.status for p in proofs} == {"proved"}
+    assert {p.layer for p in proofs if p.name == "burst"} == {"1", "3"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("burst", ["auto", "ping-pong", "lateral"])
+def test_every_obligation_of_the_demo_network_is_proved_within_a_minute(burst):
+    pytest.importorskip("torch")
+    reset, chip = BURSTS[burst]
+    options = sd.Options(arch=f"{ARCH}(reset={reset!r})", input_shape=(1, 8, 8))
+    samples = part(as_samples(str(CALIBRATION)), 0, 8)
+    deployment = sd.convert(str(WEIGHTS_SOFT if reset == "subtract" else WEIGHTS), samples, sd.Wishes(chip=chip, burst=burst), options)
+    proofs = prove(deployment.network)
+    assert {p.status for p in proofs} == {"proved"}
+    assert {p.layer for p in proofs if p.name == "burst"} == {"neuron1", "block.neuron1", "block.neuron2", "neuron2"}
+    assert sum(p.seconds for p in proofs) < 60
+
+
+def changed(network: ChipNetwork, population: str, **registers: int) -> ChipNetwork:
+    """The network with registers (of a program: constants) of one population moved by so much."""
+    p = network.populations[population]
+    if isinstance(p.model, NeuronProgram):
+        model = dataclasses.replace(p.model, constants={n: c + registers.get(n, 0) for n, c in p.model.constants.items()})
+    else:
+        assert isinstance(p.model, Lif)
+        model = dataclasses.replace(p.model, **{n: frozen_ints(getattr(p.model, n) + by) for n, by in registers.items()})
+    return dataclasses.replace(network, populations={**network.populations, population: dataclasses.replace(p, model=model)})
+
+
+def reweighted(network: ChipNetwork, source: str, target: str, by: float, inner: str = "") -> ChipNetwork:
+    """The network with the synapses from ``source`` to ``target`` that are named after ``inner`` scaled."""
+    projections, hit = [], 0
+    for p in network.projections:
+        if p.source == source and p.target == target and inner in p.name:
+            weights = frozen_ints(np.trunc(p.synapses.weights * by).astype(np.int64))
+            p, hit = dataclasses.replace(p, synapses=dataclasses.replace(p.synapses, weights=weights)), hit + 1
+        projections.append(p)
+    assert hit
+    return dataclasses.replace(network, projections=tuple(projections))
+
+
+CONTROLS = {
+    "wrong lateral weight": ("lateral", lambda n: reweighted(n, "1.N2", "1.N2", 0.9)),
+    "lateral synapse lost": ("lateral", lambda n: reweighted(n, "1.N1", "1.N2", 0.0)),
+    "threshold one mantissa up": ("ping-pong", lambda n: changed(n, "1.B2", vth=1)),
+    "threshold one mantissa down": ("ping-pong", lambda n: changed(n, "1.A1", vth=-1)),
+    "threshold one unit off, >= for >": ("lateral", lambda n: changed(n, "1.N2", t0=-1)),
+    "amount of a reset": ("lateral", lambda n: changed(n, "1.N2", r0=64)),
+    "relay that needs no second spike": ("ping-pong", lambda n: changed(n, "1.R1", vth=-1)),
+    "drive too small": ("ping-pong-direct", lambda n: reweighted(n, "snndeploy.one", "1.B2", 0.2, "drive")),
+    "force lost": ("ping-pong", lambda n: reweighted(n, "1.B2", "1.A1", 0)),
+    "decay of one bank": ("ping-pong", lambda n: changed(n, "1.B1", dv=1)),
+    "decay of one neuron": ("lateral", lambda n: changed(n, "1.N1", kv=-64)),
+    "kick too small": ("look-ahead", lambda n: reweighted(n, "1.A", "1.C2", 0.2, "kick")),
+    "parity counter": ("look-ahead", lambda n: changed(n, "1.T", vth=1)),
+}
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_a_wrong_integer_is_refuted_by_a_run_that_replays(deployed, control):
+    burst, wrong = CONTROLS[control]
+    nodes = deployed(burst).built.quantized.graph.named(IntegerNeuron)
+    proofs = prove(wrong(deployed(burst).network), limit=10, nodes=nodes)
+    (broken,) = [p for p in proofs if p.name == "burst" and p.layer == "1"]
+    assert broken.status == "failed"
+    example = broken.counterexample
+    assert example is not None
+    assert example.replayed
+    assert example.wanted != example.got
+    assert {p.status for p in proofs if p.layer != "1"} == {"proved"}
+
+
+def test_unequal_inputs_are_said(deployed):
+    network = reweighted(deployed("ping-pong").network, "1.R1", "3.A2", 0.5)
+    (same,) = [p for p in prove(network) if p.name == "same input" and p.layer == "3"]
+    assert same.status == "failed"
+    assert same.found == "A2 is not fed as A1 is"
+
+
+def test_no_answer_in_time_is_unknown_and_never_proved(deployed):
+    """A limit that z3 cannot keep: what is not answered is not proved."""
+    statuses = {p.status for p in prove(deployed("ping-pong").network, limit=1e-9) if p.by == "z3"}
+    assert statuses <= {"unknown", "proved"}
+
+
+def test_the_command_line_proves_prints_and_exits(deployed, tmp_path):
+    import converters
+
+    good, bad = tmp_path / "x.loihi2.onnx", tmp_path / "y.loihi2.onnx"
+    converters.save(deployed("ping-pong").network, good)
+    converters.save(changed(deployed("ping-pong").network, "1.B2", vth=1), bad)
+    ran = CliRunner().invoke(commands, ["verify", str(good), "--prove"])
+    said = ran.output
+    assert ran.exit_code == 0
+    assert "8 of 8 obligations proved" in said
+    assert "no --data was given" in said
+    ran = CliRunner().invoke(commands, ["verify", str(bad), "--prove", "--json"])
+    assert ran.exit_code == 1
+    found = json.loads(ran.output)
+    (broken,) = [p for p in found["proofs"] if p["status"] == "failed"]
+    assert found["verdict"] == "different"
+    assert broken["counterexample"]["replayed"] is True
