@@ -36,7 +36,7 @@ from snndeploy.report.as_text import table
 from snndeploy.report.core_map import core_map, use
 from snndeploy.report.figures import ranges, raster
 from snndeploy.trace import Activity, Trace
-from snndeploy.verdict import Divergence, Fidelity, Pair, Verdict
+from snndeploy.verdict import Counterexample, Divergence, Fidelity, Pair, Proof, Verdict
 
 GOLDEN = Path(__file__).parent / "golden"
 VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -187,8 +187,15 @@ def test_results_have_the_contract_keys():
     assert {"schema", "file", "chip", "samples", "steps", "accuracy", "layers", "events", "engine", "seconds"} <= set(run)
     assert (run["chip"], run["accuracy"]) == (None, None)
     assert set(run["layers"][0]) >= {"name", "neurons", "spikes_per_sample", "rate"}
-    verify = verify_to_json("n", Verdict((WORSE,)), [{"layer": "fc"}])
+    refuted = Proof("burst", "fc", "equals the burst neuron", "failed", counterexample=Counterexample(3, (7,), (), (1,), (0,), True))
+    verify = verify_to_json("n", Verdict((WORSE,), proofs=(refuted,)))
     assert {"verdict", "pairs", "fidelity", "proofs"} <= set(verify)
+    assert verify["proofs"][0]["counterexample"]["inputs"] == (7,)
+    assert Verdict((), proofs=(refuted,)).grade == "different"
+    said = verify_to_text("n", Verdict((WORSE,), proofs=(refuted,)))
+    assert "0 of 1 obligations proved in 0.0 s, 1 failed" in said
+    assert "1 obligation failed, with a counterexample." in said
+    assert "counterexample, neuron 3: inputs [7] give rungs [0] for [1]" in said
     assert verify["pairs"][0]["first"]["step"] == 3
     assert {"a", "b", "compared", "different", "first"} <= set(verify["pairs"][0])
     check = check_to_json("n", placed())
