@@ -24,6 +24,7 @@ from snndeploy.ir.graph import Graph  # noqa: E402
 from snndeploy.ir.layers import BatchNorm, Conv, Linear, Reshape, SumPool  # noqa: E402
 from snndeploy.ir.neurons.burst import Burst  # noqa: E402
 from snndeploy.ir.neurons.cubalif import CubaLIF  # noqa: E402
+from snndeploy.ir.neurons.immediate import ImmediateLIF  # noqa: E402
 from snndeploy.ir.neurons.li import LI  # noqa: E402
 from snndeploy.ir.neurons.lif import LIF  # noqa: E402
 from snndeploy.ir.on_numpy import NUMPY  # noqa: E402
@@ -307,8 +308,9 @@ def test_every_snntorch_neuron_is_known_by_its_keys(tmp_path):
     assert [type(reader.nodes[n]) for n in ("lif", "lif.li")] == [LI, LI]
     graded = load(saved(tmp_path, fc__weight=(3, 4), **leaky("lif"), lif__graded_spikes_factor=torch.tensor([1.0, 2.0, 3.0])))
     assert facts(graded, "lif")["spike value"] == ("[3] 1..3", "file")
-    with pytest.raises(Unsupported, match="no plain soft reset"):
-        load(saved(tmp_path, fc__weight=(3, 4), **leaky("lif")), neuron={"lif": "reset_delay=False"})
+    at_once = load(saved(tmp_path, fc__weight=(3, 4), **leaky("lif")), neuron={"lif": "reset_delay=False"})
+    assert isinstance(at_once.graph.nodes["lif"], ImmediateLIF)
+    assert facts(at_once, "lif")["equation"][0].startswith("i = current_decay i + x")
     user = load(saved(tmp_path, fc__weight=(3, 4), **leaky("lif")), neuron={"lif": "reset_mechanism='zero', beta=0.25"})
     assert (user.graph.nodes["lif"].reset, float(user.graph.nodes["lif"].decay)) == ("hard", 0.25)
     assert facts(user, "lif")["decay"] == ("0.25", "user")
@@ -339,15 +341,23 @@ def test_every_word_of_every_library_makes_a_neuron(tmp_path):
     required = {
         "tau": 4.0, "tau_current": 2.0, "beta": 0.75, "alpha": 0.5, "V": 0.25, "c_decay": 0.5, "v_decay": 0.5, "decay_input": True,
         "stateless": False, "tau_mem": 10.0, "threshold": 1.0, "w": 0.0, "current_decay": 1024.0, "voltage_decay": 128.0, "k": 0.5,
-        "R": 1.0, "C": 4.0, "tau_adapt": 5.0,
+        "R": 1.0, "C": 4.0, "tau_adapt": 5.0, "delay_steps": 2, "threshold_decay": 512.0, "refractory_decay": 1024.0, "threshold_step": 0.5,
     }  # fmt: skip
-    inside = {"LIFRecurrentCell", "LIFRecurrent"}  # their weights are inside the cell, so a word alone says too little
+    inside = {
+        "LIFRecurrentCell",
+        "LIFRecurrent",
+        "LSNNRecurrentCell",
+        "LSNNRecurrent",
+        "SlidingPSN",
+        "MaskedPSN",
+    }  # their weights are inside the cell, so a word alone says too little
     for library in KNOWN:
         for name, kind in library.neurons.items():
             if name in inside:
                 continue
             wanted = {n: required[n] for n, v in kind.defaults.items() if type(v) is object}
-            wanted |= {n: required[n] for n in kind.keys & {"current_decay", "voltage_decay", "k"}}
+            wanted |= {"tau": 0.5} if name == "LIFSTDPNode" else {}
+            wanted |= {n: required[n] for n in kind.keys & {"current_decay", "voltage_decay", "threshold_decay", "refractory_decay", "k"}}
             text = f"{name}({', '.join(f'{n}={v!r}' for n, v in wanted.items())})"
             loaded = load(saved(tmp_path, fc__weight=(3, 4)), neuron={"fc": text}, source=library.name)
             trace = run(loaded.graph, np.random.default_rng(1).integers(0, 2, (6, 2, 4)).astype(np.float64))
@@ -784,7 +794,8 @@ def test_words_with_conditions(tmp_path):
         ("ExpLeak(10.0, -1.0)", "sinabs"): "floor under a membrane",
         ("Lapicque(0.2)", "snntorch"): "changes sign",
         ("Leaky(0.5, -1.0, 'zero', reset_delay=False)", "snntorch"): "negative threshold",
-        ("LSNNCell()", "norse"): "adapts",
+        ("LSNNCell(stateless=True)", "norse"): "without memory is no node",
+        ("IAF(reset_fn='MembraneReset', max_spikes=0)", "sinabs"): "no number from 1",
         ("IAF(max_spikes=5000)", "sinabs"): "no number from 1 to 4096",
         ("ILIFNode(2.0, 1.0, 0)", "spikingjelly"): "no number from 1 to 4096",
         ("Leaky('half')", "snntorch"): "half is no number",
@@ -990,3 +1001,21 @@ def test_the_command_line_takes_patterns(tmp_path, monkeypatch):
         refused = runner.invoke(main, ["convert", "net.pt", "--chip", "none", *wrong])
         assert refused.exit_code == 2
         assert why in refused.output
+
+
+def test_a_window_of_inputs(tmp_path):
+    """SlidingPSN in words: every tap is a synapse with its delay."""
+    path = saved(tmp_path, fc__weight=torch.eye(4))
+    text = "SlidingPSN(k=3, weight=(0.25, 0.5, 1.0), bias=-1.0)"
+    loaded = load(path, neuron={"fc": text}, source="spikingjelly")
+    assert [e.delay for e in loaded.graph.edges if e.source == "fc"] == [0, 1, 2]
+    x = np.random.default_rng(2).integers(0, 2, (9, 3, 4)).astype(np.float64)
+    padded = np.concatenate([np.zeros((2, 3, 4)), x])
+    want = x + 0.5 * padded[1:-1] + 0.25 * padded[:-2] >= 1.0
+    np.testing.assert_array_equal(run(loaded.graph, x).outputs["output"], want)
+
+
+def test_a_delay_between_two_layers(tmp_path):
+    delayed = load(saved(tmp_path, fc__weight=torch.eye(4)), neuron={"fc": "Delay(2)"}, source="spikingjelly")
+    x = np.random.default_rng(2).integers(0, 2, (6, 3, 4)).astype(np.float64)
+    np.testing.assert_array_equal(run(delayed.graph, x).outputs["output"], np.concatenate([np.zeros((2, 3, 4)), x[:-2]]))

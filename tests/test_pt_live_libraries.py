@@ -157,7 +157,6 @@ def test_snntorch_membranes_and_options_without_meaning():
     assert wrong == 0
     net.forward = first
     for bad, why in (
-        (snn.Leaky(beta=0.5, reset_delay=False), "no plain soft reset"),
         (snn.Leaky(beta=0.5, inhibition=True), "compares neurons"),
         (snn.Leaky(beta=0.5, spike_grad=torch.sigmoid), "no step"),
         (snn.Leaky(beta=0.5, state_quant=lambda m: m), "rounds its membrane"),
@@ -264,7 +263,7 @@ def test_spikingjelly_neurons_without_meaning():
     negative.k.data = torch.tensor(-1.0)
     for bad, why in (
         (neuron.ComplementaryLIFNode(), "CLIF subtracts"),
-        (neuron.IzhikevichNode(), "quadratic"),
+        (neuron.LIAFNode(torch.relu, False), "real activation"),
         (Doubled(), "changes what"),
         (smooth, "no step"),
         (negative, "k is -1"),
@@ -339,10 +338,9 @@ def test_norse_without_its_state():
     wrong, fired = differences(loaded, net(torch.from_numpy(x)), x, 6)
     assert (wrong, fired > 0) == (0, True)
     assert isinstance(loaded.graph.nodes["lif"], LIF)
-    with pytest.raises(Unsupported, match="adapts"):
-        from_module(
-            Functional(torch.nn.Linear(5, 7), norse.LSNNCell(), torch.nn.Linear(7, 4), norse.LIFCell(), lambda _: ()), torch.rand(6, 2, 5)
-        )
+    net.lif = norse.LSNNCell()
+    with pytest.raises(Unsupported, match="without memory is no node"):
+        from_module(net, torch.rand(6, 2, 5).double())
 
 
 # -- sinabs --------------------------------------------------------------------------------------------------------
@@ -397,9 +395,12 @@ def test_sinabs():
 def test_sinabs_options_without_meaning():
     layers, activation = library("sinabs.layers"), library("sinabs.activation")
     for bad, why in (
-        (layers.IAF(reset_fn=activation.MembraneReset(0.5)), "at every step"),
+        (layers.IAF(reset_fn=activation.MembraneReset(0.5)), "any number of spikes"),
+        (layers.IAF(spike_fn=activation.SingleSpike, reset_fn=activation.MembraneReset(-0.5), min_v_mem=-0.25), "what a spike leaves"),
+        (layers.ALIF(tau_mem=5.0, tau_adapt=5.0, spike_fn=activation.MultiSpike), "several times a step"),
+        (layers.ALIF(tau_mem=5.0, tau_adapt=5.0, reset_fn=activation.MembraneReset(0.5)), "to a value"),
+        (layers.ALIF(tau_mem=5.0, tau_adapt=5.0, adapt_scale=-1.0, min_v_mem=-1.0), "could also act"),
         (layers.IAF(min_v_mem=0.5), "above 0"),
-        (layers.ALIF(tau_mem=5.0, tau_adapt=5.0), "adapts"),
         (layers.LIF(tau_mem=5.0, tau_syn=2.0), "no node yet"),
         (layers.ExpLeak(tau_mem=5.0, min_v_mem=-1.0), "floor under a membrane"),
     ):

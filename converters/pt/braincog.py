@@ -1,6 +1,7 @@
 """BrainCog (read at 0.2.7.19): hard reset to 0, and a comparison that depends on the spike function.
 
     IFNode    mem = mem + x dt;   LIFNode    mem = mem + (x - mem) / tau;   PLIFNode    mem = mem + (x - mem) sigmoid(w) dt
+    BiasLIFNode, BiasPLIFNode  the same, and 0.1 at every step;   LIFSTDPNode  mem = mem tau + x;   BurstLIFNode  see ``ScaledBurst``
     spike     Atan, Gate, QGate, STDP and BackEI fire at mem > threshold; Sigmoid and ReLU at mem >= threshold
     reset     mem = mem (1 - spike): always to 0, whatever v_reset says (that is only the first value)
 
@@ -9,6 +10,7 @@ Tensors of a state_dict: ``threshold``, ``act_fun.alpha``, and ``w`` (PLIFNode);
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,12 @@ import numpy as np
 from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, strictness
 from snndeploy.arrays import Floats, Shape, frozen
 from snndeploy.errors import Unsupported
+from snndeploy.ir.layers import Scale
 from snndeploy.ir.neurons.lif import LIF
+from snndeploy.ir.neurons.scaled_burst import braincog_burst
 
+DRIFT = 0.1
+"""The constant current of the Bias nodes."""
 STRICT = {
     "AtanGrad": True,
     "GateGrad": True,
@@ -46,9 +52,48 @@ def parametric(settings: Settings, shape: Shape) -> Neuron:
     return _neuron(settings, shape, frozen(1.0 - rate), frozen(rate), thresholded=True)
 
 
-def _neuron(settings: Settings, shape: Shape, decay: Floats, gain: Floats, thresholded: bool) -> Neuron:
+def drifting(settings: Settings, shape: Shape) -> Neuron:
+    """BiasLIFNode: mem + (x - mem) dt / tau + 0.1: a constant current beside the input."""
+    rate = settings.array("dt", shape) / settings.array("tau", shape)
+    return _biased(_neuron(settings, shape, frozen(1.0 - rate), frozen(1.0), thresholded=True), rate, frozen(DRIFT))
+
+
+def drifting_parametric(settings: Settings, shape: Shape) -> Neuron:
+    """BiasPLIFNode: mem + ((x - mem) sigmoid(w) + 0.1) dt."""
+    step = settings.array("dt", shape)
+    rate = frozen(step / (1.0 + np.exp(-settings.array("w", shape))))
+    return _biased(_neuron(settings, shape, frozen(1.0 - rate), frozen(1.0), thresholded=True), rate, frozen(DRIFT * step))
+
+
+def _biased(neuron: Neuron, gain: Floats, shift: Floats) -> Neuron:
+    return dataclasses.replace(neuron, taps=(Scale(frozen(gain), shift),))
+
+
+def kept(settings: Settings, shape: Shape) -> Neuron:
+    """LIFSTDPNode: mem tau + x, so that tau is the decay."""
+    return _neuron(settings, shape, settings.array("tau", shape), frozen(1.0), thresholded=False)
+
+
+def burst(settings: Settings, shape: Shape) -> Neuron:
+    """BurstLIFNode: k spikes weigh 1.5 k from two on, and multiply the membrane by 1 - k."""
+    _one_group(settings)
+    function = settings("act_fun")
+    name = function if isinstance(function, str) else type(function).__name__
+    if name != "RoundGrad":
+        raise Unsupported(settings.where, f"counts its spikes by {name}, not by the class's own RoundGrad", "use act_fun=RoundGrad")
+    if float(settings.get("v_reset", 0.0)):
+        raise Unsupported(settings.where, "starts at v_reset, which is not 0", "use v_reset=0.")
+    rate, theta = 1.0 / settings.array("tau", shape), settings.array("threshold", shape)
+    return Neuron(braincog_burst(1.0 - rate, rate, theta, float(settings.get("burst_factor", 1.5))))
+
+
+def _one_group(settings: Settings) -> None:
     if settings.get("groups", 1) != 1:
         raise Unsupported(settings.where, "keeps time inside the channels (n_groups)", "use layer_by_layer=True, or one step a call")
+
+
+def _neuron(settings: Settings, shape: Shape, decay: Floats, gain: Floats, thresholded: bool) -> Neuron:
+    _one_group(settings)
     threshold = settings.array("threshold", shape)
     if thresholded and settings.get("sigmoid_thres", False):
         threshold = frozen(1.0 / (1.0 + np.exp(-threshold)))
@@ -82,24 +127,35 @@ def forget(module: Any) -> None:
 
 
 _ALL = {"v_reset": 0.0, "dt": 1.0, "sigmoid_thres": False}
-_PROGRAM = "there is no node for it yet"
 
 BRAINCOG = Library(
     name="braincog",
     neurons={
         "IFNode": NeuronClass(integrate, {"threshold": 0.5, "act_fun": "AtanGrad", **_ALL}),
         "LIFNode": NeuronClass(lif, {"threshold": 0.5, "tau": REQUIRED, "act_fun": "QGateGrad", **_ALL}),
+        "BiasLIFNode": NeuronClass(drifting, {"threshold": 1.0, "tau": REQUIRED, "act_fun": "AtanGrad", **_ALL}),
+        "BiasPLIFNode": NeuronClass(drifting_parametric, {"threshold": 1.0, "w": REQUIRED, "act_fun": "AtanGrad", **_ALL}),
+        "LIFSTDPNode": NeuronClass(kept, {"threshold": 1.0, "tau": REQUIRED, "act_fun": "AtanGrad", **_ALL}),
+        "BurstLIFNode": NeuronClass(
+            burst, {"threshold": 0.5, "tau": REQUIRED, "act_fun": "RoundGrad", "burst_factor": 1.5, "v_reset": 0.0}
+        ),
         "PLIFNode": NeuronClass(parametric, {"threshold": 1.0, "w": REQUIRED, "act_fun": "AtanGrad", **_ALL}),
     },
     refused={
-        "BurstLIFNode": f"multiplies its membrane by (1 - count) after a burst, which may be negative; {_PROGRAM}",
-        "DoubleSidePLIFNode": f"fires +1 and -1; {_PROGRAM}",
+        "DoubleSidePLIFNode": "stops with a TypeError when it is called: it subtracts from a method (get_thres without its brackets)",
+        "BackEINode": "multiplies its input by a gate of its own spikes, and its spikes by another",
+        "OnlineLIFNode": "puts its running spike rate into the batch beside the spikes",
+        "DGLIFNode": "gives out its membrane where it is above the threshold, not spikes",
+        "HTDGLIFNode": "gives out its membrane where it is above the threshold, not spikes",
+        "IzhNode": "works in millivolts, with a step and bounds of its own, for which there is no node",
+        "HHNode": "is a Hodgkin-Huxley model: its gates multiply its state words with each other",
+        "aEIF": "is an adaptive exponential model with a refractory time and a step of its own, for which there is no node",
         "NoiseLIFNode": "adds noise at every step",
         "NoisePLIFNode": "adds noise at every step",
         "BiasReLUNode": "is a rectifier, not a spiking neuron",
         "ReLUNode": "is a rectifier, not a spiking neuron",
         "LIAFNode": "gives out a real activation of its membrane, not spikes",
-        "adth": f"its threshold adapts; {_PROGRAM}",
+        "adth": "has no working forward of its own: calc_spike does nothing",
     },
     stateful=frozenset(["BaseNode", "BaseMCNode"]),
     takes=takes,

@@ -43,7 +43,8 @@ class Neuron:
         membrane: nodes that give the membrane the library returns beside the spikes, from the same input; None where
             no node does.
         ladder: for neurons that count their spikes: the node with K levels.
-        delay: how many steps later its output reaches the next layer; only files that are rebuilt have such neurons.
+        taps: what its input of 0, 1, ... steps before passes through; it takes the sum of them. Empty: its input as it is.
+        delay: how many steps later its output reaches the next layer.
         said: facts that no field of the node shows.
         asked: the settings that were asked for, by name.
     """
@@ -54,6 +55,7 @@ class Neuron:
     membrane: Chain | None = None
     ladder: Callable[[int], Node] | None = None
     before: Chain = ()
+    taps: Chain = ()
     delay: int = 0
     said: tuple[Fact, ...] = ()
     asked: Mapping[str, Fact] = field(default_factory=dict)
@@ -216,6 +218,9 @@ def without_memory(neuron: Neuron, where: str) -> Neuron:
     Raises ``Unsupported`` for one that feeds back or is no neuron of ours.
     """
     node = neuron.node
+    if not neuron.feedback and not isinstance(node, LIF | CubaLIF | Burst | LI):
+        what = f"is called without its state, and a {type(node).__name__} without memory is no node"
+        raise Unsupported(where, what, "hand its state back: z, s = cell(x, s)")
     if neuron.feedback or not isinstance(node, LIF | CubaLIF | Burst | LI):
         raise Unsupported(where, "is called without its state, but feeds its own spikes back", "hand its state back: z, s = cell(x, s)")
     start, none = frozen(node.rest + node.decay * (node.v_init - node.rest)), frozen(0.0)

@@ -58,20 +58,26 @@ def _wired(builder: Builder, place: Place, meant: Neuron) -> Drive:
     before = [builder.reserve(f"{path}.input", order, was) for _ in meant.before]
     after = [builder.reserve(f"{path}.{'value' if isinstance(n, Scale) else type(n).__name__.lower()}", order, was) for n in meant.after]
     feedback = [builder.reserve(f"{path}.recurrent", order, was) for _ in meant.feedback]
-    everything = zip((*before, handle, *after, *feedback), (*meant.before, meant.node, *meant.after, *meant.feedback), strict=True)
+    taps = [builder.reserve(f"{path}.tap{d}", order, was) for d in range(len(meant.taps))]
+    handles = (*before, handle, *after, *feedback, *taps)
+    everything = zip(handles, (*meant.before, meant.node, *meant.after, *meant.feedback, *meant.taps), strict=True)
     builder.nodes.update(everything)
     builder.meant[handle] = meant
     last = after[-1] if after else handle
-    builder.remember(place.stream, Source(last))
+    builder.remember(place.stream, Source(last, meant.delay))
     drive = builder.source(place.operands[0])
     if isinstance(drive, Constant):
         raise Unsupported(was, "is driven by nothing that depends on the data", "remove it, or feed it")
     _check_axes(builder, place)
-    _join(builder, [drive, *map(Source, before)], [*before, handle])
+    if taps:
+        _join(builder, [Source(drive.node, drive.delay + d) for d in range(len(taps))], taps)
+        _join(builder, list(map(Source, taps)), [handle] * len(taps))
+    else:
+        _join(builder, [drive, *map(Source, before)], [*before, handle])
     _join(builder, list(map(Source, (handle, *after))), after)
     _join(builder, [Source(last, 1), *map(Source, feedback)], [*feedback, handle] if feedback else [])
     _check_spikes(builder, place, meant)
-    return Source(last)
+    return Source(last, meant.delay)
 
 
 def _join(builder: Builder, sources: list[Source], targets: list[int]) -> None:
@@ -174,13 +180,21 @@ def replay(meant: Neuron, given: Floats, count: int) -> Floats:
     states: list[list[State]] = [[], []]
     y: Floats = np.zeros(())
     out = []
-    for t, x in enumerate(given):
+    for t, x in enumerate(_tapped(meant.taps, given)):
         if meant.feedback:
             y = np.broadcast_to(y, x.shape) if t == 0 else y
             x = x + _run(chains[1], y, states[1], t)
         y = _run(chains[0], x, states[0], t)
         out.append(y)
-    return np.stack(out)
+    return np.stack([np.zeros_like(out[0])] * meant.delay + out)[: len(out)]
+
+
+def _tapped(taps: Chain, given: Floats) -> Floats:
+    """The sum over d of tap d of the input of d steps before."""
+    if not taps:
+        return given
+    late = [np.concatenate([np.zeros_like(given[:d]), given])[: len(given)] for d in range(len(taps))]
+    return np.asarray(np.sum([tap.step((x,), {}, NUMPY)[0] for tap, x in zip(taps, late, strict=True)], axis=0))
 
 
 def _run(nodes: Chain, x: Floats, states: list[State], t: int) -> Floats:

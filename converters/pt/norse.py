@@ -2,6 +2,7 @@
 
     LIFCell, LIF   i = i + x;  v = v + dt/tau_mem ((v_leak - v) + i);  z = [v > v_th];  v = v_reset where z;  i = i (1 - dt/tau_syn)
     LIFBoxCell     the same without a current: v = v + dt/tau_mem ((v_leak - v) + x)
+    LSNNCell, LSNN the same, but v takes the i of before this x, and the threshold adapts (see ``AdaptiveLIF``)
     IAFCell, IAF   v = v + x;  LICell, LI, LIBoxCell: as LIF, but v is the output and nothing fires
 
 The parameters sit in a tuple ``p``, which no state_dict holds; it is float32, and dt / tau is rounded to it. A cell
@@ -20,6 +21,7 @@ from converters.pt.torch_nn import array
 from snndeploy.arrays import Floats, Shape, frozen
 from snndeploy.errors import ModelError, Unsupported
 from snndeploy.ir.layers import Linear
+from snndeploy.ir.neurons.adaptive import AdaptiveLIF
 from snndeploy.ir.neurons.cubalif import CubaLIF
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF, Reset
@@ -100,6 +102,27 @@ def leaky_box(settings: Settings, shape: Shape) -> Neuron:
     return _kept(settings, Neuron(LI(frozen(1.0 - rate), rate, leak, leak)))
 
 
+def adaptive(settings: Settings, shape: Shape) -> Neuron:
+    """LSNNCell and LSNN: the threshold b decays to v_th and jumps by beta; v takes the current of the step before."""
+    return _kept(settings, Neuron(_lsnn(settings, shape)))
+
+
+def recurrent_adaptive(settings: Settings, _: Shape) -> Neuron:
+    """LSNNRecurrentCell and LSNNRecurrent."""
+    entering, recurrent = (Linear(array(settings(name))) for name in ("input_weights", "recurrent_weights"))
+    return _kept(settings, Neuron(_lsnn(settings, recurrent.weight.shape[:1]), before=(entering,), feedback=(recurrent,)))
+
+
+def _lsnn(settings: Settings, shape: Shape) -> AdaptiveLIF:
+    p = Parameters(settings, shape)
+    p.check_spike_function()
+    rate, leak, forget = p.rate("tau_mem_inv"), p("v_leak"), frozen(1.0 - p.rate("tau_adapt_inv"))
+    return AdaptiveLIF(
+        frozen(1.0 - rate), forget, frozen(forget * p("beta")), frozen(1.0 - p.rate("tau_syn_inv")), rate, p("v_th"), True,
+        v_reset=p("v_reset"), rest=leak, v_init=leak, current="late",
+    )  # fmt: skip
+
+
 def _cuba(settings: Settings, shape: Shape) -> CubaLIF:
     p = Parameters(settings, shape)
     p.check_spike_function()
@@ -135,6 +158,7 @@ _CALL = {"dt": 0.001, "stateless": REQUIRED}
 _LIF = NeuronClass(lif, {**_SYNAPSE, **_MEMBRANE, **_FIRES, **_CALL})
 _LI = NeuronClass(leaky, {**_SYNAPSE, **_MEMBRANE, **_CALL})
 _IAF = NeuronClass(integrate, {**_FIRES, **_CALL})
+_LSNN = NeuronClass(adaptive, {**_SYNAPSE, **_MEMBRANE, "tau_adapt_inv": 1.0 / 800, **_FIRES, "beta": 1.8, **_CALL})
 _PROGRAM = "there is no node for it yet"
 
 NORSE = Library(
@@ -144,6 +168,10 @@ NORSE = Library(
         "LIF": _LIF,
         "LIFRecurrentCell": NeuronClass(recurrent_lif),
         "LIFRecurrent": NeuronClass(recurrent_lif),
+        "LSNNCell": _LSNN,
+        "LSNN": _LSNN,
+        "LSNNRecurrentCell": NeuronClass(recurrent_adaptive),
+        "LSNNRecurrent": NeuronClass(recurrent_adaptive),
         "LIFBoxCell": NeuronClass(box, {**_MEMBRANE, **_FIRES, **_CALL}),
         "IAFCell": _IAF,
         "IAF": _IAF,
@@ -152,10 +180,6 @@ NORSE = Library(
         "LIBoxCell": NeuronClass(leaky_box, {**_MEMBRANE, **_CALL}),
     },
     refused={
-        "LSNNCell": f"its threshold adapts; {_PROGRAM}",
-        "LSNN": f"its threshold adapts; {_PROGRAM}",
-        "LSNNRecurrentCell": f"its threshold adapts; {_PROGRAM}",
-        "LSNNRecurrent": f"its threshold adapts; {_PROGRAM}",
         "LIFAdExCell": f"has an exponential, adapting membrane; {_PROGRAM}",
         "LIFExCell": f"has an exponential membrane; {_PROGRAM}",
         "LIFRefracCell": f"counts a refractory time; {_PROGRAM}",

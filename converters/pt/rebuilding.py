@@ -113,8 +113,15 @@ def _reset(library: Library, word: str, entry: Entry, reset: str | None) -> Mapp
 
 
 def _wire(chain: Chained, name: str, asked: str, meant: Neuron, was: str) -> None:
+    source, late = chain.last, chain.delay
+    chain.append(f"{name}.tap0", meant.taps[:1], f"{was}: its input of this step", ())
     chain.append(name, (*meant.before, meant.node, *meant.after), was, facts(meant, meant.asked, "ASSUMED"))
     own = next(n for n, node in chain.nodes.items() if node is meant.node)
+    for d, tap in enumerate(meant.taps[1:], start=1):
+        handle = chain.free(f"{name}.tap{d}")
+        chain.nodes[handle] = tap
+        chain.edges += [Edge(source, handle, late + d), Edge(handle, own)]
+        chain.semantics.append(LayerSource(handle, str(tap), f"{was}: its input of {d} steps before"))
     chain.meant[own], chain.delay, chain.asked[own] = meant, meant.delay, asked
     before, out = chain.last, chain.last
     for node in meant.feedback:

@@ -2,7 +2,7 @@
 
     i = alpha_syn (i + x), or x without tau_syn;  h = alpha_mem v + i, times (1 - alpha_mem) with norm_input
     MultiSpike (the default)   k = trunc(h / theta) for h > 0;  MaxSpike(K) the same up to K;  SingleSpike [h >= theta]
-    MembraneSubtract           v = h - k theta;   MembraneReset: v = h where k = 0, plus reset_value (0 or refused)
+    MembraneSubtract           v = h - k theta;   MembraneReset: v = h where k = 0, plus reset_value; ALIF: ``AdaptiveLIF``
     min_v_mem                  v = max(v, floor) afterwards: with floor <= 0 the same as a floor before firing
 
 alpha = exp(-1/tau) in float32. ``v_mem`` and ``i_syn`` are run state, which a state_dict carries too.
@@ -22,13 +22,14 @@ from converters.pt.torch_nn import Chain
 from converters.pt.windows import average
 from snndeploy.arrays import Floats, Shape, frozen
 from snndeploy.errors import Unsupported
-from snndeploy.ir.layers import SumPool
+from snndeploy.ir.layers import Scale, SumPool
+from snndeploy.ir.neurons.adaptive import AdaptiveLIF
 from snndeploy.ir.neurons.burst import Burst
 from snndeploy.ir.neurons.cubalif import CubaLIF
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF
 
-STATES = ("v_mem", "i_syn")
+STATES = ("v_mem", "i_syn", "b")
 
 
 def lif(settings: Settings, shape: Shape) -> Neuron:
@@ -39,6 +40,32 @@ def lif(settings: Settings, shape: Shape) -> Neuron:
 def integrate(settings: Settings, shape: Shape) -> Neuron:
     """IAF and IAFSqueeze: alpha_mem is 1."""
     return _neuron(settings, shape, frozen(1.0))
+
+
+def adaptive(settings: Settings, shape: Shape) -> Neuron:
+    """ALIF: theta = b0 + adapt_scale b, b = alpha_adapt b + (1 - alpha_adapt) s; b0 is its spike_threshold at the start."""
+    alpha, forget = _alpha(settings, "mem", shape), _alpha(settings, "adapt", shape)
+    theta, scale, floor = settings.array("b0", shape), settings.array("adapt_scale", shape), _floor(settings, shape)
+    if _most(settings) != 1 or _value(settings):
+        raise Unsupported(
+            settings.where, "adapts and fires several times a step, or resets to a value", "use SingleSpike and MembraneSubtract()"
+        )
+    hard, amount = _hard(settings), getattr(settings("reset_fn"), "subtract_value", None)
+    if floor is not None and (amount is not None or (theta <= 0).any() or (scale < 0).any()):
+        raise Unsupported(settings.where, "has a floor that could also act after a spike", "use min_v_mem=None")
+    current = _has_current(settings)
+    # unlike LIF's, its current is multiplied by (1 - alpha_mem) inside its own loop
+    synapse = (_alpha(settings, "syn", shape) if current else 1.0) * (1.0 - alpha if settings("norm_input") else 1.0)
+    node = AdaptiveLIF(
+        alpha, forget, frozen(scale * (1.0 - forget)), frozen(synapse if current else 0.0), threshold=theta,
+        reset="hard" if hard else "subtract", amount=None if amount is None else frozen(amount), current_gain=frozen(synapse),
+        current="now" if current else "none", floor=floor,
+    )  # fmt: skip
+    return Neuron(node)
+
+
+def _has_current(settings: Settings) -> bool:
+    return settings.get("tau_syn") is not None or settings.get("alpha_syn") is not None
 
 
 def leak(settings: Settings, shape: Shape) -> Neuron:
@@ -57,7 +84,10 @@ def _neuron(settings: Settings, shape: Shape, alpha: Floats) -> Neuron:
     most, hard, amount = _most(settings), _hard(settings), _amount(settings, theta)
     if floor is not None and not hard and (amount > theta).any():
         raise Unsupported(settings.where, "subtracts more than its threshold, so the floor also acts after a spike", "use min_v_mem=None")
-    current = _alpha(settings, "syn", shape) if settings.get("tau_syn") is not None or settings.get("alpha_syn") is not None else None
+    current = _alpha(settings, "syn", shape) if _has_current(settings) else None
+    value = _value(settings)
+    if value:
+        return _shifted(settings, alpha, gain, theta, floor, most, value, current is not None)
     if most == 1 and current is None:
         return Neuron(LIF(alpha, gain, theta, reset="hard" if hard else "subtract", amount=amount, floor=floor))
     if most == 1 and floor is None and current is not None:
@@ -67,6 +97,24 @@ def _neuron(settings: Settings, shape: Shape, alpha: Floats) -> Neuron:
         raise Unsupported(settings.where, f"{what}, for which there is no node yet", "use tau_syn=None, or SingleSpike without min_v_mem")
     ladder: Callable[[int], Burst] = partial(_ladder, alpha, gain, theta, hard, amount, floor)
     return Neuron(ladder(most or 1), ladder=None if most else ladder)
+
+
+def _shifted(
+    settings: Settings, alpha: Floats, gain: Floats, theta: Floats, floor: Floats | None, most: int | None, value: float, current: bool
+) -> Neuron:
+    """MembraneReset(value) adds value to every neuron at every step (v = h (s == 0) + value): a constant current, thresholds
+    that are ``value`` higher, and a hard reset to ``value``.
+    """
+    if current or most is None:
+        what = f"MembraneReset({value:g}) with a synaptic current or any number of spikes a step has no node yet"
+        raise Unsupported(settings.where, what, "use MembraneReset(), SingleSpike or MaxSpike(K), tau_syn=None")
+    if floor is not None and ((theta + value <= floor).any() or (value < floor).any()):
+        raise Unsupported(settings.where, "has a floor above what a spike leaves behind", "use min_v_mem=None")
+    rungs = np.arange(1, most + 1, dtype=np.float64).reshape(-1, *(1,) * theta.ndim)
+    thresholds, to = frozen(rungs * theta + value), frozen(value)
+    node = Burst(alpha, thresholds, frozen(rungs), (False,) * most, "hard", to, floor=floor)
+    plain = LIF(alpha, threshold=frozen(thresholds[0]), v_reset=to, floor=floor)
+    return Neuron(plain if most == 1 else node, taps=(Scale(gain, to),))
 
 
 def _ladder(alpha: Floats, gain: Floats, theta: Floats, hard: bool, amount: Floats, floor: Floats | None, count: int) -> Burst:
@@ -94,13 +142,14 @@ def _most(settings: Settings) -> int | None:
 def _hard(settings: Settings) -> bool:
     function = settings("reset_fn")
     name = function if isinstance(function, str) else type(function).__name__
-    value = float(getattr(function, "reset_value", 0.0) or 0.0)
-    if name == "MembraneReset" and value:
-        what = f"MembraneReset({value:g}) adds {value:g} to every neuron at every step, spike or not (v (s == 0) + reset_value)"
-        raise Unsupported(settings.where, what, "use MembraneReset(), which is a plain hard reset to 0")
     if name not in ("MembraneReset", "MembraneSubtract"):
         raise Unsupported(settings.where, f"resets by a function of its own ({name})", "use MembraneReset() or MembraneSubtract()")
     return name == "MembraneReset"
+
+
+def _value(settings: Settings) -> float:
+    """What MembraneReset adds; 0 for the others."""
+    return float(getattr(settings("reset_fn"), "reset_value", 0.0) or 0.0)
 
 
 def _amount(settings: Settings, theta: Floats) -> Floats:
@@ -141,6 +190,10 @@ _FIRES = {"spike_threshold": 1.0, "spike_fn": "MultiSpike", "reset_fn": "Membran
 _IAF = NeuronClass(integrate, {**_FIRES, "tau_syn": None}, frozenset(["spike_threshold", "v_mem"]))
 _LIF_ARGUMENTS = {"tau_mem": REQUIRED, "tau_syn": None, **_FIRES, "norm_input": True}
 _LIF = NeuronClass(lif, _LIF_ARGUMENTS, frozenset(["spike_threshold", "v_mem", "tau_mem"]))
+_ALIF_ARGUMENTS = {
+    "tau_mem": REQUIRED, "tau_adapt": REQUIRED, "tau_syn": None, "adapt_scale": 1.8, "b0": 1.0, "spike_fn": "SingleSpike",
+    "reset_fn": "MembraneSubtract", "min_v_mem": None, "norm_input": True,
+}  # fmt: skip
 _LEAK = NeuronClass(leak, {"tau_mem": REQUIRED, "min_v_mem": None, "norm_input": False}, frozenset(["v_mem", "tau_mem"]))
 _PROGRAM = "there is no node for it yet"
 
@@ -151,13 +204,13 @@ SINABS = Library(
         "IAFSqueeze": _IAF,
         "LIF": _LIF,
         "LIFSqueeze": _LIF,
+        "ALIF": NeuronClass(adaptive, _ALIF_ARGUMENTS, frozenset(["v_mem", "tau_mem", "tau_adapt"])),
         "ExpLeak": _LEAK,
         "ExpLeakSqueeze": _LEAK,
     },
     layers={"SumPool2d": sum_pool},
     refused={
-        "ALIF": f"its threshold adapts; {_PROGRAM}",
-        "ALIFRecurrent": f"its threshold adapts; {_PROGRAM}",
+        "ALIFRecurrent": f"has a network of its own on the way back; {_PROGRAM}",
         "LIFRecurrent": f"has a network of its own on the way back; {_PROGRAM}",
         "IAFRecurrent": f"has a network of its own on the way back; {_PROGRAM}",
         "SpikingMaxPooling2dLayer": "passes the spikes of whichever input has spiked most so far, which compares counts",

@@ -1,4 +1,4 @@
-"""lava-dl slayer's state_dicts (read at 0.6.0): CUBA neurons and the synapses in front of them.
+"""lava-dl slayer's state_dicts (read at 0.6.0): CUBA and ALIF neurons and the synapses in front of them.
 
     u = (1 - iDecay/4096) u + w x;   v = (1 - vDecay/4096) v + u;   spike where v > threshold;  v = 0 there
     w = round(32 weight) / 32 within -4 .. 254/64 (``quantize_8bit``);  iDecay, vDecay = round(current_decay), round(voltage_decay)
@@ -16,6 +16,7 @@ from converters import Fact
 from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings
 from snndeploy.arrays import Floats, Shape, frozen
 from snndeploy.ir.neurons.cubalif import CubaLIF
+from snndeploy.ir.neurons.refractory import RefractoryLIF
 
 SCALE = 4096.0
 WEIGHT_SCALE = 64.0
@@ -31,6 +32,16 @@ def cuba(settings: Settings, shape: Shape) -> Neuron:
     return Neuron(node, delay=late, said=(cut,))
 
 
+def adaptive(settings: Settings, shape: Shape) -> Neuron:
+    """ALIF: in slayer's own 4096ths, cut off at every step as there."""
+    names = ("current", "voltage", "threshold", "refractory")
+    decays = (np.round(np.clip(settings.array(f"{n}_decay", shape), 0, SCALE)) / SCALE for n in names)
+    jump, threshold = (np.trunc(settings.array(n, shape) * WEIGHT_SCALE) / WEIGHT_SCALE for n in ("threshold_step", "threshold"))
+    current, voltage, adapt, refractory = (frozen(1.0 - decay) for decay in decays)
+    node = RefractoryLIF(current, voltage, adapt, refractory, frozen(jump), frozen(threshold), int(SCALE))
+    return Neuron(node, delay=int(bool(settings("delay_shift"))))
+
+
 def quantized(weight: Floats) -> Floats:
     """The weights as slayer's layers use them: even 64ths of 8 bits; half-way ones go to the even multiple, as in torch."""
     return frozen(np.clip(np.round(weight * WEIGHT_SCALE / 2) * 2 / WEIGHT_SCALE, -256 / WEIGHT_SCALE, 254 / WEIGHT_SCALE))
@@ -38,9 +49,17 @@ def quantized(weight: Floats) -> Floats:
 
 _MODULES = "its time is the last axis; export the network (export_hdf5) and convert the .net file, or save its state_dict"
 
+_DECAYS = frozenset(["current_decay", "voltage_decay"])
 SLAYER = Library(
     name="lava",
-    neurons={"CUBA": NeuronClass(cuba, {"threshold": REQUIRED, "delay_shift": True}, frozenset(["current_decay", "voltage_decay"]))},
+    neurons={
+        "CUBA": NeuronClass(cuba, {"threshold": REQUIRED, "delay_shift": True}, _DECAYS),
+        "ALIF": NeuronClass(
+            adaptive,
+            {"threshold": REQUIRED, "threshold_step": REQUIRED, "delay_shift": True},
+            _DECAYS | {"threshold_decay", "refractory_decay"},
+        ),
+    },
     refused=dict.fromkeys(["Dense", "Conv", "Pool", "Affine", "Recurrent", "Input", "Average", "Neuron"], _MODULES),
     resets={"zero": {}},
 )

@@ -7,13 +7,15 @@ state_dict holds, and ``reset_delay``, which it does not. With r = [mem of the s
     Synaptic, R...     syn = alpha syn + x [+ V spk];        mem = beta mem + syn
     subtract           mem -= threshold r
     zero               Leaky: mem = beta mem (1 - r) + x;    all others: mem = 0 in the whole step after a spike
-    reset_delay=False  zero: as a plain hard reset;          subtract: no plain soft reset, see ``_subtracting``
+    reset_delay=False  zero: as a plain hard reset;          subtract: no plain soft reset, see ``ImmediateLIF``
+    DeltaLeaky         mem = beta mem + x;                   fires where mem changes by more than delta_threshold
 """
 
 from __future__ import annotations
 
 import dataclasses
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +26,9 @@ from snndeploy.arrays import Floats, Shape, frozen
 from snndeploy.errors import Unsupported
 from snndeploy.ir.graph import Node
 from snndeploy.ir.layers import Conv, Linear, Scale
+from snndeploy.ir.neurons.change import ChangeLIF
 from snndeploy.ir.neurons.cubalif import CubaLIF
+from snndeploy.ir.neurons.immediate import ImmediateLIF
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF, Reset
 
@@ -88,8 +92,16 @@ def recurrent_synaptic(settings: Settings, shape: Shape) -> Neuron:
     return dataclasses.replace(neuron, said=(said,) if ignored else ())
 
 
-def _lif(settings: Settings, shape: Shape, decay: Floats, gain: Floats, reset: Reset, late: bool) -> LIF:
-    threshold = _subtracting(settings, shape, reset, late)
+def change(settings: Settings, shape: Shape) -> Neuron:
+    """DeltaLeaky: nothing is clamped, nothing reset; its spikes are not graded."""
+    _check(settings)
+    return Neuron(ChangeLIF(settings.array("beta", shape), threshold=settings.array("delta_threshold", shape)))
+
+
+def _lif(settings: Settings, shape: Shape, decay: Floats, gain: Floats, reset: Reset, late: bool) -> Node:
+    threshold = _threshold(settings, shape, reset, late)
+    if reset == "subtract" and not late:
+        return ImmediateLIF(decay, gain=gain, threshold=threshold, amount=threshold)
     return LIF(decay, gain, threshold, strict=True, reset=reset, amount=threshold, late=late and reset == "subtract")
 
 
@@ -99,20 +111,16 @@ def _swallowing(settings: Settings, shape: Shape, decay: Floats, gain: Floats) -
     return CubaLIF(frozen(0.0), decay, gain=gain, threshold=threshold, strict=True, reset="hard", late=True)
 
 
-def _cuba(settings: Settings, shape: Shape, alpha: Floats, beta: Floats, late: bool) -> CubaLIF:
+def _cuba(settings: Settings, shape: Shape, alpha: Floats, beta: Floats, late: bool) -> Node:
     reset = _reset(settings)
-    threshold = _subtracting(settings, shape, reset, late)
+    threshold = _threshold(settings, shape, reset, late)
+    if reset == "subtract" and not late:
+        return ImmediateLIF(beta, alpha, threshold=threshold, amount=threshold, current=True)
     return CubaLIF(alpha, beta, threshold=threshold, strict=True, reset=reset, amount=threshold, late=late and reset != "none")
 
 
-def _subtracting(settings: Settings, shape: Shape, reset: Reset, late: bool) -> Floats:
-    """The threshold. Subtract with reset_delay=False compares mem - threshold [mem before > threshold], then takes
-    threshold [spike] off: what a spike needs depends on what the spike before it left, and no node says that.
-    """
+def _threshold(settings: Settings, shape: Shape, reset: Reset, late: bool) -> Floats:
     threshold = settings.array("threshold", shape)
-    if not late and reset == "subtract":
-        what = "reset_mechanism 'subtract' with reset_delay=False is no plain soft reset: 4 to 10 % of its spikes differ from one"
-        raise Unsupported(settings.where, what, "train with reset_delay=True (the default), or reset_mechanism='zero'")
     if not late and reset == "hard" and (threshold < 0).any():
         raise Unsupported(settings.where, "has a negative threshold, so it spikes at rest and resets again and again", "use a positive one")
     return threshold
@@ -180,6 +188,11 @@ def _feedback(settings: Settings, shape: Shape) -> Chain:
     return (Conv(weight, offset, padding=tuple((k // 2, k // 2) for k in weight.shape[2:])),)
 
 
+def memory(module: Any) -> tuple[Any, ...]:
+    """What a neuron keeps: buffers; DeltaLeaky's membrane and the one before it."""
+    return (module.mem, module.mem_prev) if hasattr(module, "mem_prev") else buffered(STATES, module)
+
+
 _ALL = {"threshold": 1.0, "reset_mechanism": "subtract", "graded_spikes_factor": 1.0, "reset_delay": True}
 _RECURRENT = {"V": REQUIRED, **_ALL}
 _KEYS = frozenset(["threshold", "reset_mechanism_val"])
@@ -195,6 +208,7 @@ SNNTORCH = Library(
             _KEYS | {"beta", "time_step"},
         ),
         "Synaptic": NeuronClass(synaptic, {"alpha": REQUIRED, "beta": REQUIRED, **_ALL}, _KEYS | {"beta", "alpha"}),
+        "DeltaLeaky": NeuronClass(change, {"delta_threshold": 1.0, "beta": REQUIRED}),
         "RSynaptic": NeuronClass(
             recurrent_synaptic, {"alpha": REQUIRED, "beta": REQUIRED, **_RECURRENT}, _KEYS | {"beta", "alpha", "recurrent"}
         ),
@@ -203,7 +217,6 @@ SNNTORCH = Library(
         "Alpha": "its two currents of opposite sign cross over in a way no node expresses; train with Synaptic",
         "LeakyParallel": "computes all steps at once with an RNN kernel, and has no reset",
         "LinearLeaky": "computes all steps at once and has no reset; train with Linear and Leaky",
-        "DeltaLeaky": "takes differences of its input, for which there is no node yet",
         "StateLeaky": "computes all steps at once and has no reset; train with Leaky",
         "LeakyKernel": "computes all steps at once with a convolution over time; train with Leaky",
         "AssociativeLeaky": "multiplies signals with each other, which no synapse does",
@@ -211,7 +224,7 @@ SNNTORCH = Library(
         "SConv2dLSTM": "its gates multiply two signals, which no synapse does",
     },
     stateful=frozenset(["SpikingNeuron"]),
-    memory=partial(buffered, STATES),
+    memory=memory,
     forget=partial(emptied, STATES),
     resets={
         "zero": {"reset_mechanism": "zero", "reset_delay": False},

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, counted, strictness
+from converters.pt.spikingjelly_rare import RARE, voting
 from converters.pt.torch_nn import (
     Chain,
     adaptive_avg_pool,
@@ -25,6 +26,7 @@ from converters.pt.torch_nn import (
     conv,
     linear,
     max_pool,
+    nothing,
 )
 from snndeploy.arrays import Floats, Shape, frozen
 from snndeploy.errors import Unsupported
@@ -190,10 +192,13 @@ SPIKINGJELLY = Library(
         "MultiStepParametricLIFNode": NeuronClass(parametric, {"init_tau": 2.0, "decay_input": True, **_ALL}),
         "KLIFNode": NeuronClass(klif, {"scale_reset": False, "tau": REQUIRED, "decay_input": True, **_ALL}, frozenset(["k"])),
         "CUBALIFNode": NeuronClass(cuba, {"c_decay": REQUIRED, "v_decay": REQUIRED, "v_threshold": 0.5, "v_reset": 0.0}),
+        **RARE,
         "ILIFNode": NeuronClass(integer_lif, {"tau": 4 / 3, "v_threshold": 1.0, "max_spike_count": 4}),
     },
     layers={
         "Linear": linear,
+        "VotingLayer": voting,
+        "PrintShapeModule": nothing,
         "WSConv2d": standardized_conv,
         "WSLinear": standardized_linear,
         **{f"{kind}{n}d": build for kind, build in _POOLS.items() for n in (1, 2)},
@@ -204,19 +209,9 @@ SPIKINGJELLY = Library(
         "GatedLIFNode": f"GLIF weighs hard and soft resets and a gain for every step; {_PROGRAM}",
         "ComplementaryLIFNode": f"CLIF subtracts sigmoid(m) of a second membrane; {_PROGRAM}",
         "PSN": "every step sees all steps, also later ones, which a chip cannot",
-        "MaskedPSN": f"weighs the last steps instead of keeping a membrane; {_PROGRAM}",
-        "SlidingPSN": f"weighs the last steps instead of keeping a membrane; {_PROGRAM}",
-        "IzhikevichNode": f"has a quadratic membrane and a recovery variable; {_PROGRAM}",
-        "QIFNode": f"has a quadratic membrane; {_PROGRAM}",
-        "EIFNode": f"has an exponential membrane; {_PROGRAM}",
-        "RAFNode": f"is a resonator with two coupled state words; {_PROGRAM}",
-        "TernaryIFNode": f"fires +1 and -1; {_PROGRAM}",
-        "TernaryLIFNode": f"fires +1 and -1; {_PROGRAM}",
         "STBIFNode": f"fires +1 and -1 against a running count; {_PROGRAM}",
         "LIAFNode": "gives out a real activation of its membrane, not spikes",
         "NeuNorm": "divides by a running average of spikes, which no synapse does",
-        "SynapseFilter": f"filters spikes with a decaying trace; {_PROGRAM}",
-        "Delay": "its queue is kept in Python; give the delay to the graph instead",
         "NonSpikingIFNode": f"returns its membrane through a decoder of its own; {_PROGRAM}",
         "NonSpikingLIFNode": f"returns its membrane through a decoder of its own; {_PROGRAM}",
         "BatchNormThroughTime1d": "normalizes every step with its own statistics, and a synapse has one weight for all steps",

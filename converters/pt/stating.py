@@ -10,7 +10,11 @@ from converters import Fact, Origin
 from converters.pt.neuron import Neuron
 from snndeploy.arrays import Floats
 from snndeploy.ir.graph import Node
+from snndeploy.ir.layers import Conv, Linear, Scale
 from snndeploy.ir.neurons.burst import Burst
+from snndeploy.ir.neurons.cubalif import CubaLIF
+from snndeploy.ir.neurons.li import LI
+from snndeploy.ir.neurons.lif import LIF
 
 WORST: tuple[Origin, ...] = ("ASSUMED", "user", "file", "model")
 BECAUSE: Mapping[str, tuple[str, ...]] = {
@@ -32,6 +36,10 @@ BECAUSE: Mapping[str, tuple[str, ...]] = {
     "start": ("v_leak", "v_reset", "v_threshold"),
 }
 """Which settings decide a fact; the least certain of them gives its origin."""
+
+
+PLAIN = (LIF, CubaLIF, Burst, LI, Linear, Conv, Scale)
+"""What the rows say all of; of any other neuron the equation is printed too."""
 
 
 def facts(neuron: Neuron, asked: Mapping[str, Fact], otherwise: Origin) -> tuple[Fact, ...]:
@@ -57,8 +65,12 @@ def _numbers(node: Node) -> Iterator[tuple[str, str]]:
 
 
 def _firing(node: Node) -> Iterator[tuple[str, str]]:
+    if not isinstance(node, PLAIN):
+        yield "equation", (type(node).__doc__ or type(node).__name__).strip().splitlines()[0].rstrip(";")
     reset = getattr(node, "reset", None)
     if reset is None:
+        if hasattr(node, "threshold"):
+            yield "threshold", show(node.threshold)
         return
     yield "threshold", show(node.thresholds[0] if isinstance(node, Burst) else node.threshold)  # type: ignore[attr-defined]
     strict = node.strict if isinstance(node, Burst) else (node.strict,)  # type: ignore[attr-defined]
@@ -67,7 +79,8 @@ def _firing(node: Node) -> Iterator[tuple[str, str]]:
         yield "levels", f"{len(node.strict)} ({show(node.levels)})"
         taken = "" if node.amounts is None else f" {show(node.amounts[0])} a spike"
     else:
-        taken = f" {show(node.amount)}" if reset == "subtract" else ""  # type: ignore[attr-defined]
+        amount = getattr(node, "amount", None)
+        taken = " the threshold" if amount is None else f" {show(amount)}"
     yield "reset", {"hard": f"to {show(node.v_reset)}", "subtract": f"subtract{taken}", "none": "none"}[reset]  # type: ignore[attr-defined]
     if reset != "none":
         yield "reset timing", "late: inside the next update" if getattr(node, "late", False) else "in the step of the spike"
