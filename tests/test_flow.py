@@ -29,6 +29,7 @@ from snndeploy.ir.neurons.decoupling import CONSTANT
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF, integrate_and_fire
 from snndeploy.ir.paths import neurons
+from snndeploy.report.report import BurstRow
 from snndeploy.sim.reference import run_reference
 from snndeploy.verify import compare
 
@@ -37,7 +38,6 @@ TARGETS = (
     ("loihi2", "graded"),
     ("loihi2", "ping-pong"),
     ("loihi2", "ping-pong-direct"),
-    ("loihi2", "look-ahead"),
     ("loihi2", "look-ahead-direct"),
     ("loihi2", "lateral"),
     ("loihi1", "auto"),
@@ -402,11 +402,12 @@ def test_offers_say_what_each_construction_takes_and_why_not():
     graph = dense(Draw(rng, ("lifb",), True), Input((6,), "spikes"))
     built = deployed(graph, data(rng, graph, 6, 4), "loihi1")
     first = {o.construction: o for o in built.lowered.offers if o.layer == "n1"}
-    sizes = {"graded": 5, "ping-pong": 30, "ping-pong-direct": 20, "look-ahead": 25, "look-ahead-direct": 20}
+    sizes = {"graded": 5, "ping-pong": 30, "ping-pong-direct": 20, "look-ahead": 25, "look-ahead-direct": 20, "two-phase": 10}
     assert {name: o.neurons for name, o in first.items()} == sizes
     assert "L010" in first["graded"].why_not
     assert first["graded"].pair is None
-    assert [o.why_not for o in first.values()][1:] == [""] * 4
+    assert [o.why_not for o in first.values()][1:] == [""] * 4 + [first["two-phase"].why_not]
+    assert "decay made of two equal ones: 0.5, needs 1, 1/4" in first["two-phase"].why_not
     assert sum(o.chosen for o in first.values()) == 1
     # every neuron of both banks hears all six inputs and the three that force its bank; bank B hears the constant
     assert first["ping-pong-direct"].synapses == 20 * (6 + 3) + 10
@@ -558,3 +559,26 @@ def test_payloads_hold_all_data_at_hand_not_only_the_calibration(chip):
         with pytest.raises(SnnError, match="outside") as refusal:
             hold_against_definition(build(lowered, profile, seen, settings, "auto", reference), everything)
         assert "convert it again" in refusal.value.hint
+
+
+def test_two_phase_is_priced_with_the_whole_network_and_says_why_it_is_not_taken():
+    def row(decay: float) -> BurstRow:
+        draw = Draw(np.random.default_rng(0), ("lif",), True)
+        nodes = {"x": Input((6,), "spikes"), "w": draw.linear(5, 6), "n": lifb(decay, 0.5, 1.0, 2.0), "y": Output("sum")}
+        graph = chain(nodes)
+        built = deployed(graph, data(np.random.default_rng(0), graph, 6, 4), "loihi1")
+        assert not next(o for o in built.lowered.offers if o.construction == "two-phase").chosen
+        return next(o for o in built.lowered.offers if o.construction == "two-phase")
+
+    fine, half = row(0.25), row(0.5)
+    assert (fine.neurons, fine.latency, fine.phases, fine.pair.different) == (10, 0, 2, 0)
+    assert fine.pair.compared == 6 * 4 * 5
+    assert fine.joules > 0
+    assert "does not yet run a whole chip at two steps" in fine.why_not
+    assert "decay made of two equal ones" in half.why_not
+    assert np.isnan(half.joules)
+    assert half.per_spike is None
+    graph = dense(Draw(np.random.default_rng(0), ("lifb",), True), Input((6,), "spikes"))
+    feed = data(np.random.default_rng(0), graph, 3, 2)
+    with pytest.raises(Unsupported, match="two-phase: decay made of two equal ones"):
+        deployed(graph, feed, "loihi1", "two-phase")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +19,7 @@ from snndeploy.ir.neurons.decoupling import CONSTANT, UNIT
 from snndeploy.ir.neurons.host import HostCurrent
 from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.ir.paths import input_bound, neurons, paths_into
-from snndeploy.passes import decouple, merge
+from snndeploy.passes import decouple, drive, merge, phases
 from snndeploy.passes.align import cyclic
 from snndeploy.quantize import Quantized
 from snndeploy.quantize.programs import program
@@ -27,9 +27,10 @@ from snndeploy.report.report import BurstRow
 from snndeploy.sim.chip import run_chip
 from snndeploy.sim.reference import run_reference, stepper
 from snndeploy.trace import Trace
+from snndeploy.verdict import Pair
 from snndeploy.verify import compare
 
-NAMES = ("auto", "graded", "lateral", "ping-pong", "ping-pong-direct", "look-ahead", "look-ahead-direct")
+NAMES = ("auto", "graded", "lateral", "ping-pong", "ping-pong-direct", "look-ahead", "look-ahead-direct", "two-phase")
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,25 +89,67 @@ def limits_of(q: Quantized, name: str, profile: Profile, steps: int) -> Limits:
 
 def _offer(q: Quantized, name: str, c: Candidate, profile: Profile, inputs: Mapping[str, Floats], before: Trace) -> BurstRow:
     """One construction of one layer: its size, its price, and its run against ``before``, that of the burst neurons."""
+    if c.phases > 1:
+        return _at_two_steps(q, name, c, profile, inputs, before)
     steps = before.steps
-    why = "; ".join(f"{k.name}: {k.value}, needs {k.limit}. {k.hint}" for k in c.conditions if not k.holds)
+    why = _unmet(c)
     if not why and c.latency and name in cyclic(q.graph):
         why = f"it adds {c.latency} step(s), which this layer's feedback does not have"
     spliced = q.graph if c.construction == "graded" else decouple.splice(q.graph, name, c)
-    inner = [n for n in neurons(spliced) if n == name or n not in q.graph.nodes]
-    size = sum(int(np.prod(spliced.shapes[n])) for n in inner)
-    synapses = sum(synapse_count(spliced, n) for n in inner)
     given = with_constant(spliced, inputs)
     if c.construction == "graded":
         after = before if why else run_program(q.graph, name, inputs, steps)
     else:
         after = run_reference(spliced, given, steps, record=[name])
-    samples = max(1, before.samples)
-    spikes = sum(float(after.activity[n].spikes.sum()) for n in inner) / samples
-    true = float(before.activity[name].spikes.sum()) / samples
     pair = replace(compare(before, after, [name]), a=f"burst neuron {name}", b=c.construction) if not why else None
-    joules = price(profile, size * steps, operations(spliced, name, inner, sent(spliced, given, before, after)))
-    return BurstRow(name, c.construction, size, synapses, c.latency, spikes, joules, False, why, pair, true)
+    inner = _inner(q.graph, spliced, name)
+    cost = price(profile, steps * _size(spliced, inner), operations(spliced, name, inner, sent(spliced, given, before, after)))
+    return _row(name, c, spliced, inner, (before, after), cost, why, pair)
+
+
+def _at_two_steps(q: Quantized, name: str, c: Candidate, profile: Profile, inputs: Mapping[str, Floats], before: Trace) -> BurstRow:
+    """A construction at two steps for one, in the whole network at that rate: every neuron of it pays for the second step."""
+    nothing = (before, Trace("reference", before.steps, before.samples, {}))
+    try:
+        spliced = decouple.splice(phases.apply(drive.apply(q.graph, clears=False)), name, c)
+    except Unsupported as refusal:
+        why = _unmet(c) or f"{refusal.where}: {refusal.what}. {refusal.hint}"
+        spliced = decouple.splice(q.graph, name, c)
+        return _row(name, c, spliced, _inner(q.graph, spliced, name), nothing, float("nan"), why, None)
+    given = phases.feed(with_constant(spliced, inputs), before.steps)
+    run = run_reference(spliced, given, c.phases * before.steps, record=[name])
+    after = replace(run, steps=before.steps, outputs={name: run.outputs[name][:: c.phases]})
+    pair = replace(compare(before, after, [name]), a=f"burst neuron {name}", b=c.construction)
+    inner = _inner(q.graph, spliced, name)
+    updates = before.steps * (c.phases * _size(spliced, inner) + _size(spliced, [n for n in neurons(spliced) if n not in inner]))
+    cost = price(profile, updates, operations(spliced, name, inner, sent(spliced, given, run)))
+    why = _unmet(c) or "exact, but convert does not yet run a whole chip at two steps for one; choose look-ahead"
+    return _row(name, c, spliced, inner, (before, after), cost, why, pair)
+
+
+def _unmet(c: Candidate) -> str:
+    return "; ".join(f"{k.name}: {k.value}, needs {k.limit}. {k.hint}" for k in c.conditions if not k.holds)
+
+
+def _inner(before: Graph, after: Graph, name: str) -> list[str]:
+    """The neurons of the construction that stands for ``name``."""
+    return [n for n in neurons(after) if n == name or n not in before.nodes]
+
+
+def _size(graph: Graph, names: Iterable[str]) -> int:
+    return sum(int(np.prod(graph.shapes[n])) for n in names)
+
+
+def _row(
+    name: str, c: Candidate, graph: Graph, inner: list[str], runs: tuple[Trace, Trace], joules: float, why: str, pair: Pair | None
+) -> BurstRow:
+    before, after = runs
+    samples = max(1, before.samples)
+    known = all(n in after.activity for n in inner)
+    spikes = sum(float(after.activity[n].spikes.sum()) for n in inner) / samples if known else float("nan")
+    true = float(before.activity[name].spikes.sum()) / samples
+    synapses = sum(synapse_count(graph, n) for n in inner)
+    return BurstRow(name, c.construction, _size(graph, inner), synapses, c.latency, spikes, joules, False, why, pair, true, c.phases)
 
 
 def run_program(graph: Graph, name: str, inputs: Mapping[str, Floats], steps: int) -> Trace:
@@ -128,7 +171,7 @@ def _choose(name: str, candidates: tuple[Candidate, ...], rows: list[BurstRow], 
         usable = [i for i in usable if candidates[i].construction == wanted or len(candidates) == 1]
     if not usable and len(candidates) > 1 and wanted not in ("auto", *(c.construction for c in candidates)):
         offered = ", ".join(c.construction for c in candidates)
-        why = "lateral is for a subtracting reset, ping-pong and look-ahead for a hard one"
+        why = "lateral is for a subtracting reset, the others for a hard one"
         raise Unsupported(name, f"--burst {wanted} does not apply to this neuron ({why})", f"offered here: {offered}")
     if not usable:
         reasons = " | ".join(f"{row.construction}: {row.why_not or 'not asked for'}" for row in rows)

@@ -66,14 +66,15 @@ class Condition:
 class Candidate:
     """One construction that could replace a node: a sub-graph with one Input and one Output.
 
-    ``latency`` is how many steps later than the node its output appears. It may be used only if every
-    condition holds.
+    ``latency`` is how many steps later than the node its output appears. It may be used only if every condition holds.
+    With ``phases`` p its graph takes p steps for one: input and output at the first of them, nothing at the others.
     """
 
     construction: str
     graph: Graph
     conditions: tuple[Condition, ...]
     latency: int = 0
+    phases: int = 1
 
     @property
     def exact(self) -> bool:

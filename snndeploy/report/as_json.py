@@ -147,6 +147,6 @@ def core(c: Core) -> Json:
 def burst(r: BurstRow) -> Json:
     """One construction that was offered."""
     price = {"neurons": r.neurons, "synapses": r.synapses, "latency": r.latency, "spikes": finite(r.spikes), "joules": finite(r.joules)}
-    price["per_spike"] = finite(r.per_spike)
+    price |= {"per_spike": finite(r.per_spike), "phases": r.phases}
     judged = {"chosen": r.chosen, "why_not": r.why_not, "pair": pair(r.pair) if r.pair else None}
     return {"layer": r.layer, "construction": r.construction, **price, **judged}

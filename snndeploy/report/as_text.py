@@ -120,7 +120,12 @@ def _bursts(rows: Sequence[BurstRow]) -> Iterable[Sequence[str]]:
         verdict = row.why_not or (pair_words(row.pair) if row.pair else "not run")
         verdict = f"chosen: {verdict}" if row.chosen else verdict
         size, spikes, energy = number(row.neurons), number(round(row.spikes, 1)), engineering(row.joules, "J")
-        yield row.layer, row.construction, size, number(row.latency), spikes, events_per_spike(row), energy, verdict
+        yield row.layer, row.construction, size, steps(row), spikes, events_per_spike(row), energy, verdict
+
+
+def steps(row: BurstRow) -> str:
+    """How many steps later it answers, and where the whole chip takes more than one step for one."""
+    return number(row.latency) + (f", x{row.phases}" if row.phases > 1 else "")
 
 
 def events_per_spike(row: BurstRow) -> str:

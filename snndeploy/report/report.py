@@ -56,11 +56,13 @@ class BurstRow:
     why_not: str = ""
     pair: Pair | None = None
     true_spikes: float = 0.0
+    phases: int = 1
+    """Steps of the whole chip for one of the model's."""
 
     @property
     def per_spike(self) -> float | None:
         """Events for each spike of the burst neuron; None where it never fired."""
-        return self.spikes / self.true_spikes if self.true_spikes else None
+        return self.spikes / self.true_spikes if self.true_spikes and self.spikes == self.spikes else None
 
 
 @dataclass(frozen=True)

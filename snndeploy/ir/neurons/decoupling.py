@@ -10,6 +10,7 @@ ping-pong    2K plain LIF neurons with hard reset. Two banks; the idle one is fo
              banks and a constant -levels[K].
 look-ahead   2K plain LIF neurons that are silent while the burst neuron is, two steps later (``lookahead``). K - 1
              relays pass on only what was reached, one step more; ``look-ahead-direct`` has none.
+two-phase    K plain LIF neurons, if the whole network takes two steps for one and its decays allow it (``twophase``).
 lateral      K plain neurons with subtracting reset, one-step lateral synapses and autapses (soft reset only).
 
 Sources: the theorems in docs/decoupling.md (1: lateral, 3: ping-pong, 4: look-ahead).
@@ -40,6 +41,7 @@ from snndeploy.ir.neurons.registers import (
     programs,
     start,
 )
+from snndeploy.ir.neurons.twophase import two_phase
 
 __all__ = ["CONSTANT", "UNIT", "U_LIMIT", "candidates", "constant_edges", "constant_part", "constant_synapse", "forcing", "on_grid"]
 
@@ -54,7 +56,8 @@ def candidates(node: Any, limits: Limits) -> tuple[Candidate, ...]:
     if node.rungs == 1:
         return (graded(node, limits),)
     if node.reset == "hard":
-        return (graded(node, limits), *(build(node, limits, relays) for build in (ping_pong, look_ahead) for relays in (True, False)))
+        two_banks = (build(node, limits, relays) for build in (ping_pong, look_ahead) for relays in (True, False))
+        return (graded(node, limits), *two_banks, two_phase(node, limits))
     if node.reset == "subtract":
         return (graded(node, limits), lateral(node, limits))
     return (graded(node, limits),)
