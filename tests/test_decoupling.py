@@ -301,6 +301,14 @@ def test_lateral_outside_its_conditions(change, condition):
     assert differing(outside, candidate, many(12)) > 0
 
 
+def test_a_soft_reset_off_the_lateral_grid_is_told_how_far():
+    """Decay 1/4: whole lateral weights need multiples of 256; 320 is 64 away, a fifth of it."""
+    parts = {"dv": 3072, "thresholds": np.array([[256.0], [320.0]]), "amounts": np.array([[256.0], [256.0]])}
+    (told,) = (c for c in named(soft(**parts), "lateral", limits((1,), 12)).conditions if not c.holds)
+    assert told.value == "up to 20 % off the grid of 256 units of v"
+    assert "L006" in told.hint
+
+
 def test_lateral_needs_room_for_its_own_synapses():
     """Inputs near the wrap leave none for what the lateral synapses deliver."""
     top = 40_000 * UNIT

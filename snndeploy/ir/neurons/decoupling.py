@@ -159,14 +159,22 @@ def _lateral_conditions(node: Any, limits: Limits, divisible: bool) -> tuple[Con
     largest = 2 * float(np.abs(node.thresholds).max()) / UNIT
     return (
         programs(limits, "L010: the fixed LIF resets to zero only; choose a chip with neuron programs"),
-        Condition("lateral weights are whole", divisible, "decay * amount / 4096 / 64", "a whole number for every rung",
-                  "snap the thresholds to multiples of 64 * 4096 / gcd(decay, 4096)"),
+        Condition("lateral weights are whole", divisible, _off_grid(node), "thresholds and amounts on that grid",
+                  "L006: --burst lateral snaps them, and prints by how much"),
         Condition("potential stays at or above 0 after a spike", stays, "amount - threshold", "<= 1, thresholds >= 0", "use graded"),
         fading(node),
         no_wrap("no wrap of u", [limits.input_bound, largest, constant_part(node)]),
         drivable(node),
         start(limits, np.inf),
     )  # fmt: skip
+
+
+def _off_grid(node: Any) -> str:
+    """How far thresholds and amounts are from where decay * amount / 4096 / 64 is whole."""
+    whole = 4096 * UNIT
+    grid = whole / np.gcd((4096 - node.dv).astype(np.int64), whole)
+    apart = [np.abs(values - np.round(values / grid) * grid) / np.maximum(np.abs(values), 1) for values in (node.thresholds, node.amounts)]
+    return f"up to {100 * max(float(a.max()) for a in apart):.2g} % off the grid of {grid.max():g} units of v"
 
 
 def constant_synapse(name: str, values: Floats, one: str = CONSTANT) -> dict[str, Node]:
