@@ -120,6 +120,7 @@ def made(**changes):
             BurstRow("lif", "graded", 768, 5759, 0, 636.4, 3.5e-7, True, pair=MODEL, true_spikes=636.4),
             BurstRow("lif", "lateral", 1536, 11518, 0, 900.0, 7e-7, False, why_not="hard reset: needs subtracting reset"),
             BurstRow("lif", "ping-pong", 4608, 36860, 1, 10652.0, 3.2e-6, False, true_spikes=636.4),
+            BurstRow("lif", "two-phase", 1536, 11518, 0, math.nan, math.nan, False, "decay 0.5", true_spikes=636.4, phases=2),
         ),
         quantization=(QuantRow("conv", 8, 0.0123, 0.004, ("threshold off by 0.2 %",)),),
         shifts={"conv": 1, "fc": 2},

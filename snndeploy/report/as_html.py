@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from snndeploy.cost import Cost, engineering
-from snndeploy.report.as_text import events_per_spike, steps
+from snndeploy.report.as_text import burst_energy, events_per_spike, steps
 from snndeploy.report.core_map import core_map
 from snndeploy.report.figures import energy_ranges, energy_split, latency_ranges, raster, rates
 from snndeploy.report.markup import bullets, card, claim, facts, heading, section, table, tag, text
@@ -157,7 +157,7 @@ def _bursts(rows: Iterable[BurstRow]) -> str:
 
     cells = (
         (text(r.layer), text(r.construction), number(r.neurons), number(r.synapses), steps(r), number(round(r.spikes, 1)),
-         events_per_spike(r), text(engineering(r.joules, "J")), verdict(r))
+         events_per_spike(r), text(burst_energy(r)), verdict(r))
         for r in rows
     )  # fmt: skip
     header = ("layer", "construction", "neurons", "synapses", "steps later", "spikes", "a true one", "energy", "verdict")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -119,8 +120,13 @@ def _bursts(rows: Sequence[BurstRow]) -> Iterable[Sequence[str]]:
     for row in rows:
         verdict = row.why_not or (pair_words(row.pair) if row.pair else "not run")
         verdict = f"chosen: {verdict}" if row.chosen else verdict
-        size, spikes, energy = number(row.neurons), number(round(row.spikes, 1)), engineering(row.joules, "J")
-        yield row.layer, row.construction, size, steps(row), spikes, events_per_spike(row), energy, verdict
+        size, spikes = number(row.neurons), number(round(row.spikes, 1))
+        yield row.layer, row.construction, size, steps(row), spikes, events_per_spike(row), burst_energy(row), verdict
+
+
+def burst_energy(row: BurstRow) -> str:
+    """Its price; ``-`` where it could not be run."""
+    return engineering(row.joules, "J") if math.isfinite(row.joules) else "-"
 
 
 def steps(row: BurstRow) -> str:
