@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -30,7 +31,9 @@ def frozen_ints(values: ArrayLike) -> Ints:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equality that also holds for arrays: same shape and values."""
+    """Equality that also holds for arrays (same shape and values) and for mappings of them."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return np.shape(a) == np.shape(b) and bool(np.array_equal(a, b))
     return bool(a == b)

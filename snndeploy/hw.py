@@ -36,7 +36,7 @@ SCHEMA = 1
 LIMITS = (
     *("cores_per_chip", "neurons_per_core", "synapse_bits_per_core", "axons_in_per_core", "axons_out_per_core", "weight_bits"),
     *("weight_exp_max", "bias_mant_max", "bias_exp_max", "vth_max", "delay_max", "payload_bits", "cores_per_tile", "mesh_x", "mesh_y"),
-    *("config_tables_per_core", "program_instructions", "state_words"),
+    *("config_tables_per_core", "program_instructions", "state_words", "program_registers", "table_entries", "table_steps"),
 )
 ENERGY = (
     *("sop_dense", "sop_sparse", "sop_conv", "sop_zero", "neuron_idle", "neuron_active", "spike", "message", "hop_x", "hop_y"),

@@ -128,6 +128,10 @@ class OnnxNamespace:
         step = t.body.op("ReduceMax", (t,), (), keepdims=0)
         return t.body.op("Gather", (rows, t.body.op("Cast", (step,), (), to=TensorProto.INT64)), rows.shape[1:], axis=0)
 
+    def gather(self, entries: Symbol, index: Symbol) -> Symbol:
+        position = index.body.op("Cast", (index,), index.shape, to=TensorProto.INT64)
+        return index.body.op("Gather", (entries, position), index.shape, axis=0)
+
     def minimum(self, a: Operand, b: Operand) -> Symbol:
         return _body(a, b).elementwise("Min", a, b)
 

@@ -95,6 +95,24 @@ class NeuronProgram:
         return "\n".join(f"  {line}" for line in self.code)
 
 
+def needs(program: NeuronProgram) -> dict[str, int]:
+    """What a program takes of a programmable core, by the name of the profile's limit.
+
+    Registers are the words it writes beside its state; table entries those of its largest LUT, table steps the rows of
+    its longest LDT table.
+    """
+    written = {line.args[0] for line in program.code if line.op != "SPK"}
+    read = {op: {line.args[1] for line in program.code if line.op == op} for op in ("LUT", "LDT")}
+    longest = {op: max((len(program.tables[name]) for name in names), default=0) for op, names in read.items()}
+    return {
+        "program_instructions": len(program.code),
+        "state_words": len(program.state),
+        "program_registers": len(written - set(program.state)),
+        "table_entries": longest["LUT"],
+        "table_steps": longest["LDT"],
+    }
+
+
 def assemble(
     name: str,
     text: str,

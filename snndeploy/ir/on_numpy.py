@@ -36,6 +36,9 @@ class NumpyNamespace:
     def table(self, rows: Floats, t: Floats) -> Floats:
         return np.asarray(rows[checked_row(len(rows), t)])
 
+    def gather(self, entries: Floats, index: Floats) -> Floats:
+        return np.asarray(entries[np.asarray(index, dtype=np.intp)])
+
     def minimum(self, a: Floats, b: Floats) -> Floats:
         return np.minimum(a, b)
 

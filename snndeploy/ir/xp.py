@@ -46,6 +46,9 @@ class Namespace(Protocol):
         Raises ``DataError``, or the runtime's own error, behind the last row.
         """
 
+    def gather(self, entries: Array, index: Array) -> Array:
+        """Elementwise entry ``index`` of ``entries`` [n], for whole numbers 0 .. n - 1."""
+
     def minimum(self, a: Array, b: Array) -> Array:
         """Elementwise smaller value."""
 

@@ -44,6 +44,9 @@ class TorchNamespace:
     def table(self, rows: Tensor, t: Tensor) -> Tensor:
         return rows[checked_row(len(rows), t)]
 
+    def gather(self, entries: Tensor, index: Tensor) -> Tensor:
+        return entries[index.long()]
+
     def minimum(self, a: Tensor, b: Tensor | float) -> Tensor:
         return torch.minimum(a, _beside(b, a))
 

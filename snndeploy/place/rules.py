@@ -12,7 +12,7 @@ import numpy as np
 from snndeploy.arrays import Ints
 from snndeploy.chip.models import DECAY_UNIT, NEVER_FIRES, HostInput, Lif, Model, Resonator, SigmaDelta, TernaryLif
 from snndeploy.chip.network import ChipNetwork, Conv, Dense, Sparse, Wire
-from snndeploy.chip.program import NeuronProgram
+from snndeploy.chip.program import NeuronProgram, needs
 from snndeploy.place.budget import Budget
 from snndeploy.placement import Finding
 
@@ -125,7 +125,7 @@ def kinds(network: ChipNetwork, limits: Budget) -> Iterator[Finding]:
                 "L010", "blocker", p.name, 1, 0, why, "lower the layer to hard-reset LIF neurons, or choose a chip with neuron programs"
             )
         if isinstance(model, NeuronProgram):
-            for name, value in (("program_instructions", len(model.code)), ("state_words", len(model.state))):
+            for name, value in needs(model).items():
                 if value > limits[name]:
                     yield Finding(
                         "L010", "blocker", p.name, value, limits[name], f"the program {model.name} exceeds {name}", "use a simpler neuron"

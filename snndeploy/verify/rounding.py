@@ -152,6 +152,12 @@ class IntervalNamespace:
         a, step = lift(rows), lift(t).value
         return Interval(NUMPY.table(a.value, step), NUMPY.table(a.error, step))
 
+    def gather(self, entries: Operand, index: Operand) -> Interval:
+        a, i = lift(entries), lift(index)
+        value, error = (NUMPY.gather(part, i.value) for part in (a.value, a.error))
+        # an index that is not sure may name any entry
+        return Interval(value, np.where(i.error > 0, np.max(np.abs(a.value) + a.error) + np.abs(value), error))
+
     def minimum(self, a: Operand, b: Operand) -> Interval:
         return _monotone(np.minimum, lift(a), lift(b))
 

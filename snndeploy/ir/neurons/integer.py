@@ -82,7 +82,7 @@ class IntegerNeuron(Node):
         return {"u": zeros, "v": zeros, **({"s": zeros} if self.late else {})}
 
     def step(self, inputs: tuple[Array, ...], state: State, xp: Namespace) -> tuple[Array, State]:
-        u = _wrap(xp.trunc(state["u"] * (4095.0 - self.du) * (1 / 4096)) + inputs[0] * 64.0, xp)
+        u = wrapped(xp.trunc(state["u"] * (4095.0 - self.du) * (1 / 4096)) + inputs[0] * 64.0, xp)
         h = xp.trunc(state["v"] * (4096.0 - self.dv) * (1 / 4096)) + u + self.bias
         if self.late and self.amounts is not None:
             h = h - state["s"] * self.amounts[0]
@@ -110,7 +110,7 @@ class IntegerNeuron(Node):
         return decoupling.candidates(self, limits)
 
 
-def _wrap(u: Array, xp: Namespace) -> Array:
+def wrapped(u: Array, xp: Namespace) -> Array:
     """Once around 24 bits, to the range (-2**23, 2**23] (Lava wraps once only)."""
     over = xp.fire(u, 2.0**23, True)
     under = 1.0 - xp.fire(u, -(2.0**23), True)
