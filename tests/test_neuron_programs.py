@@ -17,10 +17,10 @@ from snndeploy.ir.neurons.clif import CLIF
 from snndeploy.ir.neurons.clifspike import CLIFSpike
 from snndeploy.ir.neurons.cubalif import CubaLIF
 from snndeploy.ir.neurons.glif import GLIF, glif, glif_f
-from snndeploy.ir.neurons.on_grid import GridNeuron, Operation, interpolated
 from snndeploy.ir.neurons.klif import KLIF
 from snndeploy.ir.neurons.lif import LIF
 from snndeploy.ir.neurons.multispike import MultiSpike
+from snndeploy.ir.neurons.on_grid import GridNeuron, Operation, interpolated
 from snndeploy.ir.on_numpy import NUMPY
 from snndeploy.quantize.algebra import input_gain, simplified, with_input
 from snndeploy.quantize.compiling import compiled

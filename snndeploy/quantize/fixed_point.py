@@ -18,8 +18,8 @@ import numpy as np
 from snndeploy.arrays import Floats
 from snndeploy.errors import Unsupported
 from snndeploy.ir.expressions import Expression, Term, terms_of
-from snndeploy.ir.neurons.on_grid import GridNeuron, Operation
 from snndeploy.ir.neurons.integer import STATE_MAX
+from snndeploy.ir.neurons.on_grid import GridNeuron, Operation
 from snndeploy.quantize.algebra import is_spike
 from snndeploy.quantize.kinds import Kinds
 from snndeploy.quantize.ranges import Ranges
