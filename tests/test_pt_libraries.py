@@ -415,10 +415,18 @@ def test_words_that_mean_nothing_are_option_errors(tmp_path, options, words):
     assert refusal.value.hint
 
 
+def test_a_branch_is_refused_with_the_way_out(tmp_path):
+    """A residual network's weights say neither where the shortcut leaves nor where it joins; its code does."""
+    with pytest.raises(ModelError, match=r"'layer1.shortcut.0.weight', a branch .* where it leaves and where it joins again") as refusal:
+        load(saved(tmp_path, conv__weight=(3, 2, 3, 3), layer1__shortcut__0__weight=(3, 2, 1, 1)), input_shape=(2, 8, 8))
+    assert "--arch 'file.py:Net(T=10)'" in refusal.value.hint
+    assert "sd.convert(module, data)" in refusal.value.hint
+
+
 @pytest.mark.parametrize(
     ("tensors", "options", "error", "words"),
     [
-        ({"layer1__downsample__0__weight": (3, 4, 1, 1)}, {}, ModelError, "a part beside the others"),
+        ({"layer1__downsample__0__weight": (3, 4, 1, 1)}, {}, ModelError, "a branch beside the others"),
         ({"fc__weight": (3, 4), "ln__weight": (3,), "ln__bias": (3,)}, {}, ModelError, "belong to no layer or neuron"),
         ({"fc1__weight": (3, 4), "fc2__weight": (2, 5)}, {"neuron": {"fc*": "IF()"}}, ModelError, "takes 5 features"),
         ({"conv__weight": (3, 2, 3, 3)}, {"neuron": {"conv": "IF()"}}, ModelError, "does not say what enters it"),

@@ -1,13 +1,20 @@
 """Live modules of the libraries against their graphs: random small networks, weights and inputs on a grid so that ties happen.
 
 In float64, but for snnTorch and sinabs, whose spikes are float32 whatever comes in; snnTorch's sums are exact in float32 on this grid.
-Each library is imported only if it is installed; every network is run by the library itself on data that the conversion never saw.
+Each library is imported only if it is installed, and one that SNNDEPLOY_REQUIRE_LIBRARIES names must be. Every network is run by
+the library itself on data that the conversion never saw.
 """
 
 from __future__ import annotations
 
+import importlib
+import itertools
+import os
+import sys
+import types
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +24,11 @@ torch = pytest.importorskip("torch")
 
 from converters import Loaded, Options  # noqa: E402  (behind importorskip)
 from converters.pt import from_module  # noqa: E402
+from converters.pt.norse import NORSE  # noqa: E402
+from converters.pt.sinabs import SINABS  # noqa: E402
+from converters.pt.snntorch import SNNTORCH  # noqa: E402
+from converters.pt.spikingjelly import SPIKINGJELLY  # noqa: E402
+from snndeploy.data.events import Binning, Recordings, bin_events  # noqa: E402
 from snndeploy.errors import Unsupported  # noqa: E402
 from snndeploy.ir.neurons.burst import Burst  # noqa: E402
 from snndeploy.ir.neurons.cubalif import CubaLIF  # noqa: E402
@@ -32,7 +44,15 @@ pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 def library(name: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return pytest.importorskip(name)
+        required = os.environ.get("SNNDEPLOY_REQUIRE_LIBRARIES", "").split("-")
+        return importlib.import_module(name) if name.partition(".")[0] in required else pytest.importorskip(name)
+
+
+def assert_all_ran(table: Any, home: Any, ran: set[str]) -> None:
+    """Every class of a library's table that this release has was in some network."""
+    there = {name for name in table.neurons if hasattr(home, name)}
+    assert there <= ran, f"never ran: {sorted(there - ran)}"
+    assert ran <= set(table.neurons)
 
 
 def on_grid(module: Any, seed: int, dtype: Any = torch.float64) -> Any:
@@ -46,13 +66,16 @@ def on_grid(module: Any, seed: int, dtype: Any = torch.float64) -> Any:
     return module.to(dtype).eval()
 
 
-def differences(loaded: Loaded, gave: Any, x: np.ndarray, steps: int) -> tuple[int, int]:
-    """How many values of the graph's run differ from the library's, and how many spikes there were."""
+def differences(loaded: Loaded, gave: Any, x: np.ndarray, steps: int, rounding: float = 1e-9) -> tuple[int, int]:
+    """How many values of the graph's run differ from the library's, and how many spikes there were.
+
+    ``rounding`` is for membranes that are read out; a spike is right or wrong.
+    """
     inputs = {name: x if not node.static else x[:1] for name, node in loaded.graph.nodes.items() if type(node).__name__ == "Input"}
     trace = run_reference(loaded.graph, inputs, steps)
     y = next(trace.outputs[n] for n, node in loaded.graph.nodes.items() if type(node).__name__ == "Output")
     want = gave.detach().double().numpy()
-    return int((~np.isclose(y, want, rtol=1e-9, atol=1e-9)).sum()), int(np.abs(want).sum())
+    return int((~np.isclose(y, want, rtol=rounding, atol=rounding)).sum()), int(np.abs(want).sum())
 
 
 def spikes_in(seed: int, *shape: int) -> np.ndarray:
@@ -106,7 +129,7 @@ def snntorch_state(neuron: Any) -> tuple[Any, ...]:
 
 def test_snntorch():
     snn = library("snntorch")
-    spikes = 0
+    spikes, ran = 0, set()
     for seed in range(NETWORKS):
         rng = np.random.default_rng(seed)
         n1, n2 = snntorch_neuron(snn, rng, 7), snntorch_neuron(snn, rng, 4)
@@ -117,7 +140,9 @@ def test_snntorch():
         wrong, fired = differences(loaded, net(torch.from_numpy(x).float()), x, steps)
         spikes += fired
         assert wrong == 0, (seed, n1, n2)
+        ran |= {type(n1).__name__, type(n2).__name__}
     assert spikes > NETWORKS
+    assert_all_ran(SNNTORCH, snn, ran)
 
 
 def test_snntorch_with_hidden_state_and_one_step_a_call():
@@ -171,36 +196,39 @@ def test_snntorch_membranes_and_options_without_meaning():
 # -- SpikingJelly --------------------------------------------------------------------------------------------------
 
 
+def sharpened(made: Any, k: float) -> Any:
+    """A KLIFNode with this k."""
+    made.k.data = torch.tensor(k)
+    return made
+
+
 def spikingjelly_neuron(neuron: Any, surrogate: Any, rng: np.random.Generator, mode: str) -> Any:
     tau = float(rng.choice([2.0, 4.0, 8.0]))
     common = {"v_threshold": float(rng.choice([0.5, 1.0, 1.25])), "v_reset": [0.0, None, -0.5, 0.25][rng.integers(4)]}
     common["surrogate_function"] = [surrogate.ATan(), surrogate.Sigmoid()][rng.integers(2)]
     decayed = {"decay_input": bool(rng.integers(2)), **common}
-    kind = rng.integers(8)
-    if kind == 0:
-        made = neuron.IFNode(**common)
-    elif kind == 1:
-        made = neuron.ParametricLIFNode(init_tau=2.0, **decayed)
-    elif kind == 2:
-        made = neuron.KLIFNode(tau=tau, scale_reset=True, **decayed)
-        made.k.data = torch.tensor(float(rng.choice([0.5, 1.0, 2.0])))
-    elif kind == 3:
-        made = neuron.KLIFNode(tau=tau, **{**decayed, "v_reset": [None, 0.0][rng.integers(2)]})
-        made.k.data = torch.tensor(0.5)
-    elif kind == 4:
-        made = neuron.CUBALIFNode(c_decay=0.5, v_decay=0.75, **common)
-    elif kind == 5:
-        made = neuron.ILIFNode(tau=2.0, v_threshold=common["v_threshold"])
-    elif kind == 6:
-        made = neuron.HalfThresholdIFNode(v_threshold=1.0)
-    else:
-        made = neuron.LIFNode(tau=tau, **decayed)
+    plain = {"v_threshold": common["v_threshold"], "v_reset": common["v_reset"] or 0.0}
+    kinds: list[Callable[[], Any]] = [
+        lambda: neuron.IFNode(**common),
+        lambda: neuron.ParametricLIFNode(init_tau=2.0, **decayed),
+        lambda: sharpened(neuron.KLIFNode(tau=tau, scale_reset=True, **decayed), float(rng.choice([0.5, 1.0, 2.0]))),
+        lambda: sharpened(neuron.KLIFNode(tau=tau, **{**decayed, "v_reset": [None, 0.0][rng.integers(2)]}), 0.5),
+        lambda: neuron.CUBALIFNode(c_decay=0.5, v_decay=0.75, **common),
+        lambda: neuron.ILIFNode(tau=2.0, v_threshold=common["v_threshold"]),
+        lambda: neuron.HalfThresholdIFNode(v_threshold=1.0),
+        lambda: neuron.LIFNode(tau=tau, **decayed),
+        lambda: neuron.SimpleIFNode(**plain),
+        lambda: neuron.SimpleLIFNode(tau=tau, decay_input=decayed["decay_input"], **plain),
+        lambda: neuron.SLTTLIFNode(tau=tau, **decayed),
+        lambda: (neuron.OTTTLIFNode if mode == "s" else neuron.SLTTLIFNode)(tau=tau, **decayed),  # OTTT runs step by step
+    ]
+    made = kinds[rng.integers(len(kinds))]()
     made.step_mode = mode
     return made
 
 
 def test_spikingjelly():
-    base = library("spikingjelly.activation_based")
+    base, ran = library("spikingjelly.activation_based"), set()
     neuron, surrogate, layer, functional = (library(f"{base.__name__}.{m}") for m in ("neuron", "surrogate", "layer", "functional"))
     spikes = 0
     for seed in range(NETWORKS):
@@ -221,7 +249,9 @@ def test_spikingjelly():
         wrong, fired = differences(loaded, net(given) if mode == "m" else torch.stack([net(now) for now in given]), x, steps)
         spikes += fired
         assert wrong == 0, (seed, n1, n2)
+        ran |= {type(n1).__name__, type(n2).__name__}
     assert spikes > NETWORKS
+    assert_all_ran(SPIKINGJELLY, neuron, ran)
 
 
 def test_spikingjelly_containers_and_norms():
@@ -292,13 +322,15 @@ def norse_neuron(norse: Any, rng: np.random.Generator, cell: bool) -> Any:
     box = norse.LIFBoxParameters(**{n: v for n, v in p.items() if n != "tau_syn_inv"})
     iaf = norse.IAFParameters(v_th=p["v_th"], v_reset=p["v_reset"])
     kinds = [lambda: norse.LIFCell(lif, dt=dt), lambda: norse.LIFBoxCell(box, dt=dt), lambda: norse.IAFCell(iaf, dt=dt)]
+    kinds.append(lambda: norse.LIFRecurrentCell(7, 7, lif, dt=dt))
     whole = [lambda: norse.LIF(lif, dt=dt), lambda: norse.LIFRecurrent(7, 7, lif, dt=dt), lambda: norse.IAF(iaf, dt=dt)]
-    return (kinds if cell else whole)[rng.integers(3)]()
+    whole.append(lambda: norse.LI(dt=dt))
+    return (kinds if cell else whole)[rng.integers(4)]()
 
 
 def test_norse():
     norse = library("norse.torch")
-    spikes = 0
+    spikes, ran = 0, set()
     for seed in range(NETWORKS):
         rng = np.random.default_rng(seed)
         cell = bool(seed % 2)
@@ -306,7 +338,8 @@ def test_norse():
         steps = int(rng.integers(4, 9))
         x = spikes_in(seed, steps, 3, 5)
         if cell:
-            n2 = [norse.LICell, norse.LIFCell][rng.integers(2)](dt=2.0**-10)
+            n2 = [norse.LICell, norse.LIFCell, norse.LIBoxCell][rng.integers(3)](dt=2.0**-10)
+            ran.add(type(n2).__name__)
             net = on_grid(Functional(torch.nn.Linear(5, 7), n1, torch.nn.Linear(7, 4), n2, lambda _: ()), seed)
         else:
             net = on_grid(norse.SequentialState(torch.nn.Linear(5, 7), n1), seed)
@@ -317,7 +350,9 @@ def test_norse():
         wrong, fired = differences(loaded, gave[0] if isinstance(gave, tuple) else gave, x, steps)
         spikes += fired
         assert wrong == 0, (seed, n1)
+        ran.add(type(n1).__name__)
     assert spikes > NETWORKS
+    assert_all_ran(NORSE, norse, ran)
 
 
 def test_norse_without_its_state():
@@ -366,11 +401,14 @@ def sinabs_neuron(layers: Any, activation: Any, rng: np.random.Generator, squeez
 def test_sinabs():
     library("sinabs")
     layers, activation = library("sinabs.layers"), library("sinabs.activation")
-    spikes = 0
+    spikes, ran = 0, set()
     for seed in range(NETWORKS):
         rng = np.random.default_rng(seed)
         squeeze, steps = bool(seed % 2), int(rng.integers(4, 8))
         n1, n2 = (sinabs_neuron(layers, activation, rng, squeeze, steps) for _ in range(2))
+        if rng.random() < 0.2:
+            leak = {"tau_mem": float(rng.choice([2.0, 10.0])), "norm_input": bool(rng.integers(2))}
+            n2 = layers.ExpLeakSqueeze(num_timesteps=steps, **leak) if squeeze else layers.ExpLeak(**leak)
         parts = [torch.nn.Linear(5, 7), n1, torch.nn.Linear(7, 4), n2]
         if squeeze:
             parts = [torch.nn.Conv2d(1, 3, 2), n1, layers.SumPool2d(2), torch.nn.Flatten(), torch.nn.Linear(3, 4), n2]
@@ -384,12 +422,14 @@ def test_sinabs():
             if "i_syn" in n._buffers:
                 n.register_buffer("i_syn", torch.zeros(0))
         gave = net(torch.from_numpy(x.reshape(-1, *features) if squeeze else x).float()).reshape(3, steps, -1)
-        wrong, fired = differences(loaded, gave.transpose(0, 1), x.swapaxes(0, 1), steps)
+        wrong, fired = differences(loaded, gave.transpose(0, 1), x.swapaxes(0, 1), steps, 1e-5 if "ExpLeak" in type(n2).__name__ else 1e-9)
         spikes += fired
         assert wrong == 0, (seed, n1, n2)
+        ran |= {type(n1).__name__, type(n2).__name__}
         kinds = {type(node) for node in loaded.graph.nodes.values()}
         assert kinds & {LIF, Burst, CubaLIF}
     assert spikes > NETWORKS
+    assert_all_ran(SINABS, layers, ran)
 
 
 def test_sinabs_options_without_meaning():
@@ -406,3 +446,31 @@ def test_sinabs_options_without_meaning():
     ):
         with pytest.raises(Unsupported, match=why):
             from_module(torch.nn.Sequential(torch.nn.Linear(5, 4), bad), torch.rand(2, 6, 5))
+
+
+# -- event frames --------------------------------------------------------------------------------------------------
+
+
+def test_frames_are_those_of_spikingjelly(monkeypatch):
+    """``datasets.integrate_events_by_fixed_frames_number``, on recordings whose times tie and whose ends do not divide."""
+    library("spikingjelly.activation_based")
+    vision = types.ModuleType("torchvision")  # the module of datasets asks for it, its integration does not
+    vision.transforms = vision.datasets = types.ModuleType("torchvision.transforms")
+    for name in ("torchvision", "torchvision.transforms", "torchvision.datasets", "torchvision.datasets.utils", "torchvision.utils"):
+        monkeypatch.setitem(sys.modules, name, vision)
+    package = types.ModuleType("spikingjelly.datasets")
+    package.__path__ = [str(Path(importlib.import_module("spikingjelly").__file__).parent / "datasets")]
+    monkeypatch.setitem(sys.modules, "spikingjelly.datasets", package)
+    integrate = importlib.import_module("spikingjelly.datasets.utils").integrate_events_by_fixed_frames_number
+    for seed in range(NETWORKS):
+        rng = np.random.default_rng(seed)
+        lengths = rng.integers(200, 400, 3)
+        offset = np.concatenate([[0], np.cumsum(lengths)])
+        t = np.concatenate([np.sort(rng.integers(0, 900, n)) + rng.integers(0, 50) for n in lengths])
+        x, y, p = rng.integers(0, 7, len(t)), rng.integers(0, 5, len(t)), rng.integers(0, 2, len(t))
+        frames, split = int(rng.integers(1, 9)), ("number", "time")[seed % 2]
+        ours, left = bin_events(Recordings(x, y, p, t, offset, "made"), Binning(frames=frames, split_by=split), (5, 7))
+        for n, (start, stop) in enumerate(itertools.pairwise(offset)):
+            events = {"t": t[start:stop], "x": x[start:stop], "y": y[start:stop], "p": p[start:stop]}
+            np.testing.assert_array_equal(ours[n], integrate(events, split, frames, 5, 7))
+        assert left == 0

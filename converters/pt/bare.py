@@ -45,8 +45,9 @@ def entries(weights: Mapping[str, Tensor], source: Library | None, where: str) -
     """
     forked = next((name for name in weights if FORKS.search(name)), None)
     if forked is not None:
-        what = f"has {forked!r}, a part beside the others; where it leaves and joins is in your code"
-        raise ModelError(where, what, "name it: --arch 'file.py:Net(T=10)'")
+        what = f"has {forked!r}, a branch beside the others; a file of weights does not say where it leaves and where it joins again"
+        hint = "give the code that does: --arch 'file.py:Net(T=10)', or in Python the live module: sd.convert(module, data)"
+        raise ModelError(where, what, hint)
     found = [_entry(name, tensors, source, where) for name, tensors in _grouped(normal(weights)).items()]
     return _synapse_first(found)
 

@@ -37,8 +37,15 @@ from snndeploy.ir.neurons.lif import LIF
 
 
 def lif(settings: Settings, shape: Shape) -> Neuron:
-    """LIFNode, SimpleLIFNode, and the online-learning OTTTLIFNode and SLTTLIFNode, which do the same after training."""
+    """LIFNode, and the online-learning OTTTLIFNode and SLTTLIFNode, which do the same after training."""
     return Neuron(_lif(settings, shape, 1.0 / settings.array("tau", shape)))
+
+
+def simple(settings: Settings, shape: Shape) -> Neuron:
+    """SimpleLIFNode and SimpleIFNode: they start at 0, whatever v_reset is (``SimpleBaseNode.__init__``)."""
+    node = lif(settings, shape).node if "tau" in settings else integrate(settings, shape).node
+    assert isinstance(node, LIF)
+    return Neuron(dataclasses.replace(node, v_init=frozen(0.0)))
 
 
 def integrate(settings: Settings, shape: Shape) -> Neuron:
@@ -181,12 +188,12 @@ SPIKINGJELLY = Library(
     neurons={
         "LIFNode": _LIF,
         "MultiStepLIFNode": _LIF,
-        "SimpleLIFNode": NeuronClass(lif, {"tau": REQUIRED, "decay_input": REQUIRED, **_ALL}),
+        "SimpleLIFNode": NeuronClass(simple, {"tau": REQUIRED, "decay_input": REQUIRED, **_ALL}),
         "SLTTLIFNode": _LIF,
         "OTTTLIFNode": NeuronClass(lif, {"tau": REQUIRED, "decay_input": False, "v_threshold": 1.0, "v_reset": None}),
         "IFNode": NeuronClass(integrate, _ALL),
         "MultiStepIFNode": NeuronClass(integrate, _ALL),
-        "SimpleIFNode": NeuronClass(integrate, _ALL),
+        "SimpleIFNode": NeuronClass(simple, _ALL),
         "HalfThresholdIFNode": NeuronClass(half_threshold, {"v_threshold": 1.0, "v_reset": None}),
         "ParametricLIFNode": NeuronClass(parametric, {"init_tau": 2.0, "decay_input": True, **_ALL}, frozenset(["w"])),
         "MultiStepParametricLIFNode": NeuronClass(parametric, {"init_tau": 2.0, "decay_input": True, **_ALL}),
