@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from converters.pt.nesting import Nesting
 from snndeploy.errors import ModelError
 
 HARMLESS = frozenset(["collections.OrderedDict", "torch.Size", "torch.device", "torch.Tensor", "torch.nn.parameter.Parameter"])
@@ -44,7 +45,9 @@ def _pickle_follows(file: IO[bytes]) -> bool:
 def _globals(file: IO[bytes]) -> Iterator[str]:
     strings: list[str] = []
     memo: dict[int, str] = {}
+    nesting = Nesting()
     for opcode, argument, _ in pickletools.genops(file):
+        nesting.step(opcode, argument)
         if opcode.name in ("GLOBAL", "INST"):
             yield str(argument).replace(" ", ".")
         elif opcode.name == "STACK_GLOBAL":

@@ -84,7 +84,7 @@ def _globals(path: Path, kind: Kind) -> tuple[str, ...]:
         with zipfile.ZipFile(path) as archive:
             pickles = [name for name in archive.namelist() if name.endswith(".pkl")]
             return tuple(found for name in pickles for found in globals_named(BytesIO(archive.read(name))))
-    except (ValueError, EOFError, IndexError, zipfile.BadZipFile, OSError) as error:
+    except (ValueError, EOFError, IndexError, zipfile.BadZipFile, OSError, MemoryError, OverflowError) as error:
         raise ModelError(str(path), f"is damaged or cut short: {_first_line(error)}", "copy or download it again") from None
 
 
