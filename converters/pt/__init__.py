@@ -32,7 +32,7 @@ def from_module(module: Any, x: Any, options: Options | None = None) -> Loaded:
     chosen = options or Options()
     tracing = _part("tracing")
     inputs = tracing.named_inputs(module, x)
-    with _part("naming").adopted(module, chosen.neuron_class) as notes:
+    with _part("naming").adopted(module, chosen.neuron_class) as named, _part("probing").probed(module, inputs, named) as notes:
         loaded: Loaded = tracing.trace_module(module, inputs, chosen.timesteps, chosen.dt)
     return _with_notes(loaded, tuple(notes))
 

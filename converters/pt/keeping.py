@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,19 +41,34 @@ class Kept:
 
 def keep(module: nn.Module) -> Kept:
     """The state before the first step: after the module's own ``reset()``, where it has one."""
-    forget = next((getattr(module, name) for name in RESETS if callable(getattr(module, name, None))), None)
-    if forget is not None:
-        with contextlib.suppress(TypeError):  # one that takes arguments starts a state rather than forgets one
-            forget()
+    for name in resets_of(module):
+        getattr(module, name)()
     parts = list(module.modules())
     attributes = {part: {name: _copy(value) for name, value in _own(part)} for part in parts}
     return Kept(attributes, {part: {name: _copy(b) for name, b in part._buffers.items()} for part in parts})
 
 
+def resets_of(module: nn.Module) -> list[str]:
+    """The methods by which a module forgets: those of these names that take no arguments."""
+    found = []
+    for name in RESETS:
+        method = getattr(module, name, None)
+        if callable(method):
+            with contextlib.suppress(TypeError, ValueError):
+                inspect.signature(method).bind()
+                found.append(name)
+    return found
+
+
 def _own(part: nn.Module) -> Iterator[tuple[str, Any]]:
     """Attributes that can be a state: numbers, tensors, None, and tuples, lists and dicts of them, by name."""
     for name, value in sorted(vars(part).items()):
-        if not name.startswith(("_parameters", "_buffers", "_modules")) and "_hook" not in name and name != "training" and _plain(value):
+        if (
+            not name.startswith(("_parameters", "_buffers", "_modules"))
+            and "_hook" not in name
+            and name not in ("training", "_stands_for")
+            and _plain(value)
+        ):
             yield name, value
 
 

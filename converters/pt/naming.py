@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -32,14 +32,26 @@ class Numbers(Attributes):
         return isinstance(getattr(self.module, str(name), self), Tensor | int | float | str | None)
 
 
+@dataclass(frozen=True, eq=False)
+class Named:
+    """A part that the user named."""
+
+    part: nn.Module
+    text: str
+
+    def unheard(self) -> str:
+        """The note for a part that could not be run by itself."""
+        return f"ASSUMED: {type(self.part).__name__} is {self.text} because --neuron-class says so; it was held against the trial run only"
+
+
 @contextmanager
-def adopted(module: nn.Module, named: Mapping[str, str]) -> Iterator[list[str]]:
-    """While inside, every part of a named class stands for the neuron it was named; gives the notes for the user.
+def adopted(module: nn.Module, named: Mapping[str, str]) -> Iterator[Mapping[str, Named]]:
+    """While inside, every part of a named class stands for the neuron it was named; gives them by path.
 
     Raises ``OptionError`` for words that are no neuron, or a pattern that matches no class of the module.
     """
     parts = {path: part for path, part in module.named_modules() if part is not module or not list(module.children())}
-    notes: list[str] = []
+    found: dict[str, Named] = {}
     with ExitStack() as undo:
         for pattern, text in named.items():
             meant = {path: part for path, part in parts.items() if fnmatchcase(type(part).__name__, pattern)}
@@ -48,18 +60,21 @@ def adopted(module: nn.Module, named: Mapping[str, str]) -> Iterator[list[str]]:
                 raise OptionError(f"{FLAG} '{pattern}: {text}'", "no class of the model has this name", did_you_mean(pattern, kinds))
             for path, part in meant.items():
                 adopt(part, *entry(pattern, text, part, path), undo)
-            kinds = sorted({type(part).__name__ for part in meant.values()})
-            notes.append(f"{', '.join(kinds)} is taken for {text} because {FLAG} says so; it was held against the trial run only")
-        yield notes
+                found[path] = Named(part, text)
+        yield found
 
 
-def adopt(part: nn.Module, library: Library, kind: NeuronClass, undo: ExitStack) -> None:
-    """Let a module stand for a table's entry until ``undo`` closes; its state is then what it was."""
+def adopt(part: nn.Module, library: Library, kind: NeuronClass, undo: ExitStack, *, keeps: bool = True) -> None:
+    """Let a module stand for a table's entry until ``undo`` closes; its state is then what it was.
+
+    ``keeps``: it holds its state itself.
+    """
     kept = keep(part)
     undo.callback(kept.forget)
     undo.callback(part.__dict__.pop, ADOPTED, None)
     takes = library.takes if library is not GENERIC else _lead
-    part.__dict__[ADOPTED] = (replace(library, takes=takes, memory=kept.memory, forget=kept.forget), kind)
+    memory = kept.memory if keeps else library.memory
+    part.__dict__[ADOPTED] = (replace(library, takes=takes, memory=memory, forget=kept.forget), kind)
 
 
 def entry(pattern: str, text: str, part: nn.Module, path: str) -> tuple[Library, NeuronClass]:

@@ -47,6 +47,7 @@ class Neuron:
         delay: how many steps later its output reaches the next layer.
         said: facts that no field of the node shows.
         asked: the settings that were asked for, by name.
+        origin: where a fact comes from that no setting decides.
     """
 
     node: Node
@@ -59,6 +60,7 @@ class Neuron:
     delay: int = 0
     said: tuple[Fact, ...] = ()
     asked: Mapping[str, Fact] = field(default_factory=dict)
+    origin: Origin = "model"
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,8 +15,9 @@ from snndeploy.ir.neurons.burst import Burst
 from snndeploy.ir.neurons.cubalif import CubaLIF
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF
+from snndeploy.ir.neurons.multispike import MultiSpike
 
-WORST: tuple[Origin, ...] = ("ASSUMED", "user", "file", "model")
+WORST: tuple[Origin, ...] = ("ASSUMED", "user", "file", "probed", "model")
 BECAUSE: Mapping[str, tuple[str, ...]] = {
     "decay": (
         *("decay", "beta", "tau", "w", "init_tau", "k", "R", "C", "time_step", "v_decay", "tau_mem", "alpha_mem", "tau_mem_inv"),
@@ -38,8 +39,10 @@ BECAUSE: Mapping[str, tuple[str, ...]] = {
 """Which settings decide a fact; the least certain of them gives its origin."""
 
 
-PLAIN = (LIF, CubaLIF, Burst, LI, Linear, Conv, Scale)
+PLAIN = (LIF, CubaLIF, Burst, LI, MultiSpike, Linear, Conv, Scale)
 """What the rows say all of; of any other neuron the equation is printed too."""
+USUAL = (("gain", "1"), ("reset timing", "in the step of the spike"))
+"""What goes without saying in one line."""
 
 
 def facts(neuron: Neuron, asked: Mapping[str, Fact], otherwise: Origin) -> tuple[Fact, ...]:
@@ -47,6 +50,14 @@ def facts(neuron: Neuron, asked: Mapping[str, Fact], otherwise: Origin) -> tuple
     said = {fact.name for fact in neuron.said}
     rows = [(n, v) for n, v in (*_numbers(neuron.node), *_firing(neuron.node), *_around(neuron)) if n not in said]
     return (*(Fact(name, value, _origin(name, asked, otherwise)) for name, value in rows), *neuron.said)
+
+
+def in_words(neuron: Neuron) -> str:
+    """A neuron in one line: ``LIF(decay 0.5, threshold 1, >=, reset to 0)``."""
+    rows = [(n, v) for n, v in (*_numbers(neuron.node), *_firing(neuron.node)) if (n, v) not in USUAL]
+    words = [v if n == "comparison" else f"{n} {v}" for n, v in rows]
+    words += [f"spike value {show(node.scale)}" for node in neuron.after if hasattr(node, "scale")]
+    return f"{type(neuron.node).__name__}({', '.join(words)})"
 
 
 def _origin(name: str, asked: Mapping[str, Fact], otherwise: Origin) -> Origin:
@@ -69,8 +80,7 @@ def _firing(node: Node) -> Iterator[tuple[str, str]]:
         yield "equation", (type(node).__doc__ or type(node).__name__).strip().splitlines()[0].rstrip(";")
     reset = getattr(node, "reset", None)
     if reset is None:
-        if hasattr(node, "threshold"):
-            yield "threshold", show(node.threshold)
+        yield from _without_kinds(node)
         return
     yield "threshold", show(node.thresholds[0] if isinstance(node, Burst) else node.threshold)  # type: ignore[attr-defined]
     strict = node.strict if isinstance(node, Burst) else (node.strict,)  # type: ignore[attr-defined]
@@ -84,6 +94,15 @@ def _firing(node: Node) -> Iterator[tuple[str, str]]:
     yield "reset", {"hard": f"to {show(node.v_reset)}", "subtract": f"subtract{taken}", "none": "none"}[reset]  # type: ignore[attr-defined]
     if reset != "none":
         yield "reset timing", "late: inside the next update" if getattr(node, "late", False) else "in the step of the spike"
+
+
+def _without_kinds(node: Node) -> Iterator[tuple[str, str]]:
+    """The facts of a neuron that knows no kinds of reset."""
+    if hasattr(node, "threshold"):
+        yield "threshold", show(node.threshold)
+    if isinstance(node, MultiSpike):
+        yield "comparison", ">="
+        yield "reset", "the threshold for each spike"
 
 
 def _around(neuron: Neuron) -> Iterator[tuple[str, str]]:

@@ -176,7 +176,7 @@ def build(reading: Reading, module: nn.Module, timesteps: int | None, dt: float 
 def _facts(builder: Builder, handle: int, node: Node) -> tuple[Fact, ...]:
     place = Fact("place", builder.was[handle], "model")
     meant = builder.meant.get(handle)
-    return (place,) if meant is None else (place, *facts(replace(meant, node=node), meant.asked, "model"))
+    return (place,) if meant is None else (place, *facts(replace(meant, node=node), meant.asked, meant.origin))
 
 
 @contextmanager

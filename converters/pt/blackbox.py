@@ -1,0 +1,203 @@
+"""An unknown neuron module as a black box: sequences in, spikes out, always from before its first step."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from converters.pt.keeping import keep
+from converters.pt.recording import tensors_in
+from snndeploy.arrays import Floats, Shape
+from snndeploy.errors import Unsupported
+
+Lead: TypeAlias = Literal["B", "TB", "BT"]
+SCALES = (0.25, 1.0, 8.0)
+HINT = "say what it is: --neuron-class '{kind}: LIF(tau=2.0)', or give it to_node(), reset() and step_mode, so that it states itself"
+
+RANDOM = "gives two different answers for the same input: it is random, or keeps a state that a copy shares"
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """The first call of a module in a trial run: its input, and the state that was handed to it behind that."""
+
+    given: Tensor
+    state: tuple[Any, ...]
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """A module that can be asked again and again; the user's own is a copy's distance away.
+
+    Attributes:
+        module: a copy in eval mode and ``dtype``, before its first step.
+        shape: one neuron's features.
+        lead: one step a call ("B"), or all of them: [T, B, ...] or [B, T, ...].
+        heard: how it is called.
+        seed: of the random generators it may use.
+    """
+
+    module: nn.Module
+    shape: Shape
+    lead: Lead
+    heard: Heard
+    dtype: torch.dtype = torch.float64
+    seed: int = 0
+
+    def run(self, given: Floats) -> Floats:
+        """What it gives for [T, B, *shape], from a fresh start."""
+        return self.again(copy.deepcopy(self.module), given)
+
+    def again(self, part: nn.Module, given: Floats) -> Floats:
+        """The same from the state that ``part`` is in."""
+        with alone(self.dtype, self.seed):
+            x = torch.from_numpy(np.ascontiguousarray(given)).to(self.dtype)
+            if self.lead != "B":
+                out = self._call(part, x if self.lead == "TB" else x.transpose(0, 1), self._start(x[0]))[0]
+                return numbers(out if self.lead == "TB" else out.transpose(0, 1))
+            state, steps = self._start(x[0]), []
+            for now in x:
+                outs, rest = self._call(part, now, state)
+                steps.append(numbers(outs))
+                state = rest if state else ()
+            return np.stack(steps)
+
+    def _call(self, part: nn.Module, x: Tensor, state: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
+        """The spikes, and whatever came with them: the state to hand back."""
+        places = len(state) - len(self.heard.words)
+        result = part(x, *state[:places], **dict(zip(self.heard.words, state[places:], strict=True)))
+        return (result[0], tuple(result[1:])[: len(state)]) if isinstance(result, tuple | list) else (result, ())
+
+    def _start(self, x: Tensor) -> tuple[Any, ...]:
+        return tuple(_like(state, self.heard.given, x) for state in self.heard.state)
+
+
+def numbers(tensor: Tensor) -> Floats:
+    """As float64."""
+    return tensor.detach().to(torch.float64).cpu().numpy().copy()
+
+
+def _like(state: Any, given: Tensor, x: Tensor) -> Any:
+    """The state that was handed over, for another batch; what has the input's shape is taken to be zeros."""
+    if isinstance(state, Tensor):
+        return torch.zeros_like(x) if state.shape == given.shape else state.detach().to(x.dtype)
+    if isinstance(state, tuple | list):
+        return type(state)(_like(s, given, x) for s in state)
+    return state
+
+
+@contextmanager
+def alone(dtype: torch.dtype = torch.float64, seed: int = 0) -> Iterator[None]:
+    """No gradients, new tensors in ``dtype``, and every random generator afterwards as before."""
+    usual, python, numpy = torch.get_default_dtype(), random.getstate(), np.random.get_state()  # noqa: NPY002 - the user's
+    try:
+        torch.set_default_dtype(dtype)
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(seed)
+            random.seed(seed)
+            np.random.seed(seed)  # noqa: NPY002
+            yield
+    finally:
+        torch.set_default_dtype(usual)
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+
+
+def box(module: nn.Module, heard: Heard, where: str, dtype: torch.dtype = torch.float64) -> Box:
+    """A black box of a module as it was called.
+
+    Raises ``Unsupported`` where it can not be copied or run, is not deterministic, or mixes samples.
+    """
+    hint = HINT.format(kind=type(module).__name__)
+    try:
+        with alone(dtype):
+            part = copy.deepcopy(module).eval().to(dtype)
+            keep(part)
+        lead = _lead(part, heard, where, hint, dtype)
+        shape = tuple(heard.given.shape[1 if lead == "B" else 2 :])
+        return _smaller(Box(part, shape, lead, heard, dtype))
+    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise Unsupported(where, f"cannot be run by itself: {said[0]}", hint) from None
+
+
+def repeats(asked: Box, given: Floats) -> bool:
+    """Whether the same inputs give the same spikes whatever the random generators say."""
+    return bool(np.array_equal(asked.run(given), replace(asked, seed=asked.seed + 1).run(given)))
+
+
+def _lead(part: nn.Module, heard: Heard, where: str, hint: str, dtype: torch.dtype) -> Lead:
+    """Which axis is time: the one along which the first entry changes later ones, and the last changes none before it."""
+    axes = range(min(2, heard.given.ndim))
+    found = {axis for axis in axes for scale in SCALES if _carries(part, heard, axis, scale, where, hint, dtype)}
+    if len(found) > 1:
+        raise Unsupported(where, "mixes its samples or its features", hint)
+    if found == {1} and heard.given.ndim < 3:
+        raise Unsupported(where, "mixes its features", hint)
+    return "BT" if found == {1} else "TB" if found == {0} else "B"
+
+
+def _carries(part: nn.Module, heard: Heard, axis: int, scale: float, where: str, hint: str, dtype: torch.dtype) -> bool:
+    x = np.random.default_rng(1).normal(0.3 * scale, scale, tuple(heard.given.shape))
+    first, last = x.copy(), x.copy()
+    np.moveaxis(first, axis, 0)[0] = -scale
+    np.moveaxis(last, axis, 0)[-1] = -scale
+    whole = Box(part, tuple(heard.given.shape[1:]), "B", heard, dtype)
+    y, a, b = (np.moveaxis(whole.run(v[None])[0], axis, 0) for v in (x, first, last))
+    if not repeats(whole, x[None]):
+        raise Unsupported(where, RANDOM, hint)
+    later = not np.array_equal(y[1:], a[1:])
+    if later and not np.array_equal(y[:-1], b[:-1]):
+        raise Unsupported(where, "mixes its samples or its features", hint)
+    return later
+
+
+def _smaller(whole: Box) -> Box:
+    """The same with one place a channel, where it runs so: a neuron has its settings by channel at most, mostly."""
+    if len(whole.shape) < 2:
+        return whole
+    small = (whole.shape[0], *(1 for _ in whole.shape[1:]))
+    axes = len(whole.heard.given.shape) - len(whole.shape)
+    given = whole.heard.given.detach()[(slice(None),) * (axes + 1) + (slice(0, 1),) * (len(whole.shape) - 1)]
+    less = Box(whole.module, small, whole.lead, Heard(given, _cut(whole.heard.state, whole.heard.given, given), whole.heard.words))
+    try:
+        return less if less.run(np.zeros((2, 3, *small))).shape == (2, 3, *small) else whole
+    except (RuntimeError, TypeError, ValueError, IndexError):
+        return whole
+
+
+def _cut(state: Any, given: Tensor, small: Tensor) -> Any:
+    if isinstance(state, Tensor):
+        return torch.zeros_like(small) if state.shape == given.shape else state
+    return type(state)(_cut(s, given, small) for s in state) if isinstance(state, tuple | list) else state
+
+
+@contextmanager
+def listening(parts: Mapping[str, nn.Module]) -> Iterator[dict[str, Heard]]:
+    """While inside, the first call of every part is noted, if it gives the shape that it gets."""
+    heard: dict[str, Heard] = {}
+    handles = [part.register_forward_hook(_hook(heard, path), with_kwargs=True) for path, part in parts.items()]
+    try:
+        yield heard
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _hook(heard: dict[str, Heard], path: str) -> Any:
+    def note(_: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
+        first = next(tensors_in(result), None)
+        fits = bool(args) and isinstance(args[0], Tensor) and first is not None and first.shape == args[0].shape
+        if fits and args[0].ndim > 1 and args[0].is_floating_point():
+            heard.setdefault(path, Heard(args[0].detach().clone(), (*args[1:], *kwargs.values()), tuple(kwargs)))
+
+    return note

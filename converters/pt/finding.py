@@ -1,0 +1,154 @@
+"""Which of our neurons an unknown module is: spikes or not, candidates, the whole trial."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from converters.pt import libraries
+from converters.pt.blackbox import HINT, RANDOM, Box, Heard, Lead, box, numbers, repeats
+from converters.pt.fitting import FAR, RUNGS, Response, candidates, respond, scaled
+from converters.pt.keeping import resets_of
+from converters.pt.neuron import Neuron
+from converters.pt.trials import STEPS, Trial, compare, forgets, inputs
+from snndeploy.arrays import Floats
+from snndeploy.errors import SnnError, Unsupported
+
+FEW = 20_000
+"""Steps that sort candidates out before the whole trial."""
+MOST_ROUNDED = 1e-3
+"""The share of steps that rounding may turn around in the module's own type, and on grids that meet thresholds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a module is, how it takes time, and how sure that is, in words."""
+
+    neuron: Neuron
+    lead: Lead
+    said: str
+
+
+def spikes(part: nn.Module, heard: Heard) -> bool:
+    """Whether a module turns any numbers into few: 0 and levels above it."""
+    rng = np.random.default_rng(0)
+    whole = tuple(heard.given.shape)
+    seen: set[float] = set()
+    try:
+        asked = Box(copy.deepcopy(part).eval().double(), whole[1:], "B", heard)
+        for scale in (1.0, 30.0, 1000.0):
+            y = asked.run(rng.normal(0.5 * scale, scale, (1, *whole)))
+            seen |= set(np.unique(y).tolist())
+    except Exception:  # noqa: BLE001 - the user's own code, away from its place: what does not run so is looked into
+        return False
+    whole_numbers = all(v == round(v) for v in seen if np.isfinite(v))
+    return 0.0 in seen and len(seen) > 1 and min(seen) >= 0 and (len(seen) <= RUNGS + 1 or whole_numbers)
+
+
+def identify(part: nn.Module, heard: Heard, where: str) -> Found:
+    """The neuron of ours that gives what the module gives, step for step.
+
+    Raises ``Unsupported`` where none does, naming the first case of the nearest.
+    """
+    hint = HINT.format(kind=type(part).__name__)
+    asked = box(part, heard, where)
+    response = respond(asked)
+    if response is None:
+        raise Unsupported(where, "fires, but what one step gives does not rise with its input through a few levels from 0", hint)
+    worst: tuple[int, str] | None = None
+    for meant in _likely(asked, response):
+        start = response.starts[0]
+        trial = compare(asked, meant, start, FEW)
+        if not trial.different:
+            trial = compare(asked, meant, start)
+        if not trial.different and trial.ties <= MOST_ROUNDED * max(trial.tied, 1):
+            return Found(meant, asked.lead, f"{_said(trial)}{_checked(asked, start, where, hint, part)}")
+        if trial.first is not None and (worst is None or trial.different < worst[0]):
+            worst = trial.different, f"the nearest, a {type(meant.node).__name__}, differs at {trial.first}"
+    given = next(x for name, x in inputs(asked, response.starts[0], FEW, plain=False) if name == "random")
+    if not repeats(asked, given):
+        raise Unsupported(where, RANDOM, hint)
+    why = worst[1] if worst else "no decay and reset explain its first three steps"
+    raise Unsupported(where, f"is no neuron that the graph knows: {why}", hint)
+
+
+def _likely(asked: Box, response: Response) -> Iterator[Neuron]:
+    gain = _gain(asked, response.starts[0])
+    for node, scale in candidates(asked, response):
+        after = () if scale is None else (scale,)
+        for form in scaled(node, gain):
+            yield Neuron(form, after)
+        yield Neuron(node, after)
+
+
+def _gain(asked: Box, start: Floats) -> Floats | None:
+    """What the module's own potential holds after a small input, per unit of it; None where it shows none."""
+    if asked.lead != "B" or not np.isfinite(start).all() or not (start > 0).all():
+        return None
+    small = 2.0 ** np.floor(np.log2(start / 16))
+    once, twice = (_potentials(asked, small * k) for k in (1, 2))
+    for name, v in once.items():
+        w = twice.get(name)
+        if w is not None and (v > 0).all() and (w == 2 * v).all():
+            return np.asarray(v / small)
+    return None
+
+
+def _potentials(asked: Box, x: Floats) -> dict[str, Floats]:
+    part = copy.deepcopy(asked.module)
+    asked.again(part, x[None, None])
+    held: dict[str, Any] = {f"{p}.{n}": v for p, m in part.named_modules() for n, v in (*vars(m).items(), *m._buffers.items())}
+    return {n: numbers(v)[0] for n, v in held.items() if isinstance(v, Tensor) and v.shape == (1, *asked.shape)}
+
+
+def _checked(asked: Box, start: Floats, where: str, hint: str, part: nn.Module) -> str:
+    """What else must hold: its reset brings it back, and its own number type gives nearly the same."""
+    given = next(x for name, x in inputs(asked, start, FEW, plain=False) if name == "random")
+    if not repeats(asked, given):
+        raise Unsupported(where, RANDOM, hint)
+    name = forgets(asked, given, resets_of(asked.module))
+    if name is not None:
+        raise Unsupported(where, f"its {name}() does not bring it back to its first step: a second sample gives other spikes", hint)
+    own = next((t.dtype for t in (*part.parameters(), *part.buffers()) if t.is_floating_point()), torch.float32)
+    if own == torch.float64:
+        return ""
+    narrow = replace(asked, module=copy.deepcopy(asked.module).to(own), dtype=own)
+    theirs, rounded = asked.run(given), narrow.run(given)
+    differ = int((theirs != rounded).sum())
+    if differ > MOST_ROUNDED * theirs.size:
+        raise Unsupported(
+            where, f"computes something else in {str(own)[6:]}: {differ} of {theirs.size} spikes are not those of float64", hint
+        )
+    return f"; in {str(own)[6:]} it rounds {differ} of {theirs.size:,} otherwise" if differ else ""
+
+
+def _said(trial: Trial) -> str:
+    rounding = f", {trial.ties} of {trial.tied:,} where only rounding decides" if trial.ties else ""
+    return f"{trial.different} of {trial.compared:,} differ{rounding}"
+
+
+def check_named(part: nn.Module, heard: Heard, where: str, text: str) -> str:
+    """Hold a module against what the user said it is; gives the note. Raises ``Unsupported`` where they differ."""
+    kind = type(part).__name__
+    try:
+        asked = box(part, heard, where)
+        response = respond(asked)
+        meant = libraries.neuron(part, asked.shape, where)
+    except Unsupported as why:
+        return f"ASSUMED: {kind} is {text} because --neuron-class says so; {why.what}"
+    except SnnError:
+        raise
+    start = np.ones(asked.shape) if response is None else response.starts[0]
+    start = np.where(np.isfinite(start) & (start > 0), start, 1.0)
+    count = int(min(4096, np.ceil(asked.run(np.full((1, 1, *asked.shape), FAR)).max(initial=1.0))))
+    trial = compare(asked, meant, start, STEPS, count)
+    if trial.different:
+        what = f"is not {text}: {trial.different:,} of {trial.compared:,} differ, first {trial.first}"
+        raise Unsupported(where, what, "leave --neuron-class out to have it found, or say another")
+    return f"{kind} = {text} (--neuron-class): {_said(trial)}"
