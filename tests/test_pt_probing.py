@@ -70,7 +70,7 @@ def test_a_named_class_is_read_from_what_is_said_then_from_its_own_values(said, 
 
 
 def test_what_was_said_of_a_class_is_not_believed_against_its_answers():
-    with pytest.raises(Unsupported, match="first step 1 of inputs .* it gives 1, the neuron 0"):
+    with pytest.raises(Unsupported, match=r"first step 1 of inputs .* it gives 1, the neuron 0"):
         traced(net(MyLIF(2.0, 0.1), MyLIF(2.0, 0.1)), neuron_class={"MyLIF": "LIF(tau=2.0, threshold=0.9)"})
 
 
