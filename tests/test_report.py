@@ -16,6 +16,7 @@ from snndeploy.cost import Cost, Interval, Term
 from snndeploy.placement import Core, Finding, Placement, Slice
 from snndeploy.report import (
     BurstRow,
+    FactRow,
     LayerRow,
     Mesh,
     PassRow,
@@ -101,7 +102,11 @@ def traced():
     return Trace("numpy", 11, 2, activity, shifts={"conv": 1}, seconds=0.5)
 
 
-ASSUMED = LayerRow("lif", "LIF(decay 0.5, >=)", 768, "reset: zero", assumed=True)
+FACTS = (
+    FactRow("decay", "0.5", "file"), FactRow("threshold", "[12,1,1] 0.2..0.9", "file"), FactRow("comparison", ">=", "probed"),
+    FactRow("reset", "to 0", "ASSUMED", "--reset"), FactRow("delay", "none", "file"),
+)  # fmt: skip
+ASSUMED = LayerRow("lif", "LIF(decay 0.5, >=)", 768, "reset: zero", assumed=True, facts=FACTS)
 
 
 def made(**changes):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -14,10 +14,11 @@ from snndeploy.chip.network import ChipNetwork
 from snndeploy.cost import Cost
 from snndeploy.energy import Events
 from snndeploy.flow.deployment import Deployment
+from snndeploy.flow.semantics import facts, is_neuron
 from snndeploy.hw import Profile
 from snndeploy.ir.paths import neurons
 from snndeploy.placement import Placement
-from snndeploy.report.report import LayerRow, Mesh, PassRow, QuantRow, Report
+from snndeploy.report.report import FactRow, LayerRow, Mesh, PassRow, QuantRow, Report
 from snndeploy.trace import Trace
 from snndeploy.verdict import Verdict
 
@@ -67,15 +68,19 @@ def chip_report(
 def sources(loaded: converters.Loaded) -> tuple[LayerRow, ...]:
     """Every layer of the network as it was read, in running order: what it computes, and who said so."""
     said, graph = {s.layer: s for s in loaded.semantics}, loaded.graph
-    origins = {name: _origin(said[name]) if name in said else ("file", False) for name in graph.order}
-    return tuple(LayerRow(name, str(graph.nodes[name]), math.prod(graph.shapes[name]), *origin) for name, origin in origins.items())
+    rows = []
+    for name in graph.order:
+        known, neuron = facts(loaded, name), is_neuron(graph.nodes[name])
+        origin = _origin(said[name], () if neuron else known) if name in said else ("file", False)
+        rows.append(LayerRow(name, str(graph.nodes[name]), math.prod(graph.shapes[name]), *origin, known if neuron else ()))
+    return tuple(rows)
 
 
-def _origin(source: converters.LayerSource) -> tuple[str, bool]:
-    """In words, and whether something is assumed. A fact that only repeats where the layer stands is not said twice."""
-    facts = [f"{f.name} {f.value} ({f.origin})" for f in source.facts if f.value != source.was]
+def _origin(source: converters.LayerSource, known: Sequence[FactRow]) -> tuple[str, bool]:
+    """In words, and whether something is assumed; what is known of neurons stands in a table of its own."""
     origins = list(dict.fromkeys(f.origin for f in source.facts))
-    return "; ".join([f"{', '.join(origins)}: {source.was}" if origins else source.was, *facts]), "ASSUMED" in origins
+    words = [f"{f.name} {f.value} ({f.origin})" for f in known]
+    return "; ".join([f"{', '.join(origins)}: {source.was}" if origins else source.was, *words]), "ASSUMED" in origins
 
 
 def _layers(d: Deployment) -> tuple[LayerRow, ...]:

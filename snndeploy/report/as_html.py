@@ -18,6 +18,7 @@ from snndeploy.report.words import (
     crossover,
     headline,
     model_only,
+    neuron_facts,
     number,
     other_pairs,
     pair_words,
@@ -129,12 +130,14 @@ def _meaning(report: Report) -> str:
         (text(r.name), text(r.kind), number(r.neurons), f"{tag('assumed', 'plain')} {text(r.source)}" if r.assumed else text(r.source))
         for r in report.layers
     )
+    facts_ = ((text(names), text(fact), text(value), text(origin)) for names, fact, value, origin in neuron_facts(report.layers))
     passes = ((text(p.name), _graded(p.pair), text(p.did)) for p in report.passes)
     return (
         section(
             "What each layer computes",
             "And where that was read from.",
             table(("layer", "computes", "neurons", "read from"), layers, "ktnt"),
+            heading("Every number of every neuron", table(("neurons", "fact", "value", "from"), facts_, "kttt")),
         )
         + section(
             "Passes", "Each ran before and after on data, and the spikes were compared.", table(("pass", "compared", "did"), passes, "ktt")

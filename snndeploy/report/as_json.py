@@ -8,7 +8,7 @@ from typing import Any
 
 from snndeploy.cost import Cost, Interval
 from snndeploy.placement import Core, Finding
-from snndeploy.report.report import SCHEMA, BurstRow, Report
+from snndeploy.report.report import SCHEMA, BurstRow, LayerRow, Report
 from snndeploy.report.words import boundaries
 from snndeploy.trace import Trace
 from snndeploy.verdict import Divergence, Fidelity, Pair
@@ -41,7 +41,10 @@ def to_json(report: Report) -> Json:
         "synapses": report.synapses,
         "imbalance": report.imbalance,
         "layers": layers(report.trace),
-        "graph": [{"name": r.name, "kind": r.kind, "neurons": r.neurons, "source": r.source, "assumed": r.assumed} for r in report.layers],
+        "graph": [
+            {"name": r.name, "kind": r.kind, "neurons": r.neurons, "source": r.source, "assumed": r.assumed, "facts": neuron_facts(r)}
+            for r in report.layers
+        ],
         "passes": [{"name": r.name, "did": r.did, "pair": pair(r.pair)} for r in report.passes],
         "bursts": [burst(r) for r in report.bursts],
         "quantization": [
@@ -53,6 +56,11 @@ def to_json(report: Report) -> Json:
         "not_checked": list(report.unchecked),
         "sources": dict(report.sources),
     }
+
+
+def neuron_facts(row: LayerRow) -> list[Json]:
+    """What is known of a neuron; ``option`` changes what was assumed, and is empty for what was not."""
+    return [{"name": f.name, "value": f.value, "origin": f.origin, "option": f.option} for f in row.facts]
 
 
 def finite(value: float | None) -> float | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from snndeploy.cost import Cost, engineering
 from snndeploy.placement import Finding
-from snndeploy.report.report import BurstRow, Report
+from snndeploy.report.report import BurstRow, LayerRow, Report
 from snndeploy.report.words import (
     BOUNDARIES,
     NOT_MEASURED,
@@ -19,6 +19,7 @@ from snndeploy.report.words import (
     crossover,
     headline,
     model_only,
+    neuron_facts,
     number,
     other_pairs,
     pair_words,
@@ -41,6 +42,7 @@ def to_text(report: Report) -> str:
         f"{title}\n{'=' * len(title)}",
         claims(report),
         section("Layers", table(("layer", "neurons", "computes", "read from"), _layers(report))),
+        neurons(report.layers),
         *changes(report),
         section("Comparisons", comparisons(other_pairs(report))),
         section("Activity", activity(report.trace, report.shifts)),
@@ -109,6 +111,11 @@ def claims(report: Report) -> str:
     rows = [(s.kind, s.value, s.sentence) for s in headline(report)]
     note = model_only(report.verdict)
     return table(("claim", "value", "in words"), [*rows, *([("", "", note)] if note else [])])
+
+
+def neurons(rows: Iterable[LayerRow]) -> str:
+    """The semantics table: every neuron's numbers, and where each was read."""
+    return section("Neurons", table(("neurons", "fact", "value", "from"), neuron_facts(rows)))
 
 
 def _layers(report: Report) -> Iterable[Sequence[str]]:

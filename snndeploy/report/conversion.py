@@ -20,6 +20,7 @@ def conversion_to_text(report: Report, sources: Sequence[LayerRow], files: Seque
         f"{title}\n{'=' * len(title)}",
         as_text.claims(report),
         _layers(sources),
+        as_text.neurons(sources),
         *as_text.changes(report),
         as_text.section("Comparisons", as_text.comparisons(other_pairs(report))),
         as_text.section("Findings", as_text.findings(severe)),
@@ -39,7 +40,7 @@ def graph_to_text(name: str, sources: Sequence[LayerRow], assumptions: Sequence[
     """The same where only the float graph was written."""
     title = f"{name}, the float graph"
     assumed = as_text.section("Assumed", as_text.bullets(assumptions))
-    return _joined(f"{title}\n{'=' * len(title)}", _layers(sources), assumed, _files([file]))
+    return _joined(f"{title}\n{'=' * len(title)}", _layers(sources), as_text.neurons(sources), assumed, _files([file]))
 
 
 def graph_to_json(name: str, sources: Sequence[LayerRow], assumptions: Sequence[str], file: str) -> Json:
@@ -62,4 +63,14 @@ def _files(files: Sequence[str]) -> str:
 
 
 def _rows(sources: Iterable[LayerRow]) -> list[Json]:
-    return [{"layer": r.name, "computes": r.kind, "neurons": r.neurons, "source": r.source, "assumed": r.assumed} for r in sources]
+    return [
+        {
+            "layer": r.name,
+            "computes": r.kind,
+            "neurons": r.neurons,
+            "source": r.source,
+            "assumed": r.assumed,
+            "facts": as_json.neuron_facts(r),
+        }
+        for r in sources
+    ]

@@ -18,14 +18,31 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
+class FactRow:
+    """One thing that is known of a layer, where it was read, and, if it was ``ASSUMED``, the option that changes it."""
+
+    name: str
+    value: str
+    origin: str
+    option: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.origin} ({self.option})" if self.option else self.origin
+
+
+@dataclass(frozen=True)
 class LayerRow:
-    """A layer of the float graph: what it computes, and where that was read from (``assumed`` if it was not)."""
+    """A layer of the float graph: what it computes, and where that was read from (``assumed`` if it was not).
+
+    ``facts``: of a neuron, every number it has.
+    """
 
     name: str
     kind: str
     neurons: int
     source: str = ""
     assumed: bool = False
+    facts: tuple[FactRow, ...] = ()
 
 
 @dataclass(frozen=True)

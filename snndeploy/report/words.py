@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from snndeploy.cost import Cost, Interval, engineering
 from snndeploy.placement import Finding, Placement
-from snndeploy.report.report import Report
+from snndeploy.report.report import FactRow, LayerRow, Report
 from snndeploy.verdict import Fidelity, Pair, Verdict
 
 NOT_MEASURED = "An estimate from published numbers, not a measurement."
@@ -43,6 +43,19 @@ def percent(fraction: float) -> str:
     """``0.1234`` -> ``12.3 %``; small shares keep a digit."""
     value = 100 * fraction
     return f"{value:.1f} %" if value == 0 or value >= 0.1 else f"{value:.1g} %"
+
+
+def neuron_facts(rows: Iterable[LayerRow]) -> list[tuple[str, str, str, str]]:
+    """Layers, fact, value, where from: layers of which the same is known stand together, named once."""
+    alike: dict[tuple[FactRow, ...], list[str]] = {}
+    for row in rows:
+        if row.facts:
+            alike.setdefault(row.facts, []).append(row.name)
+    return [
+        (", ".join(names) if i == 0 else "", fact.name, fact.value, str(fact))
+        for facts, names in alike.items()
+        for i, fact in enumerate(facts)
+    ]
 
 
 def plural(count: int, noun: str) -> str:
