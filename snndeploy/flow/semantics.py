@@ -52,7 +52,7 @@ def option(fact: converters.Fact, was: str) -> str:
 
 def properties(node: Node) -> Iterator[tuple[str, str]]:
     """A neuron's fields as facts, whatever fields it has."""
-    for field in fields(node):  # type: ignore[arg-type]
+    for field in fields(node):
         value = getattr(node, field.name)
         silent = value is None or field.name in WITHIN or (field.name in OFTEN_ZERO and not np.any(value))
         if not silent and not (field.name == "late" and node.reset == "none"):  # type: ignore[attr-defined]
