@@ -35,7 +35,9 @@ def save(noun: ChipNetwork | Graph, path: str | Path) -> None:
         ModelError: something else is at ``path``, or it cannot be written.
     """
     if isinstance(noun, Graph):
-        raise Unsupported(str(path), "Lava's fixed-point models hold integers, and this is a float graph", "convert it, and export the chip network")
+        raise Unsupported(
+            str(path), "Lava's fixed-point models hold integers, and this is a float graph", "convert it, and export the chip network"
+        )
     folder = Path(path)
     if folder.exists() and not (folder / SCRIPT).is_file():
         raise ModelError(str(folder), "is there already, and is no folder that was exported for Lava", "choose another name")

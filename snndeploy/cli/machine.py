@@ -16,8 +16,10 @@ import converters
 import snndeploy
 from snndeploy.cli.options import as_json
 from snndeploy.cli.refusing import refusing
+from snndeploy.cli.setup_lava import setup_lava as set_up_lava
 from snndeploy.hw import Number, Profile, load_profile, profile_names
 from snndeploy.report.as_text import section, table
+from snndeploy.sim.lava import lava_python
 
 PACKAGES = {
     "numpy": "", "onnx": "", "click": "", "rich": "",
@@ -57,16 +59,22 @@ def _chip(profile: Profile) -> dict[str, Any]:
 
 
 @click.command(short_help="What is installed here, and which engine runs.")
+@click.option(
+    "--setup-lava", is_flag=True, help="Install Lava 0.10 into an environment of its own (needs Python 3.10), for verify --against lava."
+)
 @as_json
 @refusing
-def doctor(*, as_json: bool) -> None:
+def doctor(*, as_json: bool, setup_lava: bool) -> None:
     """What is installed here, and which engine runs."""
+    if setup_lava:
+        set_up_lava()
     found = {name: _version(name) for name in PACKAGES}
     machine = {
         "snndeploy": f"{snndeploy.__version__} at {Path(snndeploy.__file__).parent}",
         "python": f"{platform.python_version()} ({platform.python_implementation()})",
         "platform": platform.platform(),
         "processors": str(os.cpu_count()),
+        "lava": str(lava_python() or "not set up; snndeploy doctor --setup-lava"),
         "engine": "numpy: exact integers, one thread a kernel (there is no native engine in this version)",
     }
     formats = converters.formats()
@@ -75,7 +83,9 @@ def doctor(*, as_json: bool) -> None:
         click.echo(json.dumps({"schema": "snndeploy.doctor/1", **said}))
         return
     packages = [(name, version or _missing(name)) for name, version in found.items()]
-    able = [(f.name, ", ".join(f.suffixes), "reads and writes" if f.saves else "reads") for f in formats]
+    able = [
+        (f.name, ", ".join(f.suffixes), " and ".join(w for w, can in (("reads", f.loads), ("writes", f.saves)) if can)) for f in formats
+    ]
     for title, body in (
         ("Machine", table(("what", "is"), machine.items())),
         ("Packages", table(("package", "version"), packages)),

@@ -22,7 +22,7 @@ from snndeploy.report.report import FactRow, LayerRow, Mesh, PassRow, QuantRow, 
 from snndeploy.trace import Trace
 from snndeploy.verdict import Verdict
 
-LAVA = "proofs and the real Lava (not in this version)"
+LAVA = "the real Lava (snndeploy verify --against lava runs it)"
 
 
 def report_of(d: Deployment) -> Report:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from glob import escape
 from pathlib import Path
@@ -15,6 +15,7 @@ from snndeploy.chip.network import ChipNetwork
 from snndeploy.data import Encoding, Samples, accuracy
 from snndeploy.energy import Events, count_events, estimate
 from snndeploy.errors import ModelError, OptionError, did_you_mean
+from snndeploy.flow.against_lava import lava_pair
 from snndeploy.flow.feeding import Feed, chip_predictions, describe_inputs, feed, float_predictions, held
 from snndeploy.flow.reporting import chip_report
 from snndeploy.hw import Profile, load_profile
@@ -172,16 +173,23 @@ def verify_file(
     if chip is not None:
         _same_steps(chip, steps)
         steps = chip.steps or steps
-    pairs: list[Pair] = []
-    if chip is not None and "chip" in wanted:
-        pairs.append(chip_pair(chip, samples, encoding, seed))
-    if graph is not None and "onnxruntime" in wanted:
-        pairs.append(onnx_pair(graph, samples, steps, encoding, seed))
+    pairs = tuple(_pairs(wanted, graph, chip, samples, steps, encoding, seed))
     near = None
     if graph is not None and chip is not None and {"graph", "chip"} <= wanted:
         a, b = run_file(graph, samples, steps, encoding, seed), ran or run_file(chip, samples, steps, encoding, seed)
         near = fidelity(a.predictions, b.predictions, a.data.labels)
-    return Verdict(tuple(pairs), near, pair.foreign or _missing(wanted, graph, chip))
+    return Verdict(pairs, near, pair.foreign or _missing(wanted, graph, chip))
+
+
+def _pairs(
+    wanted: set[str], graph: Graph | None, chip: ChipNetwork | None, samples: Samples, steps: int | None, encoding: Encoding, seed: int
+) -> Iterator[Pair]:
+    if chip is not None and "chip" in wanted:
+        yield chip_pair(chip, samples, encoding, seed)
+    if graph is not None and "onnxruntime" in wanted:
+        yield onnx_pair(graph, samples, steps, encoding, seed)
+    if chip is not None and "lava" in wanted:
+        yield lava_pair(*fed(chip, samples, encoding, seed))
 
 
 def _belong(nouns: Mapping[Path, Graph | ChipNetwork]) -> bool:
@@ -208,9 +216,8 @@ def digest(path: Path) -> str:
 
 
 def _missing(wanted: set[str], graph: Graph | None, chip: ChipNetwork | None) -> tuple[str, ...]:
-    missing = ["the real Lava: not in this version"] if "lava" in wanted else []
-    missing += ["float graph: no .graph.onnx beside this file"] if graph is None and wanted & {"graph", "onnxruntime"} else []
-    missing += ["chip network: no .<chip>.onnx beside this file"] if chip is None and "chip" in wanted else []
+    missing = ["float graph: no .graph.onnx beside this file"] if graph is None and wanted & {"graph", "onnxruntime"} else []
+    missing += ["chip network: no .<chip>.onnx beside this file"] if chip is None and wanted & {"chip", "lava"} else []
     return tuple(missing)
 
 
