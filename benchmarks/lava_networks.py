@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
+import snndeploy as sd
 from snndeploy.chip.models import HostInput, Lif, SigmaDelta, TernaryLif
 from snndeploy.chip.network import ChipNetwork, Conv, Dense, Population, Projection, Sparse, Wire, loihi_weights
 from snndeploy.flow.against_lava import pair_of
+from snndeploy.sim.host import inject
 
 Rng = np.random.Generator
 Case = tuple[ChipNetwork, dict[str, Any]]
@@ -137,11 +139,9 @@ def sigma_delta(rng: Rng) -> Case:
 
 def burst(rng: Rng) -> Case:
     """A trained-like burst network, decoupled into plain neurons for Loihi 1."""
-    import torch
+    import torch  # noqa: PLC0415 - the other kinds do without
 
-    import snndeploy as sd
-    from snndeploy.nn import LIFB
-    from snndeploy.sim.host import inject
+    from snndeploy.nn import LIFB  # noqa: PLC0415 - as torch
 
     torch.manual_seed(int(rng.integers(1 << 30)))
     rungs = int(rng.integers(2, 4))
