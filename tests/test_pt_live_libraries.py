@@ -282,28 +282,45 @@ def test_spikingjelly_containers_and_norms():
 
 
 def test_spikingjelly_neurons_without_meaning():
-    neuron, surrogate, layer = (library(f"spikingjelly.activation_based.{m}") for m in ("neuron", "surrogate", "layer"))
+    neuron, surrogate = (library(f"spikingjelly.activation_based.{m}") for m in ("neuron", "surrogate"))
 
     class Doubled(neuron.LIFNode):
         def single_step_functional_forward(self, inputs, states, **kwargs):
             return super().single_step_functional_forward((2 * inputs[0],), states, **kwargs)
 
     smooth = neuron.LIFNode(surrogate_function=surrogate.Sigmoid(spiking=False))
-    negative = neuron.KLIFNode()
-    negative.k.data = torch.tensor(-1.0)
     for bad, why in (
-        (neuron.ComplementaryLIFNode(), "CLIF subtracts"),
         (neuron.LIAFNode(torch.relu, False), "real activation"),
         (Doubled(), "changes what"),
         (smooth, "no step"),
-        (negative, "k is -1"),
-        (neuron.KLIFNode(tau=2.0, v_reset=0.25), "around a v_reset"),
     ):
         with pytest.raises(Unsupported, match=why):
             from_module(torch.nn.Sequential(torch.nn.Linear(5, 4), bad), torch.rand(2, 5))
-    gated = torch.nn.Sequential(layer.Conv2d(2, 3, 3, step_mode="m"), neuron.GatedLIFNode(4, 3))
-    with pytest.raises(Unsupported, match="GLIF"):
-        from_module(gated, torch.rand(4, 2, 2, 5, 5))
+
+
+def test_spikingjelly_gated_complementary_and_negative_neurons():
+    neuron, layer, functional = (library(f"spikingjelly.activation_based.{m}") for m in ("neuron", "layer", "functional"))
+    kinds, spikes = set(), 0
+    for seed in range(24):
+        rng = np.random.default_rng(seed)
+        glif = neuron.GatedLIFNode(6, [None, 3][seed % 2])
+        for p in glif.parameters():
+            # behind the sigmoid: 0, 1/2, 1, so that ties happen, or anything
+            p.data = torch.from_numpy(rng.choice([-800.0, 0.0, 60.0], size=tuple(p.shape)) if seed % 3 else rng.normal(size=tuple(p.shape)))
+        klif = neuron.KLIFNode(tau=2.0, scale_reset=bool(seed % 2), v_reset=[0.25, None, -0.5][seed % 3])
+        klif.k.data = torch.tensor(float(rng.choice([-1.0, -0.5, 1.5, 4.0])))
+        middle = [glif, klif, neuron.ComplementaryLIFNode(tau=float(rng.choice([2.0, 4.0])))][seed % 3]
+        net = on_grid(torch.nn.Sequential(layer.Conv2d(2, 3, 3, padding=1), middle, layer.Flatten(), layer.Linear(27, 4), klif), seed)
+        functional.set_step_mode(net, "m")
+        loaded = from_module(net, torch.rand(6, 3, 2, 3, 3).double())
+        kinds |= {type(node).__name__ for node in loaded.graph.nodes.values()}
+        x = spikes_in(seed, 6, 2, 2, 3, 3)
+        functional.reset_net(net)
+        wrong, fired = differences(loaded, net(torch.from_numpy(x)), x, 6)
+        spikes += fired
+        assert wrong == 0, (seed, middle)
+    assert kinds >= {"GLIF", "KLIF", "CLIF"}
+    assert spikes > 100
 
 
 # -- Norse ---------------------------------------------------------------------------------------------------------

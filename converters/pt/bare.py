@@ -13,7 +13,7 @@ from torch import Tensor
 from converters.pt.libraries import LIBRARIES
 from converters.pt.neuron import Library
 from converters.pt.reading import RUN_STATE
-from snndeploy.errors import ModelError, Unsupported
+from snndeploy.errors import ModelError
 
 Kind: TypeAlias = Literal["weights", "norm", "neuron", "gap"]
 _BESIDE = "down_?sample|shortcut|skip|residual|identity|attn|attention|branch|lateral|fpn|upsample"
@@ -22,8 +22,6 @@ FORKS = re.compile(rf"(^|[._])({_BESIDE})\d*([._]|$)", re.IGNORECASE)
 BUFFERS = frozenset(["num_batches_tracked"])
 ONE_LETTER = frozenset(["w", "k"])
 """Keys that say little: the neuron is known by them only if each is one number."""
-GATED = frozenset(["alpha", "beta", "gamma", "tau"])
-"""What every entry of a GLIF neuron has, in its repository and in SpikingJelly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +39,6 @@ def entries(weights: Mapping[str, Tensor], source: Library | None, where: str) -
 
     Raises:
         ModelError: tensors that belong to nothing this reads, or names that stand beside each other, not in a row.
-        Unsupported: a neuron that is known by its keys and refused.
     """
     forked = next((name for name in weights if FORKS.search(name)), None)
     if forked is not None:
@@ -99,9 +96,6 @@ def _entry(name: str, tensors: Mapping[str, Tensor], source: Library | None, whe
     known = neuron_of(tensors, source)
     if known is not None:
         return Entry(name, "neuron", tensors, known)
-    if tensors.keys() >= GATED:
-        what = "is a GLIF neuron by its keys: it weighs hard and soft resets and a gain for every step; there is no node for it yet"
-        raise Unsupported(name, what, "use a neuron of the table in the documentation")
     weight = tensors.get("weight")
     if weight is not None and weight.ndim == 5 and weight.shape[-1] == 1 and tensors.keys() == {"weight"}:
         return Entry(name, "weights", tensors)

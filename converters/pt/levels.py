@@ -17,8 +17,6 @@ from snndeploy.errors import Unsupported
 from snndeploy.ir.graph import Graph, Node
 from snndeploy.ir.layers import Conv, Input, Linear
 from snndeploy.ir.neurons.burst import Burst
-from snndeploy.ir.neurons.cubalif import CubaLIF
-from snndeploy.ir.neurons.lif import LIF
 from snndeploy.ir.on_numpy import NUMPY
 
 
@@ -71,7 +69,7 @@ def _leaving(name: str, graph: Graph, entering: list[tuple[Floats, Floats]]) -> 
     node, shape = graph.nodes[name], graph.shapes[name]
     if isinstance(node, Input):
         return np.zeros(shape), np.ones(shape)
-    if isinstance(node, LIF | CubaLIF):
+    if node.emits == "spikes":
         return np.zeros(shape), np.ones(shape)
     if isinstance(node, Burst):
         return np.full(shape, min(0.0, float(node.levels.min()))), np.full(shape, float(node.levels.max()))

@@ -16,6 +16,7 @@ from converters.pt import snndeploy_nn
 from converters.pt.braincog import BRAINCOG
 from converters.pt.neuron import Library, Neuron, NeuronClass, Settings
 from converters.pt.norse import NORSE
+from converters.pt.repositories import COMPLEMENTARY_LIF, GATED_LIF
 from converters.pt.sinabs import SINABS
 from converters.pt.slayer import SLAYER
 from converters.pt.snntorch import SNNTORCH
@@ -24,7 +25,7 @@ from converters.pt.torch_nn import Convert
 from snndeploy.arrays import Shape
 from snndeploy.errors import Unsupported
 
-LIBRARIES = (SNNTORCH, SPIKINGJELLY, NORSE, SINABS, BRAINCOG, SLAYER)
+LIBRARIES = (SNNTORCH, SPIKINGJELLY, NORSE, SINABS, BRAINCOG, SLAYER, GATED_LIF, COMPLEMENTARY_LIF)
 COSMETIC = frozenset(["__init__", "extra_repr", "__repr__", "__str__", "__doc__", "__module__", "__qualname__", "__annotations__"])
 """What a subclass may define without changing what the class computes."""
 
@@ -51,7 +52,13 @@ def ancestors(module: Any) -> Iterator[tuple[type, Library | None]]:
     """A module's classes, its own first, each with its library."""
     for ancestor in type(module).__mro__:
         package = ancestor.__module__.partition(".")[0]
-        yield ancestor, next((library for library in LIBRARIES if library.name == package), None)
+        yield ancestor, next((library for library in LIBRARIES if library.name == package or _marked(ancestor, module, library)), None)
+
+
+def _marked(kind: type, module: Any, library: Library) -> bool:
+    """Whether a class that comes in no package is the library's: by its name and the attributes of the module."""
+    marks = library.marks.get(kind.__name__)
+    return marks is not None and all(hasattr(module, name) for name in marks)
 
 
 def library_of(module: Any) -> Library | None:

@@ -199,6 +199,7 @@ class Library:
         memory: what a module keeps from call to call, to see whether someone else forgot it.
         forget: put a module back to before its first step.
         resets: the words of ``--reset`` -> the library's setting for it.
+        marks: for classes that come in no package: class name -> the attributes by which a module of that name is known.
         passes_state: the state goes through the user's hands: not handing it back makes every step a first step.
     """
 
@@ -212,6 +213,7 @@ class Library:
     forget: Callable[[Any], None] = lambda _: None
     passes_state: bool = False
     resets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    marks: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def without_memory(neuron: Neuron, where: str) -> Neuron:

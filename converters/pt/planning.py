@@ -20,7 +20,7 @@ PLEASE = {
 }
 
 
-WEIGHTS = ("Conv1d", "Conv2d", "Linear", "BatchNorm1d", "BatchNorm2d")
+WEIGHTS = ("Conv1d", "Conv2d", "Linear", "BatchNorm1d", "BatchNorm2d", "tdBatchNorm")
 """Layers that come from the file; the user can say their settings."""
 Step: TypeAlias = tuple[str, Entry, tuple[Said, ...]]
 """A name, the file's entry (``NOTHING`` where the user alone speaks), and what the user said."""

@@ -16,6 +16,7 @@ from converters.pt.ordering import gaps, ordered
 from converters.pt.planning import Step, check_said, open_gaps, plan
 from converters.pt.rebuilt_layers import LAYERS, flattening, layer, plain, weights
 from converters.pt.stating import facts
+from converters.pt.timing import own_steps
 from snndeploy.arrays import Shape
 from snndeploy.errors import GraphError, ModelError, OptionError, SnnError, Unsupported
 from snndeploy.ir.graph import Edge, Graph
@@ -154,7 +155,7 @@ def _finished(chain: Chained, options: Options, notes: tuple[str, ...]) -> Loade
     graph, bounds = settle(Graph(chain.nodes, tuple(chain.edges), options.dt), ladders)
     semantics = tuple(_settled(entry, chain, graph) if entry.layer in bounds else entry for entry in chain.semantics)
     limits = tuple(f"{name} holds at most {k} spikes a step, if no input lies outside 0..1" for name, k in bounds.items())
-    return Loaded(graph, semantics, (*notes, *limits), options.timesteps)
+    return Loaded(graph, semantics, (*notes, *limits), own_steps(graph, options.timesteps))
 
 
 def _settled(entry: LayerSource, chain: Chained, graph: Graph) -> LayerSource:

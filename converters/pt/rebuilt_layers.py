@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -83,12 +84,13 @@ def flattening(entry: Entry, shape: Shape) -> Iterator[tuple[Node, Fact]]:
 def weights(entry: Entry, said: tuple[Said, ...], shape: Shape) -> tuple[Chain, tuple[Fact, ...]]:
     """Linear, Conv or BatchNorm; what the file does not hold (stride, padding, eps) by the user's word or torch's default."""
     given = {name: value for part in said for name, value in part.settings.items()}
-    defaults = {"norm": ("eps",), "weights": ("stride", "padding", "dilation")}[entry.kind]
+    defaults = {"norm": ("eps", *(["alpha"] if "Vth" in entry.tensors else [])), "weights": ("stride", "padding", "dilation")}[entry.kind]
     unknown = [name for name in given if name not in defaults] + [str(a) for part in said for a in part.args]
     if unknown:
         raise OptionError(f"--layer '{entry.name}'", f"{unknown[0]} is not open here", f"by name: {', '.join(defaults)}")
     if entry.kind == "norm":
-        return _norm(entry, shape, float(given.get("eps", 1e-5)), "eps" in given)
+        nodes, facts = _norm(entry, shape, float(given.get("eps", 1e-5)), "eps" in given)
+        return _threshold_scaled(entry, nodes, facts, given) if "Vth" in entry.tensors else (nodes, facts)
     weight, bias = plain(entry), entry.tensors.get("bias")
     offset = None if bias is None else array(bias)
     rounded = ", rounded to even 64ths as slayer's layers do" if entry.tensors["weight"].ndim == 5 else ""
@@ -135,3 +137,13 @@ def _norm(entry: Entry, shape: Shape, eps: float, said: bool) -> tuple[Chain, tu
     scale = gain / np.sqrt(var + eps)
     node = BatchNorm(frozen(mean.reshape(wide)), frozen(scale.reshape(wide)), frozen(shift.reshape(wide)))
     return (node,), (Fact("statistics", "of training", "file"), Fact("eps", f"{eps:g}", "user" if said else "ASSUMED"))
+
+
+def _threshold_scaled(entry: Entry, nodes: Chain, known: tuple[Fact, ...], given: Mapping[str, Any]) -> tuple[Chain, tuple[Fact, ...]]:
+    """tdBatchNorm of the GLIF repository: alpha Vth times as large; Vth is a buffer, alpha an attribute that no file holds."""
+    if "alpha" not in given:
+        what = "is a tdBatchNorm (it has Vth), whose alpha is not in the file: 1, or 1/sqrt(2) where it ends beside a shortcut"
+        raise ModelError(entry.name, what, f"say it: --layer '{entry.name}: tdBatchNorm(alpha=1.0)'")
+    alpha, threshold = float(given["alpha"]), float(array(entry.tensors["Vth"]))
+    scaled = tuple(replace(n, scale=frozen(n.scale * alpha * threshold)) if isinstance(n, BatchNorm) else n for n in nodes)
+    return scaled, (*known, Fact("alpha", f"{alpha:g}", "user"), Fact("Vth", f"{threshold:g}", "file"))

@@ -2,10 +2,11 @@
 
     LIFNode     h = v + (x - (v - v_reset)) / tau, or with decay_input=False h = v - (v - v_reset) / tau + x
     IFNode      h = v + x;   ParametricLIFNode: 1/tau = sigmoid(w);   CUBALIFNode: c = c_decay c + x, h = v_decay v + c
-    KLIFNode    fires on relu(k h);   ILIFNode: counts round(h / v_threshold), half to even, up to D
+    KLIFNode    fires on relu(k h);   GatedLIFNode: GLIF with ``>=``, soft gates;   ComplementaryLIFNode: CLIF
+      ILIFNode: counts round(h / v_threshold), half to even, up to D
     reset       v_reset a number: hard;   None: subtract the threshold
 
-Tensors of a state_dict: ``w`` (ParametricLIFNode), ``k`` (KLIFNode); LIFNode and IFNode leave nothing in it.
+Tensors of a state_dict: ``w`` (ParametricLIFNode), ``k`` (KLIFNode), eight of GatedLIFNode; LIFNode and IFNode leave nothing in it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from converters.pt.gated import spikingjelly_gated
 from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, counted, strictness
 from converters.pt.spikingjelly_rare import RARE, voting
 from converters.pt.torch_nn import (
@@ -32,7 +34,9 @@ from snndeploy.arrays import Floats, Shape, frozen
 from snndeploy.errors import Unsupported
 from snndeploy.ir.layers import Conv, Linear
 from snndeploy.ir.neurons.burst import Burst
+from snndeploy.ir.neurons.clif import CLIF
 from snndeploy.ir.neurons.cubalif import CubaLIF
+from snndeploy.ir.neurons.klif import KLIF
 from snndeploy.ir.neurons.lif import LIF
 
 
@@ -70,27 +74,16 @@ def parametric(settings: Settings, shape: Shape) -> Neuron:
 
 
 def klif(settings: Settings, shape: Shape) -> Neuron:
-    """KLIFNode: F = relu(k h) fires and, with scale_reset, F / k stays.
+    """KLIFNode: relu(k h) fires; with scale_reset what stays is divided by k."""
+    node, k = _lif(settings, shape, 1.0 / settings.array("tau", shape)), settings.array("k", shape)
+    words = {name: getattr(node, name) for name in ("gain", "threshold", "strict", "reset", "v_reset", "amount", "rest", "v_init")}
+    return Neuron(KLIF(node.decay, k=k, scale_reset=bool(settings("scale_reset")), **words))
 
-    scale_reset: a LIF that fires at v_threshold / k and has the floor 0. Else decay and gain are k times as large, and
-    the floor is 0; then v_reset must be 0, because k multiplies it too.
-    """
-    k = settings.array("k", shape)
-    if (k <= 0).any():
-        what = f"k is {float(k.min()):.4g}, so its rectified membrane is 0 or rises downwards"
-        raise Unsupported(settings.where, what, "train with k > 0")
-    node = _lif(settings, shape, 1.0 / settings.array("tau", shape))
-    if settings("scale_reset"):
-        threshold = frozen(node.threshold / k)
-        return Neuron(dataclasses.replace(node, threshold=threshold, amount=threshold, floor=frozen(0.0)))
-    if node.rest.any():
-        what = "scales its membrane by k (scale_reset=False) around a v_reset that is not 0"
-        raise Unsupported(settings.where, what, "train with v_reset=0., v_reset=None or scale_reset=True")
-    decay = frozen(node.decay * k)
-    if (decay > 1).any():
-        what = f"its membrane grows by k (1 - 1/tau) = {float(decay.max()):.4g} a step, which no chip's decay does"
-        raise Unsupported(settings.where, what, "train with a smaller k or tau")
-    return Neuron(dataclasses.replace(node, decay=decay, gain=frozen(node.gain * k), floor=frozen(0.0)))
+
+def complementary(settings: Settings, shape: Shape) -> Neuron:
+    """ComplementaryLIFNode: h = v - v / tau + x, soft reset deepened by sigmoid(m)."""
+    rate, threshold = 1.0 / settings.array("tau", shape), settings.array("v_threshold", shape)
+    return Neuron(CLIF(frozen(1.0 - rate), frozen(rate), threshold=threshold, amount=threshold, strict=_fires(settings)))
 
 
 def cuba(settings: Settings, shape: Shape) -> Neuron:
@@ -179,6 +172,7 @@ def forget(module: Any) -> None:
 
 _ALL = {"v_threshold": 1.0, "v_reset": 0.0}
 _LIF = NeuronClass(lif, {"tau": REQUIRED, "decay_input": True, **_ALL})
+_GATED = frozenset(["alpha", "beta", "gamma", "tau", "v_threshold", "linear_decay", "v_subreset", "conduct"])
 _NORM = "ThresholdDependentBatchNorm", "TemporalEffectiveBatchNorm"
 _POOLS = {"AvgPool": avg_pool, "MaxPool": max_pool, "AdaptiveAvgPool": adaptive_avg_pool, "Conv": conv, "BatchNorm": batch_norm}
 _PROGRAM = "there is no node for it yet"
@@ -200,6 +194,8 @@ SPIKINGJELLY = Library(
         "KLIFNode": NeuronClass(klif, {"scale_reset": False, "tau": REQUIRED, "decay_input": True, **_ALL}, frozenset(["k"])),
         "CUBALIFNode": NeuronClass(cuba, {"c_decay": REQUIRED, "v_decay": REQUIRED, "v_threshold": 0.5, "v_reset": 0.0}),
         **RARE,
+        "ComplementaryLIFNode": NeuronClass(complementary, {"tau": 2.0, "v_threshold": 1.0}),
+        "GatedLIFNode": NeuronClass(spikingjelly_gated, {}, _GATED),
         "ILIFNode": NeuronClass(integer_lif, {"tau": 4 / 3, "v_threshold": 1.0, "max_spike_count": 4}),
     },
     layers={
@@ -213,8 +209,6 @@ SPIKINGJELLY = Library(
         **{f"{_NORM[1]}{n}d": effective_batch_norm for n in (1, 2)},
     },
     refused={
-        "GatedLIFNode": f"GLIF weighs hard and soft resets and a gain for every step; {_PROGRAM}",
-        "ComplementaryLIFNode": f"CLIF subtracts sigmoid(m) of a second membrane; {_PROGRAM}",
         "PSN": "every step sees all steps, also later ones, which a chip cannot",
         "STBIFNode": f"fires +1 and -1 against a running count; {_PROGRAM}",
         "LIAFNode": "gives out a real activation of its membrane, not spikes",

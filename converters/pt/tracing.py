@@ -27,6 +27,7 @@ from converters.pt.slices import View
 from converters.pt.stating import facts
 from converters.pt.streams import Builder
 from converters.pt.tape import Tape
+from converters.pt.timing import own_steps as table_steps
 from snndeploy.arrays import Floats
 from snndeploy.errors import GraphError, ModelError, SnnError, Unsupported
 from snndeploy.ir.graph import Node
@@ -170,7 +171,7 @@ def build(reading: Reading, module: nn.Module, timesteps: int | None, dt: float 
     used = {reading.tape.calls[order].path for h in names if 0 <= (order := builder.bases[h][0]) < len(reading.tape.calls)}
     steps = timesteps if reading.outside else reading.steps
     witness = _witness(reading, results, {n: node.static for n, node in graph.named(Input).items()})
-    return Loaded(graph, semantics, (*_notes(reading, module, used, steps), *builder.notes), steps, witness)
+    return Loaded(graph, semantics, (*_notes(reading, module, used, steps), *builder.notes), table_steps(graph, steps), witness)
 
 
 def _facts(builder: Builder, handle: int, node: Node) -> tuple[Fact, ...]:

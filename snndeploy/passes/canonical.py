@@ -9,6 +9,8 @@ move by -r too, and every h moves by -r exactly, because h - r = (rest - r) + de
 Equal over the reals; in floats the subtraction of r rounds. SpikingJelly's LIFNode
 becomes a LIF with threshold - v_reset and no bias this way.
 
+A KLIF with k > 0 is a LIF with the floor 0 where its decay stays within 1 (``as_lif``); equal over the reals.
+
 A late subtraction is left alone (it is not a same-step subtraction in integers), and so are neurons without a hard
 reset. A neuron whose parameters broadcast its input to a larger shape gets a Scale of 1 that does so before it.
 """
@@ -24,6 +26,7 @@ from snndeploy.ir.graph import Edge, Graph, Node
 from snndeploy.ir.layers import Scale
 from snndeploy.ir.neurons.burst import Burst
 from snndeploy.ir.neurons.cubalif import CubaLIF
+from snndeploy.ir.neurons.klif import KLIF, as_lif
 from snndeploy.ir.neurons.lif import LIF
 from snndeploy.ir.paths import neurons
 
@@ -38,6 +41,8 @@ def apply(graph: Graph) -> Graph:
 
 def canonical(node: Node) -> Node:
     """The same neuron with its hard reset in the same step and to 0; other nodes as they are."""
+    if isinstance(node, KLIF):
+        return as_lif(node) or node
     if isinstance(node, LIF) and node.late and node.reset != "subtract":
         node = dataclasses.replace(node, late=False)
     if isinstance(node, LIF | CubaLIF | Burst) and node.reset == "hard" and node.v_reset.any():
