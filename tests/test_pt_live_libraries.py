@@ -310,7 +310,9 @@ def test_spikingjelly_gated_complementary_and_negative_neurons():
         klif = neuron.KLIFNode(tau=2.0, scale_reset=bool(seed % 2), v_reset=[0.25, None, -0.5][seed % 3])
         klif.k.data = torch.tensor(float(rng.choice([-1.0, -0.5, 1.5, 4.0])))
         middle = [glif, klif, neuron.ComplementaryLIFNode(tau=float(rng.choice([2.0, 4.0])))][seed % 3]
-        net = on_grid(torch.nn.Sequential(layer.Conv2d(2, 3, 3, padding=1), middle, layer.Flatten(), layer.Linear(27, 4), klif), seed)
+        net = on_grid(
+            torch.nn.Sequential(layer.Conv2d(2, 3, 3, padding=1), middle, layer.Flatten(), layer.Linear(27, 4), neuron.IFNode()), seed
+        )
         functional.set_step_mode(net, "m")
         loaded = from_module(net, torch.rand(6, 3, 2, 3, 3).double())
         kinds |= {type(node).__name__ for node in loaded.graph.nodes.values()}
