@@ -22,7 +22,8 @@ LIMIT = 20.0
 
 
 def prove(network: ChipNetwork, limit: float = LIMIT, nodes: Mapping[str, IntegerNeuron] | None = None) -> tuple[Proof, ...]:
-    """Every obligation of the network's own integers: proved, failed with a run that shows it, or unknown.
+    """Every obligation of the network's own integers, and of the importers' rewrites: proved, failed with a run that
+    shows it, or unknown.
 
     ``nodes``: the quantized burst neurons, by layer, that the network must equal. A saved file does not hold them: there
     a layer must equal the burst neuron that its own thresholds, decay and synapses claim to be.
@@ -33,8 +34,9 @@ def prove(network: ChipNetwork, limit: float = LIMIT, nodes: Mapping[str, Intege
     if importlib.util.find_spec("z3") is None:
         raise MissingPackage("--prove", "z3-solver", "prove")
     from snndeploy.verify.proofs.layers import prove_layers  # noqa: PLC0415 - loads z3, and only proofs need it
+    from snndeploy.verify.proofs.rewrites import prove_rewrites  # noqa: PLC0415 - as above
 
-    return tuple(prove_layers(network, _executed, limit, nodes or {}))
+    return (*prove_layers(network, _executed, limit, nodes or {}), *prove_rewrites(limit))
 
 
 def _executed(network: ChipNetwork, inputs: Mapping[str, Any], steps: int) -> Trace:
