@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -68,7 +69,7 @@ def symbolic(construction: str, rungs: int) -> tuple[Cell, list[Any]]:
     """The construction with symbols for its integers, and the conditions it is offered under."""
     bound, force, kick = z3.Ints("X F G")
     mantissas = [z3.Int(f"vth{j}") for j in range(1, rungs + 1)]
-    rising = [mantissas[0] >= 0, *(b >= a for a, b in zip(mantissas, mantissas[1:], strict=False)), bound >= 0, force + bound < U_LIMIT]
+    rising = [mantissas[0] >= 0, *(b >= a for a, b in itertools.pairwise(mantissas)), bound >= 0, force + bound < U_LIMIT]
     thetas = tuple(UNIT * m for m in mantissas)
     if construction.startswith("ping-pong"):
         members, links = _banks(thetas, force, construction == "ping-pong")
