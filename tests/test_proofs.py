@@ -15,7 +15,7 @@ import snndeploy as sd
 from snndeploy.arrays import frozen_ints
 from snndeploy.chip.models import Lif
 from snndeploy.chip.network import ChipNetwork
-from snndeploy.chip.program import NeuronProgram
+from snndeploy.chip.program import Instruction, NeuronProgram
 from snndeploy.cli import commands
 from snndeploy.data.samples import part
 from snndeploy.demo import ARCH, CALIBRATION, WEIGHTS, WEIGHTS_SOFT
@@ -31,6 +31,7 @@ BURSTS = {
     "look-ahead": ("hard", "loihi2"),
     "look-ahead-direct": ("hard", "loihi2"),
     "auto": ("hard", "loihi1"),
+    "graded": ("hard", "loihi2"),
     "lateral": ("subtract", "loihi2"),
 }
 
@@ -62,7 +63,7 @@ def test_every_obligation_of_a_deployed_network_is_proved(deployed, burst):
         dataclasses.replace(p, seconds=0.0) for p in proofs
     ]
     assert {p.status for p in proofs} == {"proved"}
-    assert {p.layer for p in proofs if p.name == "burst"} == {"1", "3"}
+    assert {p.layer for p in proofs if p.name == ("program" if burst == "graded" else "burst")} == {"1", "3"}
 
 
 @pytest.mark.slow
@@ -131,6 +132,19 @@ def test_a_wrong_integer_is_refuted_by_a_run_that_replays(deployed, control):
     assert example.replayed
     assert example.wanted != example.got
     assert {p.status for p in proofs if p.layer == "3"} == {"proved"}
+
+
+@pytest.mark.parametrize(("line", "wrong"), [("GT p1 v k.t1", "GE p1 v k.t1"), ("SEL v p0 0 v", "SEL v p1 0 v"), ("SPK p0 y", "SPK p1 y")])
+def test_a_wrong_line_of_a_program_is_refuted_by_a_run(deployed, line, wrong):
+    network = deployed("graded").network
+    p = network.populations["1"]
+    code = tuple(Instruction(*((w := wrong.split())[0], tuple(w[1:]))) if str(i) == line else i for i in p.model.code)
+    assert code != p.model.code
+    broken = dataclasses.replace(p, model=dataclasses.replace(p.model, code=code))
+    proofs = prove(dataclasses.replace(network, populations={**network.populations, "1": broken}))
+    (found,) = [q for q in proofs if q.name == "program" and q.layer == "1"]
+    assert found.status == "failed"
+    assert found.counterexample.replayed
 
 
 def test_unequal_inputs_are_said(deployed):

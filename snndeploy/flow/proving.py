@@ -33,10 +33,12 @@ def prove(network: ChipNetwork, limit: float = LIMIT, nodes: Mapping[str, Intege
     """
     if importlib.util.find_spec("z3") is None:
         raise MissingPackage("--prove", "z3-solver", "prove")
+    from snndeploy.verify.proofs.code import prove_programs  # noqa: PLC0415 - as below
     from snndeploy.verify.proofs.layers import prove_layers  # noqa: PLC0415 - loads z3, and only proofs need it
     from snndeploy.verify.proofs.rewrites import prove_rewrites  # noqa: PLC0415 - as above
 
-    return (*prove_layers(network, _executed, limit, nodes or {}), *prove_rewrites(limit))
+    layers, programs = prove_layers(network, _executed, limit, nodes or {}), prove_programs(network, _executed, limit)
+    return (*layers, *programs, *prove_rewrites(limit))
 
 
 def _executed(network: ChipNetwork, inputs: Mapping[str, Any], steps: int) -> Trace:
