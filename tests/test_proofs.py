@@ -13,8 +13,8 @@ pytest.importorskip("z3")
 
 import snndeploy as sd
 from snndeploy.arrays import frozen_ints
-from snndeploy.chip.models import Lif
-from snndeploy.chip.network import ChipNetwork
+from snndeploy.chip.models import HostInput, Lif
+from snndeploy.chip.network import ChipNetwork, Population, Projection, Wire
 from snndeploy.chip.program import Instruction, NeuronProgram
 from snndeploy.cli import commands
 from snndeploy.data.samples import part
@@ -22,6 +22,7 @@ from snndeploy.demo import ARCH, CALIBRATION, WEIGHTS, WEIGHTS_SOFT
 from snndeploy.flow.given import as_samples
 from snndeploy.flow.proving import prove, prove_deployment
 from snndeploy.ir.neurons.integer import IntegerNeuron
+from snndeploy.quantize.programs import program
 from snndeploy.verify.proofs.induction import check
 from snndeploy.verify.proofs.rewrites import symbolic, theorem
 
@@ -145,6 +146,16 @@ def test_a_wrong_line_of_a_program_is_refuted_by_a_run(deployed, line, wrong):
     (found,) = [q for q in proofs if q.name == "program" and q.layer == "1"]
     assert found.status == "failed"
     assert found.counterexample.replayed
+
+
+@pytest.mark.parametrize("reset", ["hard", "none", "subtract"])
+def test_a_program_with_any_reset_floor_and_bias_is_its_step(reset):
+    amounts = np.array([64.0, 100.0]) if reset == "subtract" else None
+    node = IntegerNeuron(4095, 1000, np.array([70.0, 200.0]), np.array([1.0, 3.0]), 5.0, reset, amounts, floor=-300.0)
+    wire = Projection("w", "x", "n", Wire())
+    populations = {"x": Population("x", (1,), HostInput(24, signed=True)), "n": Population("n", (1,), program(node, "n"))}
+    (proof,) = [p for p in prove(ChipNetwork("", populations, (wire,), steps=3)) if p.layer == "n"]
+    assert (proof.name, proof.status) == ("program", "proved")
 
 
 def test_unequal_inputs_are_said(deployed):

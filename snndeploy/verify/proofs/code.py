@@ -76,7 +76,7 @@ def _replayed(model: NeuronProgram, constants: Mapping[str, int], index: int, at
     xs = np.zeros((RUN, 1, 1), np.int64)
     xs[0] = a
     got = np.asarray(execute(network, {"x": xs}, RUN).outputs["n"]).reshape(-1)
-    node, state, wanted = claimed(constants), {"u": np.zeros((1, 1)), "v": np.full((1, 1), float(v))}, []
+    node, state, wanted = claimed(model, constants), {"u": np.zeros((1, 1)), "v": np.full((1, 1), float(v))}, []
     for x in xs:
         y, after = node.step((x,), state, NUMPY)
         state = dict(after)
@@ -86,7 +86,7 @@ def _replayed(model: NeuronProgram, constants: Mapping[str, int], index: int, at
 
 
 def _equal(model: NeuronProgram, constants: Mapping[str, int], limit: float) -> Answer:
-    node, decays, v, a = claimed(constants), Decays(), z3.Int("v"), z3.Int("a")
+    node, decays, v, a = claimed(model, constants), Decays(), z3.Int("v"), z3.Int("a")
     state: Any = {"u": Symbol(z3.IntVal(0)), "v": Symbol(v)}
     y, after = node.step((Symbol(a),), state, Formulas(decays))  # type: ignore[arg-type]
     sent, words = run_program(model, constants, {"v": v}, UNIT * a, decays)
@@ -94,8 +94,10 @@ def _equal(model: NeuronProgram, constants: Mapping[str, int], limit: float) -> 
     return check(ranged, z3.And(sent == y.whole, words["v"] == after["v"].whole), limit)
 
 
-def claimed(constants: Mapping[str, int]) -> IntegerNeuron:
-    """The neuron that a program's constants name."""
+def claimed(model: NeuronProgram, constants: Mapping[str, int]) -> IntegerNeuron:
+    """The neuron that a program's constants name; one that writes no potential once it has sent has no reset."""
+    sends = next((i for i, line in enumerate(model.code) if line.op == "SPK"), 0)
+    resets = any(line.args[0] == "v" for line in model.code[sends + 1 :])
     rungs = range(sum(n[0] == "t" for n in constants))
 
     def stacked(letter: str) -> Floats:
@@ -104,5 +106,5 @@ def claimed(constants: Mapping[str, int]) -> IntegerNeuron:
     amounts = stacked("r") if "r0" in constants else None
     floor = frozen(float(constants["floor"])) if "floor" in constants else None
     bias, keep = frozen(float(constants.get("bias", 0))), frozen(4096.0 - constants["kv"])
-    reset: Reset = "hard" if amounts is None else "subtract"
+    reset: Reset = "subtract" if amounts is not None else "hard" if resets else "none"
     return IntegerNeuron(frozen(4095.0), keep, stacked("t"), stacked("l"), bias, reset, amounts, False, floor)
