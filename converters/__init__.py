@@ -55,6 +55,7 @@ class Options:
         source: the library whose conventions hold where the file is silent, such as "snntorch", or None.
         neuron: name or pattern -> the neuron a bare file does not hold: ``{"lif*": "LIFNode(tau=2.0)"}``, or its settings alone.
         neuron_class: class name or pattern -> the neuron that a class of one's own is: ``{"LIFSpike*": "LIF(tau=2.0)"}``.
+        relu: "if" turns rectifiers into integrate-and-fire neurons by their rates; None refuses them.
         layer: name or pattern -> the same for layers: ``{"conv1": "Conv2d(padding=2), AvgPool2d(2)"}``.
         input_unit: the real value of one unit of an analog input of a file of integers (.net); None: its inputs are spikes.
     """
@@ -70,6 +71,7 @@ class Options:
     neuron: Mapping[str, str] = field(default_factory=dict)
     neuron_class: Mapping[str, str] = field(default_factory=dict)
     layer: Mapping[str, str] = field(default_factory=dict)
+    relu: str | None = None
 
     def __post_init__(self) -> None:
         if self.input_shape is not None and (not self.input_shape or any(n < 1 for n in self.input_shape)):

@@ -10,19 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import converters
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.data import Encoding, Samples
 from snndeploy.energy import count_events, estimate
 from snndeploy.errors import DataError, DoesNotFit, ModelError, OptionError, QuantizeError, Unsupported
 from snndeploy.flow import reporting, saved, transferring, writing
-from snndeploy.flow.chips import build, hold_against_definition, hold_lowered, settings_for, without_proven
+from snndeploy.flow.chips import build, hold_against_definition, hold_lowered, rule_in, settings_for, without_proven
 from snndeploy.flow.deployment import Deployment, Wishes
-from snndeploy.flow.feeding import Feed, chip_predictions, describe_inputs, feed, float_predictions, silent
-from snndeploy.flow.given import as_samples, example, model_of, stand_in, with_decoding, with_time
+from snndeploy.flow.feeding import Feed, calibrated_on, chip_predictions, describe_inputs, float_predictions, silent
+from snndeploy.flow.given import as_samples, example, fed, model_of, stand_in, with_decoding, with_time
 from snndeploy.flow.lowering import hold_against_original, to_normal_form
+from snndeploy.flow.rates import as_spiking, asked, curve, original_predictions, spiking
 from snndeploy.hw import Profile, load_profile
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input
@@ -56,13 +55,17 @@ def load(model: Model, example: Any = None, options: converters.Options | None =
 def read(model: Model, example: Any = None, options: converters.Options | None = None) -> converters.Loaded | ChipNetwork:
     """As ``load``, but a file of integers (.net, our own chip networks) is read as the chip network that it is."""
     options = options or converters.Options()
-    if isinstance(model, ChipNetwork) or isinstance(model_of(model), converters.Loaded):
-        return model  # type: ignore[no-any-return]
+    if isinstance(model, ChipNetwork):
+        return model
+    if isinstance(model_of(model), converters.Loaded):
+        return asked(model, options.relu)
     if not isinstance(model, str | Path):
         from converters import pt  # noqa: PLC0415 - loads torch, and only a live module needs it
 
-        return pt.from_module(model, example, options) if options.input_shape is None else pt.first_that_runs(model, options)
-    return converters.load(model, options)
+        live = pt.from_module(model, example, options) if options.input_shape is None else pt.first_that_runs(model, options)
+        return asked(live, options.relu)
+    noun = converters.load(model, options)
+    return asked(noun, options.relu) if isinstance(noun, converters.Loaded) else noun
 
 
 def convert(
@@ -101,17 +104,18 @@ def convert(
     profile, samples = load_profile(wishes.chip), as_samples(data)
     options = with_time(model, samples, options or converters.Options(), timesteps)
     loaded = with_decoding(load(model, example(samples), options), decode)
-    everything = _fed(samples, loaded, wishes, options)
-    seen = everything if calibration is None else _fed(as_samples(calibration), loaded, wishes, options)
+    everything = fed(samples, loaded, wishes, options)
+    seen = everything if calibration is None else fed(as_samples(calibration), loaded, wishes, options)
     return _deploy(name or _name(model), loaded, everything, seen.first(wishes.calibration_samples), wishes, profile)
 
 
 def _deploy(name: str, loaded: converters.Loaded, everything: Feed, seen: Feed, wishes: Wishes, profile: Profile) -> Deployment:
     """Lower, quantize with what was ``seen``, place, run and verify on everything, price."""
-    graph, said = describe_inputs(loaded.graph, everything)
-    if describe_inputs(loaded.graph, seen)[0].named(Input) != graph.named(Input):
+    artificial, said = describe_inputs(loaded.graph, everything)
+    if describe_inputs(loaded.graph, seen)[0].named(Input) != artificial.named(Input):
         raise DataError("--calibration", "is of another kind than --data: static, spikes, counts or real", "take both from one source")
-    graph = replace(graph, steps=everything.steps)
+    artificial = replace(artificial, steps=everything.steps)
+    graph, converted = spiking(artificial, seen)
     lowered, passes = to_normal_form(graph, everything.first(wishes.check_samples))
     settings = settings_for(lowered, profile, everything.steps, wishes.bits, wishes.burst)
     built = build(lowered, profile, seen, settings, wishes.burst, run_reference(lowered, seen.inputs, seen.steps), everything)
@@ -120,16 +124,24 @@ def _deploy(name: str, loaded: converters.Loaded, everything: Feed, seen: Feed, 
         raise DoesNotFit(wishes.chip, placement.blockers, "snndeploy check lists every finding and writes nothing")
     pair, chip_trace = hold_against_definition(built, everything)
     float_trace = run_reference(graph, everything.inputs, everything.steps)
-    answers = float_predictions(graph, float_trace, everything.labels)
+    loss = curve(artificial, graph, float_trace, everything)
+    answers = original_predictions(artificial, everything) if loss else float_predictions(graph, float_trace, everything.labels)
     near = fidelity(answers, chip_predictions(built.network, chip_trace), everything.labels)
     original = hold_against_original(loaded)
     lowering = hold_lowered(built, everything.first(wishes.check_samples))
     pairs = (original, *(p.pair for p in passes if p.changed), *(o.pair for o in built.lowered.offers), lowering, pair)
     events = count_events(built.network, chip_trace, placement)
-    notes = (*loaded.assumptions, *everything.assumptions, *said, *silent(graph, float_trace), *_calibrated_on(everything, seen))
+    notes = (
+        *loaded.assumptions,
+        *everything.assumptions,
+        *said,
+        *converted,
+        *silent(graph, float_trace),
+        *calibrated_on(everything, seen),
+    )
     return Deployment(
         name, loaded, graph, everything, wishes, notes, lowered, passes, profile, built, placement,
-        Verdict(tuple(p for p in pairs if p), near), chip_trace, float_trace, events, estimate(events, profile),
+        Verdict(tuple(p for p in pairs if p), near, rates=loss), chip_trace, float_trace, events, estimate(events, profile),
     )  # fmt: skip
 
 
@@ -181,6 +193,17 @@ def export(
     return converters.export(noun.graph if isinstance(noun, converters.Loaded) else noun, to, path, lossy=lossy)
 
 
+def spiking_graph(
+    model: Model, data: Samples | str | Any, wishes: Wishes | None = None, options: converters.Options | None = None
+) -> converters.Loaded:
+    """The float graph that is saved with ``--chip none``: an artificial network is balanced on the first of ``data``."""
+    wishes, options = wishes or Wishes(), options or converters.Options()
+    samples = as_samples(data)
+    options = with_time(model, samples, options)
+    loaded = load(model, example(samples), options)
+    return as_spiking(loaded, fed(samples, loaded, wishes, options).first(wishes.calibration_samples))
+
+
 def check(
     model: Model, data: Samples | str | Any | None, wishes: Wishes | None = None, options: converters.Options | None = None
 ) -> Placement:
@@ -197,15 +220,16 @@ def check(
     loaded = read(model, example(samples) if samples else None, options)
     if isinstance(loaded, ChipNetwork):
         return transferring.onto(loaded, profile, wishes)[1]
-    everything = stand_in(loaded) if samples is None else _fed(samples, loaded, wishes, options)
+    everything = stand_in(loaded) if samples is None else fed(samples, loaded, wishes, options)
     graph, _ = describe_inputs(loaded.graph, everything)
     seen = everything.first(wishes.calibration_samples)
     try:
+        graph, _ = spiking(graph, seen)
         lowered, _ = to_normal_form(graph, seen.first(wishes.check_samples))
         settings = settings_for(lowered, profile, seen.steps, wishes.bits, wishes.burst)
         built = build(lowered, profile, seen, settings, wishes.burst, run_reference(lowered, seen.inputs, seen.steps))
     except (Unsupported, QuantizeError) as refusal:
-        blocker = Finding(_code(str(refusal)), "blocker", refusal.where, float("nan"), float("nan"), refusal.what, refusal.hint)
+        blocker = Finding(rule_in(str(refusal)), "blocker", refusal.where, float("nan"), float("nan"), refusal.what, refusal.hint)
         return Placement(profile.id, (), 0, (blocker,))
     return without_proven(place(built.network, profile, built.payloads()), built)
 
@@ -268,27 +292,6 @@ def report(
 def input_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
     """Every Input's shape."""
     return {name: node.shape for name, node in graph.named(Input).items()}
-
-
-def _fed(samples: Samples, loaded: converters.Loaded, wishes: Wishes, options: converters.Options | None) -> Feed:
-    return feed(samples, input_shapes(loaded.graph), _steps(loaded, options), wishes.encode, wishes.seed)
-
-
-def _calibrated_on(everything: Feed, seen: Feed) -> tuple[str, ...]:
-    """What must be said where the data that judge the network also shaped it."""
-    shared = any(np.may_share_memory(values, seen.inputs[name]) for name, values in everything.inputs.items())
-    note = f"fidelity is judged on data whose first {seen.samples:,} samples the quantizer saw too; --calibration gives it others"
-    return (note,) if shared else ()
-
-
-def _steps(loaded: converters.Loaded, options: converters.Options | None) -> int | None:
-    return (options.timesteps if options else None) or loaded.steps or loaded.graph.steps
-
-
-def _code(text: str) -> str:
-    """The design rule that an error names, or E000 for one that names none."""
-    start = text.find("L0")
-    return text[start : start + 4] if start >= 0 and text[start + 1 : start + 4].isdigit() else "E000"
 
 
 def _name(model: Model) -> str:

@@ -110,13 +110,32 @@ class Proof:
 
 
 @dataclass(frozen=True)
+class RatePoint:
+    """A converted network read after ``steps`` steps: its accuracy (None without labels), and how often it answers as the original."""
+
+    steps: int
+    accuracy: float | None
+    agreement: float
+
+
+@dataclass(frozen=True)
+class RateCurve:
+    """An artificial network turned into spikes: its own accuracy, and that of the float spiking network against T. Never exact."""
+
+    samples: int
+    original_accuracy: float | None
+    points: tuple[RatePoint, ...]
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """All pairs that were compared, the fidelity, and what was proved."""
+    """All pairs that were compared, the fidelity, what was proved, and for a converted artificial network its accuracy against T."""
 
     pairs: tuple[Pair, ...]
     fidelity: Fidelity | None = None
     not_checked: tuple[str, ...] = ()
     proofs: tuple[Proof, ...] = ()
+    rates: RateCurve | None = None
 
     @property
     def grade(self) -> Grade:

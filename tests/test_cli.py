@@ -383,7 +383,7 @@ def test_every_command_explains_itself():
 
 
 def test_what_later_versions_bring_is_no_option_yet(folder):
-    said = CliRunner().invoke(commands, ["convert", "net.graph.onnx", "--relu", "if"])
+    said = CliRunner().invoke(commands, ["convert", "net.graph.onnx", "--fix"])
     assert said.exit_code == 2
     assert "No such option" in said.stderr
     assert CliRunner().invoke(commands, ["verify", "a", "--max-drop", "nan"]).exit_code == 2

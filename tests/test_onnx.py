@@ -42,6 +42,7 @@ from snndeploy.ir.neurons.spike_trace import SpikeTrace
 from snndeploy.ir.neurons.ternary import TernaryLIF
 from snndeploy.ir.neurons.windowed import WindowedSpike
 from snndeploy.ir.on_numpy import NUMPY
+from snndeploy.ir.rectifier import Relu
 from snndeploy.sim.ort import run_onnxruntime
 from snndeploy.sim.reference import run_reference, stepper
 from snndeploy.verify import compare, compare_float, rounding_margins
@@ -155,6 +156,7 @@ def layers() -> dict[str, Graph]:
         "concat": concatenated(),
         "recurrent": recurrent(),
         "trace of spikes": chain((4,), a=lif, n=SpikeTrace(frozen(0.5))),
+        "rectifier": chain((4,), r=Relu(frozen(0.5)), n=lif),
         "host current": chain((4,), h=HostCurrent(frozen(eighths(4, 3) * 8), 1, 2), n=lif),
     }
 

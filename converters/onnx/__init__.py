@@ -3,7 +3,8 @@
 ``save`` writes a Graph as a one-step model (float32, dynamic batch): layers are standard operators, each neuron is
 one node of domain ``ai.snndeploy`` with a function body of standard operators, state is explicit. The same noun
 gives the same bytes. ``load`` rebuilds the noun from the metadata, saves it again in memory and refuses a file
-whose bytes differ: what the operators say and what snndeploy read are then the same network.
+whose bytes differ: what the operators say and what snndeploy read are then the same network. Files of other tools have
+no such metadata; ``foreign`` reads their operators.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from converters import Loaded, Options
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.errors import MissingPackage, ModelError, SnnError
 from snndeploy.ir.graph import Graph
@@ -69,11 +71,14 @@ def load_chip(path: File) -> ChipNetwork:
     return noun
 
 
-def load(path: File) -> Graph | ChipNetwork:
-    """Whichever noun the file holds, which says everything: no option changes it. Raises as ``load_graph``."""
+def load(path: File, options: Options | None = None) -> Graph | ChipNetwork | Loaded:
+    """Whichever noun the file holds; a file of another tool is read by ``foreign``, with the options. Raises as ``load_graph``."""
     path = Path(path)
     where, files = str(path), _module("files")
     model, data = files.read(path)
+    if not any(p.key.startswith("ai.snndeploy.") for p in model.metadata_props):
+        read: Loaded = _module("foreign").load(model, where, options or Options())
+        return read
     meta = _metadata(model, where)
     arrays = {i.name: files.array(i, where) for i in model.graph.initializer}
     backend = _module("chip" if meta["noun"] == "chip" else "model")

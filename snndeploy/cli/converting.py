@@ -32,9 +32,11 @@ from snndeploy.flow.given import with_decoding, with_time
 from snndeploy.flow.reporting import report_of, sources
 from snndeploy.flow.saved import chip_inputs
 from snndeploy.hw import load_profile, profile_names
+from snndeploy.ir.rectifier import Relu
 from snndeploy.report import check_to_json, check_to_text
 from snndeploy.report.conversion import conversion_to_json, conversion_to_text, graph_to_json, graph_to_text
 
+NEEDS_RATES = "--relu if chooses thresholds by what the rectifiers give on samples"
 NEEDS_DATA = "quantization chooses integers by what the network does on samples, and fidelity is judged on them"
 
 
@@ -56,7 +58,7 @@ def convert(model: str, *, calibration: str | None, max_drop: float, output: str
     """
     options, stem = options_of(given), stem_of(model, output)
     if given["chip"] == "none":
-        _convert_graph(model, options, stem, given["decode"], as_json)
+        _convert_graph(model, options, stem, given, as_json)
         return
     wishes, profile = wishes_of(given, max_drop), load_profile(given["chip"])
     writable(model, stem, (f"{stem}.graph.onnx", f"{stem}.{profile.id}.onnx"))
@@ -145,9 +147,12 @@ def _entering(model: str, given: Mapping[str, Any], options: converters.Options)
     return next(iter(shapes.values()), None)
 
 
-def _convert_graph(model: str, options: converters.Options, stem: str, decode: str | None, as_json: bool) -> None:
+def _convert_graph(model: str, options: converters.Options, stem: str, given: dict[str, Any], as_json: bool) -> None:
     writable(model, stem, (f"{stem}.graph.onnx",))
-    loaded = with_decoding(deploy.load(model, None, options), decode)
+    loaded = with_decoding(deploy.load(model, None, options), given["decode"])
+    if loaded.graph.named(Relu):
+        samples = samples_of(given, NEEDS_RATES, options.input_shape)
+        loaded = deploy.spiking_graph(loaded, samples, wishes_of({**given, "chip": Wishes.chip}), options)
     Path(stem).parent.mkdir(parents=True, exist_ok=True)
     file = str(deploy.save_graph(loaded, stem))
     if as_json:

@@ -61,6 +61,9 @@ MODEL_OPTIONS: tuple[Decorator[Any], ...] = (
     click.option("--chip", default=Wishes.chip, show_default=True, help="CHIP[:BOARD] as `snndeploy chips` lists them, or my_chip.toml."),
     *SOURCE_OPTIONS,
     click.option(
+        "--relu", help="What to make of rectifiers (ReLU): if, an integrate-and-fire neuron; loses some accuracy, which is reported."
+    ),
+    click.option(
         "--decode", help="How the output's steps become a prediction, where the model does not say: count, sum, mean, vote:10, ..."
     ),
     click.option("--weight-bits", help='Bits of the weights: 8 for all, or by layer: "fc*=4,conv1=6".'),
@@ -116,6 +119,7 @@ def options_of(given: Mapping[str, Any]) -> converters.Options:
         trust=given["trust"],
         neuron=by_pattern(given["neuron"], "--neuron", "'lif*: LIFNode(tau=2.0)'"),
         neuron_class=by_pattern(given["neuron_class"], "--neuron-class", "'MyLIF: LIF(tau=2.0)'"),
+        relu=given.get("relu"),
         layer=by_pattern(given["layer"], "--layer", "'conv1: Conv2d(padding=2)'"),
     )
 

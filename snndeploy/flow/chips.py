@@ -152,3 +152,9 @@ def hold_against_definition(built: Built, data: Feed) -> tuple[Pair, Trace]:
 
 def _through_time(values: Floats, steps: int) -> Floats:
     return np.broadcast_to(values, (steps, *values.shape[1:]))
+
+
+def rule_in(text: str) -> str:
+    """The design rule that an error names, or E000 for one that names none."""
+    start = text.find("L0")
+    return text[start : start + 4] if start >= 0 and text[start + 1 : start + 4].isdigit() else "E000"

@@ -143,3 +143,10 @@ def silent(graph: Graph, trace: Trace) -> tuple[str, ...]:
     """What must be said of layers that never fire: agreement on nothing is no fidelity."""
     quiet = [n for n, a in trace.activity.items() if graph.nodes[n].emits != "real" and not a.spikes.any()]
     return tuple(f"layer {name} never fires on these data: what it would do is not shown" for name in quiet)
+
+
+def calibrated_on(everything: Feed, seen: Feed) -> tuple[str, ...]:
+    """What must be said where the data that judge the network also shaped it."""
+    shared = any(np.may_share_memory(values, seen.inputs[name]) for name, values in everything.inputs.items())
+    note = f"fidelity is judged on data whose first {seen.samples:,} samples the quantizer saw too; --calibration gives it others"
+    return (note,) if shared else ()

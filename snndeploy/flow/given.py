@@ -12,8 +12,9 @@ import numpy as np
 import converters
 from snndeploy.data import Decoding, Samples, read
 from snndeploy.errors import DataError, ModelError, OptionError, did_you_mean
-from snndeploy.flow.feeding import Feed
-from snndeploy.ir.layers import Output
+from snndeploy.flow.deployment import Wishes
+from snndeploy.flow.feeding import Feed, feed
+from snndeploy.ir.layers import Input, Output
 
 
 def as_samples(data: Samples | str | Any) -> Samples:
@@ -117,3 +118,10 @@ def read_out(text: str) -> tuple[Any, int]:
     ):
         raise OptionError("--decode", f"{word!r} is no read-out", did_you_mean(word, known))
     return kinds[0] if kinds else None, int(votes[0]) if votes else 1
+
+
+def fed(samples: Samples, loaded: converters.Loaded, wishes: Wishes, options: converters.Options | None) -> Feed:
+    """The samples as the network takes them, for as many steps as the options, the model or the data say."""
+    shapes = {name: node.shape for name, node in loaded.graph.named(Input).items()}
+    steps = (options.timesteps if options else None) or loaded.steps or loaded.graph.steps
+    return feed(samples, shapes, steps, wishes.encode, wishes.seed)

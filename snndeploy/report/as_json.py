@@ -11,7 +11,7 @@ from snndeploy.placement import Core, Finding
 from snndeploy.report.report import SCHEMA, BurstRow, LayerRow, Report
 from snndeploy.report.words import boundaries
 from snndeploy.trace import Trace
-from snndeploy.verdict import Divergence, Fidelity, Pair
+from snndeploy.verdict import Divergence, Fidelity, Pair, RateCurve
 
 Json = dict[str, Any]
 
@@ -29,6 +29,7 @@ def to_json(report: Report) -> Json:
         "verdict": report.verdict.grade,
         "pairs": [pair(p) for p in report.verdict.pairs],
         "fidelity": fidelity(report.fidelity),
+        "rates": rates(report.verdict.rates),
         "max_drop": report.max_drop,
         "fits": placement.fits,
         "cores": len(placement.cores),
@@ -130,6 +131,14 @@ def fidelity(f: Fidelity | None) -> Json | None:
         return None
     accuracy = {"float_accuracy": finite(f.float_accuracy), "chip_accuracy": finite(f.chip_accuracy), "agreement": finite(f.agreement)}
     return {"samples": f.samples, **accuracy, "drop": finite(f.drop), "layers": {n: finite(v) for n, v in f.layers.items()}}
+
+
+def rates(c: RateCurve | None) -> Json | None:
+    """A converted artificial network: its own accuracy, and by T that of the float spiking network."""
+    if c is None:
+        return None
+    points = [{"steps": p.steps, "accuracy": finite(p.accuracy), "agreement": finite(p.agreement)} for p in c.points]
+    return {"samples": c.samples, "original_accuracy": finite(c.original_accuracy), "curve": points}
 
 
 def finding(f: Finding) -> Json:

@@ -29,7 +29,7 @@ from snndeploy.report.words import (
     uses,
 )
 from snndeploy.trace import Trace
-from snndeploy.verdict import Pair
+from snndeploy.verdict import Pair, RateCurve
 
 WIDTH = 100
 MIN_COLUMN = 14
@@ -44,6 +44,7 @@ def to_text(report: Report) -> str:
         section("Layers", table(("layer", "neurons", "computes", "read from"), _layers(report))),
         neurons(report.layers),
         *changes(report),
+        section("Accuracy against T", rates(report.verdict.rates)),
         section("Comparisons", comparisons(other_pairs(report))),
         section("Activity", activity(report.trace, report.shifts)),
         section("Placement", table(("layer", "cores", "neurons"), ((n, number(c), number(k)) for n, c, k in uses(report.placement)))),
@@ -149,6 +150,16 @@ def events_per_spike(row: BurstRow) -> str:
 def _quantization(report: Report) -> Iterable[Sequence[str]]:
     for row in report.quantization:
         yield row.layer, str(row.weight_bits), f"{row.scale:.3g}", percent(row.error), "; ".join(row.notes)
+
+
+def rates(curve: RateCurve | None) -> str:
+    """A converted artificial network: accuracy and agreement by T. Empty where nothing was converted."""
+    if curve is None:
+        return ""
+    rows = [(number(p.steps), "-" if p.accuracy is None else percent(p.accuracy), percent(p.agreement)) for p in curve.points]
+    own = "" if curve.original_accuracy is None else f"The artificial network itself: {percent(curve.original_accuracy)}. "
+    said = f"{own}The float spiking network on the same {curve.samples:,} samples, after T steps; with loss, not exact."
+    return f"{bullets([said])}\n\n{table(('T', 'accuracy', 'agrees'), rows)}"
 
 
 def comparisons(pairs: Sequence[Pair]) -> str:

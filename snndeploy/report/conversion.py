@@ -22,6 +22,7 @@ def conversion_to_text(report: Report, sources: Sequence[LayerRow], files: Seque
         _layers(sources),
         as_text.neurons(sources),
         *as_text.changes(report),
+        as_text.section("Accuracy against T", as_text.rates(report.verdict.rates)),
         as_text.section("Comparisons", as_text.comparisons(other_pairs(report))),
         as_text.section("Findings", as_text.findings(severe)),
         as_text.section("Assumed", as_text.bullets(report.assumptions)),
