@@ -261,3 +261,34 @@ def test_the_curve_is_printed():
     assert "Accuracy against T" in text
     assert "with loss, not exact" in text
     assert deployment.verdict.rates.points[-1].steps == 4
+
+
+# --------------------------------------------------------------------------------------------------------- torch
+
+
+def test_torch_rectifiers_are_converted_on_request():
+    torch = pytest.importorskip("torch")
+    functional = torch.nn.functional
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.six = torch.nn.Conv2d(1, 3, 3), torch.nn.ReLU6()
+            self.one, self.two = torch.nn.Linear(12, 8), torch.nn.Linear(8, 4)
+            self.inplace = torch.nn.ReLU(inplace=True)
+
+        def forward(self, x):
+            x = functional.max_pool2d(self.six(self.conv(x)), 2).flatten(1)
+            return self.two(self.inplace(functional.relu(self.one(x))))
+
+    torch.manual_seed(0)
+    net = Net().eval()
+    x = torch.rand(24, 1, 6, 6)
+    with pytest.raises(Unsupported, match="--relu if"):
+        sd.load(net, x[:2])
+    loaded = sd.load(net, x[:2], sd.Options(relu="if"))
+    assert [n.ceiling is None for n in loaded.graph.named(Relu).values()] == [False, True, True]
+    deployment = sd.convert(net, (x, net(x).argmax(1)), options=sd.Options(relu="if"), timesteps=64)
+    assert deployment.verdict.rates.original_accuracy == 1.0
+    assert deployment.verdict.rates.points[-1].agreement >= 0.8
+    assert next(p for p in deployment.verdict.pairs if p.a == "original model").equal

@@ -14,6 +14,7 @@ from typing import Any
 
 from converters import Loaded, Options
 from snndeploy.errors import GraphError, MissingPackage, ModelError, OptionError, SnnError, Unsupported
+from snndeploy.ir.rectifier import Relu
 
 SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 BATCH = 2
@@ -34,7 +35,8 @@ def from_module(module: Any, x: Any, options: Options | None = None) -> Loaded:
     inputs = tracing.named_inputs(module, x)
     with _part("naming").adopted(module, chosen.neuron_class) as named, _part("probing").probed(module, inputs, named) as notes:
         loaded: Loaded = tracing.trace_module(module, inputs, chosen.timesteps, chosen.dt)
-    return _with_notes(loaded, tuple(notes))
+    loaded = _with_notes(loaded, tuple(notes))
+    return _without_rectifiers(loaded) if chosen.relu is None else loaded
 
 
 def load(path: Path, options: Options) -> Loaded:
@@ -104,6 +106,15 @@ def multi_step(module: Any) -> bool:
     """Whether some part of a module takes all steps at once (step_mode "m", or a class of its library that always does)."""
     at_once = _part("libraries").at_once
     return any(getattr(part, "step_mode", "s") == "m" or at_once(part) for part in module.modules())
+
+
+def _without_rectifiers(loaded: Loaded) -> Loaded:
+    """Raise ``Unsupported``, naming the user's line, where the network has a rectifier that nobody asked to convert."""
+    for name in loaded.graph.named(Relu):
+        where = next((s.was for s in loaded.semantics if s.layer == name), name)
+        what = "a rectifier (ReLU) has no spike; the network was not trained as a spiking one"
+        raise Unsupported(where, what, "--relu if (Options(relu='if')) makes integrate-and-fire neurons of them; the loss is reported")
+    return loaded
 
 
 def _with_notes(loaded: Loaded, notes: tuple[str, ...]) -> Loaded:

@@ -18,9 +18,9 @@ from converters.pt.windows import adaptive_average, average, maximum, reduce_axe
 from snndeploy.arrays import Floats, Shape, frozen
 from snndeploy.errors import SnnError, Unsupported
 from snndeploy.ir.layers import Concat, Conv, Linear, Reshape, Scale, Sum
+from snndeploy.ir.rectifier import Relu
 
 REASONS: Mapping[str, str] = {
-    "relu": "a rectifier has no spike; the network was not trained as a spiking one",
     "interpolate": "up-sampling repeats spikes to other places, which no node expresses yet",
     "matmul": "the product of two signals is no synapse; with fixed weights use nn.Linear",
     "softmax": "it is not needed to find the largest output; return the logits",
@@ -154,6 +154,13 @@ def reduce(builder: Builder, place: Place) -> Drive:
     return chain(builder, place, reduce_axes(before, axes, call.op == "mean"), *function_name(place))
 
 
+def _rectifier(ceiling: float | None) -> Handler:
+    def rectifier(builder: Builder, place: Place) -> Drive:
+        return chain(builder, place, (Relu(None if ceiling is None else frozen(ceiling)),), *function_name(place))
+
+    return rectifier
+
+
 def _pool(build: Callable[..., Chain], names: tuple[str, ...]) -> Handler:
     def pool(builder: Builder, place: Place) -> Drive:
         call = place.call
@@ -235,6 +242,8 @@ HANDLERS: Mapping[str, Handler] = {
     **dict.fromkeys(["avg_pool1d", "avg_pool2d"], _pool(average, AVERAGE)),
     **dict.fromkeys(["max_pool1d", "max_pool2d"], _pool(maximum, MAXIMUM)),
     **dict.fromkeys(["adaptive_avg_pool1d", "adaptive_avg_pool2d"], _pool(adaptive_average, ("output",))),
+    "relu": _rectifier(None),
+    "relu6": _rectifier(6.0),
     "linear": fixed_linear,
     **dict.fromkeys(["conv1d", "conv2d"], fixed_conv),
 }

@@ -16,6 +16,7 @@ from snndeploy.arrays import Floats, Shape, frozen
 from snndeploy.errors import Unsupported
 from snndeploy.ir.graph import Node
 from snndeploy.ir.layers import BatchNorm, Conv, Linear
+from snndeploy.ir.rectifier import Relu
 from snndeploy.ir.xp import Pads
 
 Chain: TypeAlias = tuple[Node, ...]
@@ -25,7 +26,6 @@ TRANSPARENT = ("container", "flatten", "dropout")
 """Modules of torch.nn whose forward is looked into, because functions do their work."""
 
 REASONS: Mapping[str, str] = {
-    "ReLU": "a rectifier has no spike; the network was not trained as a spiking one",
     "Upsample": "up-sampling repeats spikes to other places, which no node expresses yet; use a strided or plain convolution",
     "ConvTranspose2d": "transposed convolution has no node yet",
     "MaxUnpool2d": "un-pooling needs the positions of maxima, which spikes do not carry",
@@ -106,6 +106,11 @@ def adaptive_avg_pool(module: Any, shape: Shape) -> Chain:
     return adaptive_average(shape, module.output_size)
 
 
+def rectifier(module: Any, _: Shape) -> Chain:
+    """ReLU and ReLU6; whether it may stand in the network is asked once it is whole."""
+    return (Relu(frozen(6.0) if type(module).__name__ == "ReLU6" else None),)
+
+
 def nothing(_: Any, __: Shape) -> Chain:
     """A layer that gives what it gets."""
     return ()
@@ -114,6 +119,8 @@ def nothing(_: Any, __: Shape) -> Chain:
 TABLE: Mapping[str, Convert] = {
     "torch.nn.modules.linear.Linear": linear,
     "torch.nn.modules.linear.Identity": nothing,
+    "torch.nn.modules.activation.ReLU": rectifier,
+    "torch.nn.modules.activation.ReLU6": rectifier,
     "torch.nn.modules.conv.Conv1d": conv,
     "torch.nn.modules.conv.Conv2d": conv,
     "torch.nn.modules.batchnorm.BatchNorm1d": batch_norm,
