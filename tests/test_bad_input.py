@@ -265,7 +265,7 @@ def test_a_plain_onnx_file_and_an_edited_one(folder):
 
 
 def test_the_wrong_half_of_the_pair(folder):
-    assert "is a chip network already" in refused("convert", "old.loihi2.onnx", "--data", "data.npz", "-o", "new")
+    assert "is a chip network already" in refused("convert", "old.loihi2.onnx", "--chip", "none", "-o", "new")
     assert "it has no chip to report on" in refused("report", "old.graph.onnx", "--data", "data.npz", "-o", "report.html")
 
 
