@@ -8,7 +8,7 @@ from typing import Any
 
 from snndeploy.cost import Cost, Interval
 from snndeploy.placement import Core, Finding
-from snndeploy.report.report import SCHEMA, BurstRow, LayerRow, Report
+from snndeploy.report.report import SCHEMA, BurstRow, LayerRow, QuantRow, Report
 from snndeploy.report.words import boundaries
 from snndeploy.trace import Trace
 from snndeploy.verdict import Divergence, Fidelity, Pair, RateCurve
@@ -48,10 +48,7 @@ def to_json(report: Report) -> Json:
         ],
         "passes": [{"name": r.name, "did": r.did, "pair": pair(r.pair)} for r in report.passes],
         "bursts": [burst(r) for r in report.bursts],
-        "quantization": [
-            {"layer": r.layer, "weight_bits": r.weight_bits, "scale": r.scale, "error": finite(r.error), "notes": list(r.notes)}
-            for r in report.quantization
-        ],
+        "quantization": [quantized(r) for r in report.quantization],
         "shifts": dict(report.shifts),
         "assumptions": list(report.assumptions),
         "not_checked": list(report.unchecked),
@@ -139,6 +136,11 @@ def rates(c: RateCurve | None) -> Json | None:
         return None
     points = [{"steps": p.steps, "accuracy": finite(p.accuracy), "agreement": finite(p.agreement)} for p in c.points]
     return {"samples": c.samples, "original_accuracy": finite(c.original_accuracy), "curve": points}
+
+
+def quantized(r: QuantRow) -> Json:
+    """How one layer became integers."""
+    return {"layer": r.layer, "weight_bits": r.weight_bits, "scale": r.scale, "error": finite(r.error), "notes": list(r.notes)}
 
 
 def finding(f: Finding) -> Json:
