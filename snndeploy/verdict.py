@@ -75,9 +75,10 @@ class Fidelity:
 
 @dataclass(frozen=True)
 class Counterexample:
-    """A run from rest that shows an obligation false: what enters, step by step, and what each side answers in its last step.
+    """A run that shows an obligation false: what enters, step by step, and what each side answers.
 
-    ``inputs`` [T] are synaptic sums in weight units, ``host`` [T] what the host writes into the bias, in units of v.
+    Of a burst layer ``wanted`` and ``got`` are the rungs in the last step, of a program the payloads of all steps.
+    ``start`` is the potential it starts from (0 is rest). ``inputs`` [T] are synaptic sums in weight units, ``host`` [T] what the host writes into the bias, in units of v.
     ``neuron`` is its flat index in the layer. ``replayed``: the chip simulator ran both sides on it and they differ.
     """
 
@@ -87,6 +88,7 @@ class Counterexample:
     wanted: tuple[int, ...] = ()
     got: tuple[int, ...] = ()
     replayed: bool = False
+    start: int = 0
 
 
 @dataclass(frozen=True)

@@ -201,7 +201,7 @@ def test_results_have_the_contract_keys():
     said = " ".join(verify_to_text("n", Verdict((WORSE,), proofs=(refuted,))).split())
     assert "0 of 1 obligations proved in 0.0 s, 1 failed" in said
     assert "1 obligation failed, with a counterexample." in said
-    assert "counterexample, neuron 3: inputs [7] give rungs [0] for [1]" in said
+    assert "counterexample, neuron 3: inputs [7] give [0] for [1]" in said
     assert verify["pairs"][0]["first"]["step"] == 3
     assert {"a", "b", "compared", "different", "first"} <= set(verify["pairs"][0])
     check = check_to_json("n", placed())

@@ -42,4 +42,5 @@ def counterexample(c: Counterexample) -> str:
     """The run in words: what enters, and what each side answers in the last step."""
     host = f", host bias {list(c.host)}" if any(c.host) else ""
     where = "in the simulator, too" if c.replayed else "not replayed"
-    return f"counterexample, neuron {c.neuron}: inputs {list(c.inputs)}{host} give rungs {list(c.got)} for {list(c.wanted)} ({where})"
+    start = f" from v = {c.start}" if c.start else ""
+    return f"counterexample, neuron {c.neuron}: inputs {list(c.inputs)}{host}{start} give {list(c.got)} for {list(c.wanted)} ({where})"

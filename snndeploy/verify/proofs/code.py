@@ -27,8 +27,8 @@ from snndeploy.verify.proofs.symbols import Decays, Formulas, Symbol
 NAMES = {"kv", "ku", "bias", "floor"}
 PROVED: Status = "proved"
 UNKNOWN: Status = "unknown"
-RUN = 8
-"""Steps of a replay: one with input, the rest in which a wrong potential may show."""
+RUN = 2
+"""Steps of a replay: what is wrong with the potential after the first shows in the second."""
 
 
 def prove_programs(network: ChipNetwork, execute: Execute, limit: float) -> Iterator[Proof]:
@@ -60,21 +60,37 @@ def _program(name: str, population: Population, model: NeuronProgram, execute: E
         if answer.status == "proved":
             continue
         status = UNKNOWN
-        v, a = (answer.model.eval(z3.Int(n), model_completion=True).as_long() if answer.model else 0 for n in "va")
-        example = _replayed(model, constants, int(index), (v, a), execute)
+        example = _replayed(model, constants, int(index), _differing(model, constants, limit), execute)
         if example.replayed:
-            return Proof("program", name, statement, "failed", seconds, limit, found=f"{found}; from v = {v}", counterexample=example)
+            return Proof("program", name, statement, "failed", seconds, limit, found=found, counterexample=example)
     return Proof("program", name, statement, status, seconds, limit, found=found)
 
 
-def _replayed(model: NeuronProgram, constants: Mapping[str, int], index: int, at: tuple[int, int], execute: Execute) -> Counterexample:
-    """Some steps in the simulator from this potential, beside the neuron's own; the later ones, without input, show the potential."""
-    v, a = at
+def _differing(model: NeuronProgram, constants: Mapping[str, int], limit: float) -> tuple[int, list[int]]:
+    """(a potential, the inputs from there) after which the payloads differ in one of the ``RUN`` steps; zeros where none was found."""
+    node, decays, begin = claimed(model, constants), Decays(), z3.Int("v")
+    v, state, same = begin, {"v": begin}, []
+    xs = [z3.Int(f"a{t}") for t in range(RUN)]
+    for a in xs:
+        before: Any = {"u": Symbol(z3.IntVal(0)), "v": Symbol(v)}
+        y, after = node.step((Symbol(a),), before, Formulas(decays))  # type: ignore[arg-type]
+        sent, state = run_program(model, constants, state, UNIT * a, decays)
+        v, same = after["v"].whole, [*same, sent == y.whole]
+    ranged = [begin >= -STATE_MAX, begin <= STATE_MAX, *(z3.And(a > -U_LIMIT, a < U_LIMIT) for a in xs)]
+    found = check(ranged, z3.And(same), limit)
+    values = [found.model.eval(term, model_completion=True).as_long() if found.model is not None else 0 for term in (begin, *xs)]
+    return values[0], values[1:]
+
+
+def _replayed(
+    model: NeuronProgram, constants: Mapping[str, int], index: int, at: tuple[int, list[int]], execute: Execute
+) -> Counterexample:
+    """The steps in the simulator from this potential, beside the neuron's own."""
+    v, inputs = at
     single = dataclasses.replace(model, state={"v": v}, constants={n: frozen_ints([c]) for n, c in constants.items()})
     populations = {"x": Population("x", (1,), HostInput(24, signed=True)), "n": Population("n", (1,), single)}
     network = ChipNetwork("", populations, (Projection("x->n", "x", "n", Wire()),), steps=RUN)
-    xs = np.zeros((RUN, 1, 1), np.int64)
-    xs[0] = a
+    xs = np.asarray(inputs, np.int64).reshape(RUN, 1, 1)
     got = np.asarray(execute(network, {"x": xs}, RUN).outputs["n"]).reshape(-1)
     node, state, wanted = claimed(model, constants), {"u": np.zeros((1, 1)), "v": np.full((1, 1), float(v))}, []
     for x in xs:
@@ -82,7 +98,7 @@ def _replayed(model: NeuronProgram, constants: Mapping[str, int], index: int, at
         state = dict(after)
         wanted.append(int(y.reshape(-1)[0]))
     answers = tuple(wanted), tuple(int(y) for y in got)
-    return Counterexample(index, tuple(int(x) for x in xs.reshape(-1)), (), *answers, replayed=answers[0] != answers[1])
+    return Counterexample(index, tuple(int(x) for x in xs.reshape(-1)), (), *answers, replayed=answers[0] != answers[1], start=v)
 
 
 def _equal(model: NeuronProgram, constants: Mapping[str, int], limit: float) -> Answer:
