@@ -78,8 +78,9 @@ class Counterexample:
     """A run that shows an obligation false: what enters, step by step, and what each side answers.
 
     Of a burst layer ``wanted`` and ``got`` are the rungs in the last step, of a program the payloads of all steps.
-    ``start`` is the potential it starts from (0 is rest). ``inputs`` [T] are synaptic sums in weight units, ``host`` [T] what the host writes into the bias, in units of v.
-    ``neuron`` is its flat index in the layer. ``replayed``: the chip simulator ran both sides on it and they differ.
+    ``start`` is the potential it starts from (0 is rest). ``inputs`` [T] are synaptic sums in weight units, ``host`` [T]
+    what the host writes into the bias, in units of v. ``neuron`` is its flat index in the layer. ``replayed``: the chip
+    simulator ran both sides on it and they differ.
     """
 
     neuron: int

@@ -69,7 +69,8 @@ def _program(name: str, population: Population, model: NeuronProgram, execute: E
 def _differing(model: NeuronProgram, constants: Mapping[str, int], limit: float) -> tuple[int, list[int]]:
     """(a potential, the inputs from there) after which the payloads differ in one of the ``RUN`` steps; zeros where none was found."""
     node, decays, begin = claimed(model, constants), Decays(), z3.Int("v")
-    v, state, same = begin, {"v": begin}, []
+    v, state = begin, {"v": begin}
+    same: list[Any] = []
     xs = [z3.Int(f"a{t}") for t in range(RUN)]
     for a in xs:
         before: Any = {"u": Symbol(z3.IntVal(0)), "v": Symbol(v)}
