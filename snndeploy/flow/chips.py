@@ -10,7 +10,7 @@ import numpy as np
 from snndeploy.arrays import Floats
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.chip.program import NeuronProgram
-from snndeploy.errors import ProfileError
+from snndeploy.errors import ProfileError, Unsupported
 from snndeploy.flow.bursts import Lowered, lower_bursts, with_constant
 from snndeploy.flow.feeding import Feed
 from snndeploy.hw import Profile
@@ -18,6 +18,7 @@ from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input
 from snndeploy.ir.neurons.burst import Burst
 from snndeploy.ir.neurons.integer import IntegerNeuron
+from snndeploy.ir.neurons.on_grid import GridNeuron
 from snndeploy.ir.normal import check_normal_form
 from snndeploy.ir.paths import neurons, paths_into
 from snndeploy.passes import drive
@@ -25,6 +26,7 @@ from snndeploy.passes.align import align
 from snndeploy.placement import Placement
 from snndeploy.quantize import Quantized, Settings, quantize
 from snndeploy.quantize.assemble import Ports, Timing, assemble_network
+from snndeploy.quantize.programmed import is_at_rest
 from snndeploy.sim.chip import run_chip
 from snndeploy.sim.host import inject
 from snndeploy.sim.reference import run_reference
@@ -99,11 +101,28 @@ def _assemble(integer: Graph, profile: Profile, q: Quantized, data: Feed, settin
     paths = [(path, name) for name in neurons(integer) for path in paths_into(integer, name)]
     delays = {(p.source, name, p.nodes): alignment.delay(p, name) for p, name in paths}
     early = any(n.bias.any() or (n.thresholds < 0).any() for n in integer.named(IntegerNeuron).values())
+    early |= not programs_rest(integer, alignment.shifts)
     timing = Timing(data.steps, alignment.shifts, delays, restart=early)
     signed = {name: bool((values < 0).any()) for name, values in data.inputs.items()}
     chip = f"{profile.id}:{profile.board}" if profile.board else profile.id
     ports = Ports({**q.units, **units}, q.payloads, signed)
     return assemble_network(integer, chip, timing, ports, conv_exponent=settings.conv_exponent)
+
+
+def programs_rest(integer: Graph, shifts: Mapping[str, int]) -> bool:
+    """True if every neuron program stays as it starts until its first input arrives; otherwise all neurons restart then.
+
+    Raises:
+        Unsupported: one would fire before that, into a delayed synapse: what is on its way no restart clears.
+    """
+    rest = True
+    for name, node in integer.named(GridNeuron).items():
+        still, silent = is_at_rest(node, integer.shapes[name], shifts[name] + 1)
+        if not silent and any(edge.delay for edge in integer.edges):
+            what = "fires at rest, so it would fire before its input arrives, into a delayed synapse"
+            raise Unsupported(name, what, "train with a positive threshold, and without a bias that reaches it alone")
+        rest &= still
+    return rest
 
 
 def hold_lowered(built: Built, data: Feed) -> Pair | None:

@@ -19,10 +19,12 @@ from snndeploy.ir.neurons.cubalif import CubaLIF
 from snndeploy.ir.neurons.decoupling import CONSTANT, U_LIMIT, constant_edges, constant_synapse
 from snndeploy.ir.neurons.host import HostCurrent
 from snndeploy.ir.neurons.li import LI
+from snndeploy.ir.neurons.on_grid import GridNeuron
 from snndeploy.ir.paths import constant_into, neurons, paths_into, without_constant
 from snndeploy.quantize.choice import choose
 from snndeploy.quantize.layer import gather, host_names
 from snndeploy.quantize.neuron import UNIT
+from snndeploy.quantize.programmed import by_registers, payload_unit
 from snndeploy.quantize.settings import LayerScale, Quantized, Settings, check_patterns
 from snndeploy.quantize.sources import coarser_units, input_unit, level_unit
 
@@ -60,6 +62,8 @@ def quantize(graph: Graph, settings: Settings, reference: Mapping[str, Floats], 
         payloads |= {s.host: HOST_PEAK for s in layer.hosts}
         nodes, scale = choose(integer, layer, settings, payloads)
         integer = integer.replace(nodes)
+        neuron = nodes[name]
+        payloads |= {name: neuron.bound} if isinstance(neuron, GridNeuron) else {}
         layers.append(scale)
         if isinstance(graph.nodes[name], LI):
             units[name] = scale.scale / UNIT
@@ -140,9 +144,15 @@ def _units(graph: Graph, settings: Settings, reference: Mapping[str, Floats]) ->
     for name, node in graph.named(Input).items():
         units[name], payloads[name] = input_unit(name, node, reference[name])
     for name in neurons(graph):
-        units[name] = level_unit(graph.nodes[name], settings.decoupled)
-        payloads[name] = _largest(graph.nodes[name], units[name])
+        node = graph.nodes[name]
+        units[name] = level_unit(node, settings.decoupled) if by_registers(node) else payload_unit(reference[name])
+        payloads[name] = _largest(node, units[name]) if by_registers(node) else _sent(reference[name], units[name])
     return units, payloads
+
+
+def _sent(seen: Floats, unit: float) -> float:
+    """The largest payload of as many bits as what was ``seen`` needs."""
+    return float(2 ** int(np.round(np.abs(seen).max(initial=0.0) / abs(unit))).bit_length() - 1) or 1.0
 
 
 def _largest(node: Node, unit: float) -> float:

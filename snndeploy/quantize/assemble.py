@@ -16,7 +16,9 @@ from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Conv, Input, Linear, Output, Scale
 from snndeploy.ir.neurons.host import HostCurrent
 from snndeploy.ir.neurons.integer import IntegerNeuron
+from snndeploy.ir.neurons.on_grid import GridNeuron
 from snndeploy.ir.paths import Path, neurons, paths_into
+from snndeploy.quantize.compiling import compiled
 from snndeploy.quantize.grid import on_grid
 from snndeploy.quantize.programs import program
 
@@ -95,8 +97,10 @@ def _input(name: str, node: Input, ports: Ports, shape: Shape) -> Population:
 
 def _population(graph: Graph, name: str, timing: Timing, ports: Ports) -> Population:
     node, shape, shift = graph.nodes[name], graph.shapes[name], timing.shifts[name]
-    assert isinstance(node, IntegerNeuron), "the quantizer left no other neuron"
     reset_at = shift + 1 if timing.restart and shift > 0 else 0
+    if isinstance(node, GridNeuron):
+        return Population(name, shape, compiled(node, name, reset_at), name, shift, ports.units.get(name, 1.0))
+    assert isinstance(node, IntegerNeuron), "the quantizer left no other neuron"
     sources = (graph.nodes[p.source] for p in paths_into(graph, name))
     exponent = next((s.exponent for s in sources if isinstance(s, HostCurrent)), _bias_exponent(node.bias))
     model: Model = _lif(node, reset_at, timing, exponent) if node.fixed else program(node, name, reset_at)
@@ -141,6 +145,8 @@ def _is_graded(graph: Graph, name: str, source: Population) -> bool:
     if isinstance(source.model, HostInput):
         return source.model.payload_bits > 0
     node = graph.nodes[name]
+    if isinstance(node, GridNeuron):
+        return node.graded
     return isinstance(node, IntegerNeuron) and bool((node.levels != 1).any())
 
 

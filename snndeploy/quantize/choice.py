@@ -17,10 +17,12 @@ from snndeploy.ir.neurons.decoupling import U_LIMIT, constant_part, forcing
 from snndeploy.ir.neurons.host import HostCurrent
 from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.ir.neurons.li import LI
+from snndeploy.ir.neurons.on_grid import GridNeuron
 from snndeploy.ir.on_numpy import NUMPY
 from snndeploy.ir.paths import deliver
 from snndeploy.quantize.layer import Layer
 from snndeploy.quantize.neuron import BIAS_EXP_MAX, BIAS_MANT_MAX, UNIT, VTH_MAX, ladder, threshold_grid, to_integers
+from snndeploy.quantize.programmed import by_registers
 from snndeploy.quantize.settings import LayerScale, Settings
 from snndeploy.quantize.synapses import EXPONENT_MAX
 from snndeploy.quantize.ties import Fit, at_ties
@@ -71,7 +73,7 @@ def _largest_number(layer: Layer) -> float:
 
 
 def _highest(node: Node) -> float:
-    return 0.0 if isinstance(node, LI) else float(ladder(node)[0].max(initial=0.0))
+    return 0.0 if isinstance(node, LI) or not by_registers(node) else float(ladder(node)[0].max(initial=0.0))
 
 
 def _on_threshold(layer: Layer, scale: float, settings: Settings) -> float:
@@ -80,7 +82,7 @@ def _on_threshold(layer: Layer, scale: float, settings: Settings) -> float:
     Raises:
         QuantizeError: L006, lateral synapses need a threshold so large that the weights no longer fit.
     """
-    if isinstance(layer.node, LI):
+    if isinstance(layer.node, LI) or layer.program is not None:
         return scale
     thresholds, strict, *_ = ladder(layer.node)
     first = float(np.ravel(thresholds[0])[0])
@@ -107,6 +109,8 @@ def _within_registers(
         if trained and not any(s.at(scale, fit.clip).any() for s in trained):
             break
         load = _load(graph, layer, nodes, settings, payloads)
+        if layer.program is not None:
+            load = max(load, U_LIMIT * layer.program.finest / scale)
         if load < U_LIMIT:
             return scale, nodes
         cause = "L013: reduce the fan-in, the bias or the payload"
@@ -117,8 +121,9 @@ def _within_registers(
 def _load(graph: Graph, layer: Layer, nodes: Mapping[str, Node], settings: Settings, payloads: Mapping[str, float]) -> float:
     """The largest value of u, or of an accumulating membrane, in weight units."""
     neuron = nodes[layer.name]
-    assert isinstance(neuron, IntegerNeuron)
     bound = _bound(graph, layer, nodes, payloads)
+    if not isinstance(neuron, IntegerNeuron):
+        return bound
     beside = constant_part(neuron)
     if isinstance(layer.node, LI):
         return (bound + beside) * _adds_up(float(layer.node.decay.max()), settings.steps)
@@ -162,6 +167,8 @@ def _integers(graph: Graph, layer: Layer, scale: float, fit: Fit, settings: Sett
             # the layer's constant goes with the first current; the half turns floor into rounding
             bias = np.round(constant / per_mantissa * 2.0**HOST_SHIFT) + 2.0 ** (HOST_SHIFT - 1)
             nodes[s.host], constant = HostCurrent(frozen(bias), HOST_SHIFT, exponent), frozen(np.zeros(()))
+    if layer.program is not None:
+        return {**nodes, layer.name: layer.program.neuron(scale)}
     nodes[layer.name] = to_integers(layer.node, constant, scale, layer.unit, settings.bias_step, settings.snap, fit.below)
     return nodes
 
@@ -205,8 +212,11 @@ def _describe(
     graph: Graph, layer: Layer, error: float, nodes: Mapping[str, Node], scale: float, settings: Settings, payloads: Mapping[str, float]
 ) -> LayerScale:
     neuron = nodes[layer.name]
-    assert isinstance(neuron, IntegerNeuron)
     bound = int(_bound(graph, layer, nodes, payloads))
+    if isinstance(neuron, GridNeuron):
+        notes = (f"a neuron program of {len(neuron.operations) + 1} operations", *_payload_notes(graph, layer, payloads))
+        return LayerScale(layer.name, settings.bits(layer.name), scale, error, 0.0, 0.0, bound, notes)
+    assert isinstance(neuron, IntegerNeuron), "a layer is one of both"
     wanted_decay = 4096.0 * layer.node.decay  # type: ignore[attr-defined]
     decay_shift = float(np.abs((4096.0 - neuron.dv) - wanted_decay).max() / 4096)
     shift = _threshold_shift(layer, neuron, scale)

@@ -12,7 +12,9 @@ from snndeploy.errors import Unsupported
 from snndeploy.ir.graph import Graph, Node
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.paths import Path, constant_into, deliver, paths_into
+from snndeploy.quantize.algebra import input_gain
 from snndeploy.quantize.neuron import gain_of
+from snndeploy.quantize.programmed import Programmed, by_registers, expression_of, payload_unit, programmed, real_sums
 from snndeploy.quantize.settings import Settings
 from snndeploy.quantize.sources import level_unit
 from snndeploy.quantize.synapses import Synapse, synapse
@@ -33,6 +35,8 @@ class Layer:
     """The float neuron's output [T, B, *shape]."""
     host_peak: float = 0.0
     """The largest current that the host may have to write, in real units."""
+    program: Programmed | None = None
+    """The neuron's step, where registers do not hold it."""
 
     @property
     def hosts(self) -> tuple[Synapse, ...]:
@@ -49,15 +53,23 @@ def gather(
         Unsupported: a membrane that never fires feeds this layer, or a neuron without integer form.
     """
     node = graph.nodes[name]
-    gain = gain_of(node)
+    expression = None if by_registers(node) else expression_of(name, node, graph.shapes[name], settings.programs)
+    gain = gain_of(node) if expression is None else input_gain(expression)
     paths = paths_into(graph, name)
     for path in paths:
         if isinstance(graph.nodes[path.source], LI):
             raise Unsupported(name, f"is fed by the membrane of {path.source}, which never fires", "put a spiking neuron between them")
     hosts = host_names(name, paths, settings)
     synapses = tuple(synapse(graph, p, name, gain, units[p.source], settings, hosts.get(p, "")) for p in paths)
-    constant = constant_into(graph, name) * gain + node.rest * (1.0 - node.decay)  # type: ignore[attr-defined]
     sources = {p.source: _whole(reference[p.source], units[p.source]) for p in paths}
+    constant = constant_into(graph, name) * gain
+    if expression is not None:
+        bound = real_sums(graph, synapses, {p: np.full((1, 1, *v.shape[2:]), payloads[p]) for p, v in sources.items()}, magnitude=True)
+        level = payload_unit(reference[name])
+        sums = real_sums(graph, synapses, sources)
+        program = programmed(expression, gain, constant, sums, float(bound.max(initial=0.0)), settings.steps, level)
+        return Layer(name, node, synapses, frozen(constant), level, sources, reference[name], program=program)
+    constant = constant + node.rest * (1.0 - node.decay)  # type: ignore[attr-defined]
     peak = _host_peak(graph, hosts, gain, {p.source: units[p.source] * payloads[p.source] for p in hosts})
     peak += float(np.abs(constant).max(initial=0.0)) if peak else 0.0
     return Layer(name, node, synapses, frozen(constant), level_unit(node, settings.decoupled), sources, reference[name], peak)

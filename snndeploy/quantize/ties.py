@@ -36,7 +36,7 @@ def at_ties(layer: Layer, best: float, clip: float, settings: Settings) -> Itera
     if theta is None:
         return
     exact = _exact(layer, theta)
-    on_grid = not isinstance(layer.node, LI) and threshold_grid(layer.node, settings.snap) == UNIT
+    on_grid = not isinstance(layer.node, LI) and layer.program is None and threshold_grid(layer.node, settings.snap) == UNIT
     if on_grid and not all(ladder(layer.node)[1]):
         yield Fit(theta / max(1, round(theta / best)), clip, below=True)
         if exact:
@@ -47,7 +47,7 @@ def at_ties(layer: Layer, best: float, clip: float, settings: Settings) -> Itera
 
 def _threshold(layer: Layer) -> float | None:
     """The first threshold where one number serves the layer; 1 for membranes; None otherwise."""
-    if isinstance(layer.node, LI):
+    if isinstance(layer.node, LI) or layer.program is not None:
         return 1.0
     first = ladder(layer.node)[0][0]
     return float(np.ravel(first)[0]) if np.ptp(first) == 0 and np.ravel(first)[0] > 0 else None
