@@ -13,6 +13,7 @@ from snndeploy.chip.program import NeuronProgram
 from snndeploy.errors import ProfileError, Unsupported
 from snndeploy.flow.bursts import Lowered, lower_bursts, with_constant
 from snndeploy.flow.feeding import Feed
+from snndeploy.flow.nearest import priced
 from snndeploy.hw import Profile
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input
@@ -87,7 +88,10 @@ def build(
     """
     seen = {**reference.outputs, **{name: _through_time(values, data.steps) for name, values in data.inputs.items()}}
     ranged = data if everything is None else everything
-    quantized = quantize(graph, settings, seen, ranged.inputs)
+    try:
+        quantized = quantize(graph, settings, seen, ranged.inputs)
+    except Unsupported as refusal:
+        raise priced(refusal, graph, data) from None
     whole = integer_inputs(quantized, data.first(PROBE))
     lowered = lower_bursts(quantized, profile, burst, whole, data.steps)
     integer = drive.apply(lowered.graph, clears=profile.features["programs"])

@@ -144,9 +144,9 @@ def _units(graph: Graph, settings: Settings, reference: Mapping[str, Floats]) ->
     for name, node in graph.named(Input).items():
         units[name], payloads[name] = input_unit(name, node, reference[name])
     for name in neurons(graph):
-        node = graph.nodes[name]
-        units[name] = level_unit(node, settings.decoupled) if by_registers(node) else payload_unit(reference[name])
-        payloads[name] = _largest(node, units[name]) if by_registers(node) else _sent(reference[name], units[name])
+        neuron = graph.nodes[name]
+        units[name] = level_unit(neuron, settings.decoupled) if by_registers(neuron) else payload_unit(reference[name])
+        payloads[name] = _largest(neuron, units[name]) if by_registers(neuron) else _sent(reference[name], units[name])
     return units, payloads
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,10 +41,14 @@ def nearest(node: Node) -> Nearest:
         lif = LIF(node.decay, node.gain, node.threshold, node.strict, "hard", frozen(CLIF_RESET), rest=node.rest, v_init=node.v_init)
         return Nearest(kind, lif, f"resets to {CLIF_RESET} and has no second membrane")
     if isinstance(node, GLIF):
-        means = {name: frozen(_mean(getattr(node, name))) for name in ("decay", "gain", "threshold")}
-        exact = bool(not node.decay_fired.any() and not node.bias.any() and not node.bias_fired.any() and not node.steps)
-        return Nearest(
-            kind, LIF(**means, strict=node.strict), "is the same" if exact else "has no leak, resets to 0 and has one gain for all steps"
+        exact = not (node.decay_fired.any() or node.bias.any() or node.bias_fired.any() or node.steps)
+        lif = LIF(_mean(node.decay), _mean(node.gain), _mean(node.threshold), node.strict)
+        return Nearest(kind, lif, "is the same neuron" if exact else "has no leak, resets to 0 and has one gain for all steps")
+    if isinstance(node, LIF) and node.reset == "hard" and node.floor is None:
+        return (
+            Nearest(kind, replace(node, v_init=frozen(0.0)), "starts at 0")
+            if node.v_init.any()
+            else Nearest(kind, node, "is the same neuron")
         )
     return _plain(kind, node)
 
@@ -62,4 +66,4 @@ def _plain(kind: str, node: Any) -> Nearest:
 
 
 def _mean(table: Floats) -> Floats:
-    return np.asarray(table.mean(axis=0))
+    return frozen(table.mean(axis=0))

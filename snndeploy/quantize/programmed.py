@@ -62,10 +62,14 @@ def expression_of(name: str, node: Node, shape: Shape, programs: bool) -> Expres
         Unsupported: L010, the chip has no programs; or a step that is no neuron of its own.
     """
     kind = type(node).__name__
+    starts = getattr(node, "v_init", None)
+    if starts is not None and starts.any() and isinstance(node, LI):
+        raise Unsupported(name, "its membrane starts at a value other than its reset", "start the neuron at v_reset")
     if node.emits == "real":
         raise Unsupported(name, f"a {kind} sends real values, and a spike carries whole ones", "choose --chip none to keep the float graph")
     if not programs:
-        what = f"L010: a {kind} takes a neuron program, and this chip's neurons are fixed"
+        start = "whose membrane starts at a value other than its reset " if starts is not None and starts.any() else ""
+        what = f"L010: {kind} {start}has no integer form on this chip: it takes a neuron program"
         raise Unsupported(name, what, f"choose a chip with neuron programs (loihi2); {nearest(node).words}")
     try:
         return simplified(trace(node, shape))
