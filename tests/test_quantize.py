@@ -562,12 +562,12 @@ def test_what_has_no_integer_form_is_refused():
     x = spikes(9)
     head = (Input((9,), "spikes"), Linear(random_weights(6, 9)))
     with pytest.raises(Unsupported, match="starts at a value"):
-        run_quantize(chain(*head, LIF(frozen(0.5), v_init=frozen(0.5))), x)
+        run_quantize(chain(*head, LIF(frozen(0.5), v_init=frozen(0.5))), x, programs=False)
     with pytest.raises(Unsupported, match="membrane of b, which never fires"):
         run_quantize(chain(*head, LI(frozen(0.5)), Linear(random_weights(3, 6)), LIF(frozen(0.5))), x)
     integer = IntegerNeuron(4095, 0, np.array([64.0]), np.array([1.0]))
     with pytest.raises(Unsupported, match="no integer form"):
-        run_quantize(chain(*head, integer), x)
+        run_quantize(chain(*head, integer), x, programs=False)
 
 
 def test_every_neuron_becomes_an_integer_one_of_the_same_name():
