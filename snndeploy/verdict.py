@@ -70,7 +70,7 @@ class Fidelity:
         """Points of accuracy lost (positive: the chip is worse)."""
         if self.float_accuracy is None or self.chip_accuracy is None:
             return None
-        return 100 * (self.float_accuracy - self.chip_accuracy)
+        return round(100 * (self.float_accuracy - self.chip_accuracy), 9)  # half a point is 0.5, not 0.5000000000000004
 
 
 @dataclass(frozen=True)

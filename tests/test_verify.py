@@ -288,3 +288,7 @@ def test_layers_that_do_not_fit_are_refused():
         fidelity(p, p, None, trace(n=spikes(0)), trace("b", m=spikes(0)), ["n"])
     with pytest.raises(DataError, match="another size"):
         fidelity(p, p, None, trace(n=spikes(0)), trace("b", n=spikes(0, (T, B, 5))), ["n"])
+
+
+def test_a_drop_of_half_a_point_is_half_a_point():
+    assert Fidelity(200, 1.0, 0.995).drop == 0.5
