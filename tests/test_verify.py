@@ -16,6 +16,7 @@ from snndeploy.ir.neurons.lif import LIF
 from snndeploy.ir.on_numpy import NUMPY
 from snndeploy.sim.reference import run_reference, stepper
 from snndeploy.trace import Trace
+from snndeploy.verdict import Fidelity
 from snndeploy.verify import Margins, compare, compare_float, fidelity, rounding_margins
 from snndeploy.verify.rounding import IntervalNamespace, lift
 
