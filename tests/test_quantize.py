@@ -46,7 +46,7 @@ def run_quantize(graph, x, steps=STEPS, **settings) -> Quantized:
     inputs = x if isinstance(x, dict) else {"x": x}
     trace = run_reference(graph, inputs, steps)
     whole = {name: np.broadcast_to(values, (steps, *values.shape[1:])) for name, values in inputs.items()}
-    return quantize(graph, Settings(steps=steps, programs=True, payload_bits=16, **settings), {**trace.outputs, **whole})
+    return quantize(graph, Settings(steps, **{"programs": True, "payload_bits": 16, **settings}), {**trace.outputs, **whole})
 
 
 def outputs(q: Quantized, x, name, steps=STEPS):

@@ -90,10 +90,10 @@ def build(
     ranged = data if everything is None else everything
     try:
         quantized = quantize(graph, settings, seen, ranged.inputs)
+        whole = integer_inputs(quantized, data.first(PROBE))
+        lowered = lower_bursts(quantized, profile, burst, whole, data.steps)
     except Unsupported as refusal:
         raise priced(refusal, graph, data) from None
-    whole = integer_inputs(quantized, data.first(PROBE))
-    lowered = lower_bursts(quantized, profile, burst, whole, data.steps)
     integer = drive.apply(lowered.graph, clears=profile.features["programs"])
     check_normal_form(integer)
     network = _assemble(integer, profile, quantized, ranged, settings, lowered.units)

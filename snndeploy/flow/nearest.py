@@ -38,5 +38,7 @@ def priced(refusal: Unsupported, graph: Graph, data: Feed) -> Unsupported:
     if near.float_accuracy is not None and near.chip_accuracy is not None:
         cost = f"accuracy {100 * near.float_accuracy:.2f} -> {100 * near.chip_accuracy:.2f} %, {cost}"
     changed = f"{100 * near.layers[refusal.where]:.2g} % of this layer's spikes change"
-    hint = f"{refusal.hint}. Measured on {near.samples} samples, untrained: {cost}, {changed}"
+    words = nearest(graph.nodes[refusal.where]).words
+    said = refusal.hint if words in refusal.hint else f"{refusal.hint}; {words}"
+    hint = f"{said}. Measured on {near.samples} samples, untrained: {cost}, {changed}"
     return Unsupported(refusal.where, refusal.what, hint)

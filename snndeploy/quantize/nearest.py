@@ -57,12 +57,14 @@ def _plain(kind: str, node: Any) -> Nearest:
     """A LIF of whatever a LIF's fields are called in the node."""
     names = ("decay", "gain", "threshold", "strict", "v_reset", "rest")
     known = {name: getattr(node, name) for name in names if hasattr(node, name)}
-    if "decay" not in known or np.ndim(known.get("threshold", 0.0)) > 3:
+    if "decay" not in known or "threshold" not in known:
         return Nearest(kind, None)
     if kind == "KLIF" and (np.asarray(node.k) > 0).all():
         known["decay"], known["gain"] = frozen(np.minimum(node.decay * node.k, 1.0)), frozen(node.gain * node.k)
         return Nearest(kind, LIF(**known), "has no floor at 0")
-    return Nearest(kind, LIF(**known), f"has nothing else of a {kind}")
+    lost = {"has no floor": getattr(node, "floor", None) is not None, "resets to 0": getattr(node, "reset", "hard") != "hard"}
+    words = " and ".join(word for word, is_lost in lost.items() if is_lost) if isinstance(node, LIF) else f"has nothing else of a {kind}"
+    return Nearest(kind, LIF(**known), words or "starts at 0")
 
 
 def _mean(table: Floats) -> Floats:
