@@ -33,6 +33,7 @@ from snndeploy.ir.neurons.klif import KLIF
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF, integrate_and_fire
 from snndeploy.ir.neurons.multispike import MultiSpike
+from snndeploy.ir.neurons.on_grid import GridNeuron
 from snndeploy.ir.neurons.quadratic import QuadraticIF
 from snndeploy.ir.neurons.refractory import RefractoryLIF
 from snndeploy.ir.neurons.resonator import ResonateFire
@@ -200,7 +201,15 @@ def both(graph: Graph, data, other: Graph | None = None, **options):
 def test_the_zoo_has_every_node():
     held = {type(node).__name__ for graph in ZOO.values() for node in graph.nodes.values()}
     known = {name for name, kind in kinds("graph").items() if issubclass(kind, Node) and kind is not Node}
-    assert held == known
+    assert held == known - {"GridNeuron"}, "the definition of a neuron program is saved as the program"
+
+
+def test_the_definition_of_a_program_is_not_saved_as_a_graph():
+    grid = GridNeuron((), "0", {}, {})
+    graph = Graph({"x": Input((3,)), "n": grid, "y": Output()}, (Edge("x", "n"), Edge("n", "y")))
+    with pytest.raises(Unsupported, match="definition of a neuron program") as refusal:
+        function(graph, "n")
+    assert "chip network" in refusal.value.hint
 
 
 @zoo

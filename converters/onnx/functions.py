@@ -11,6 +11,7 @@ from converters.onnx.symbols import ONNX, Body, Symbol
 from snndeploy.arrays import Shape
 from snndeploy.errors import Unsupported
 from snndeploy.ir.graph import Graph, Node, bind, parameters
+from snndeploy.ir.neurons.on_grid import GridNeuron
 
 DOMAIN = "ai.snndeploy"
 OPSET = 20
@@ -33,6 +34,9 @@ def function(graph: Graph, name: str) -> FunctionProto:
     Static fields (reset kind, strictness, ...) are part of the function's name, so that a name has one body.
     """
     node, body = graph.nodes[name], Body()
+    if isinstance(node, GridNeuron):
+        what = "is the definition of a neuron program, and its numbers belong to no operator"
+        raise Unsupported(name, what, "save the chip network, which holds the program")
     out = (1, *graph.shapes[name])
     ports = sorted({e.port for e in graph.into(name)})
     entering = {("x" if len(ports) == 1 else f"x{p}"): (1, *_port_shape(graph, name, p)) for p in ports}
