@@ -50,9 +50,11 @@ def library(name: str) -> Any:
 
 
 def assert_all_ran(table: Any, home: Any, ran: set[str]) -> None:
-    """Every class of a library's table that this release has was in some network, here or in the file of the rarer ones."""
+    """Every class of a library's table that this release has was in some network, in the random runs or in a test of its own."""
     there = {name for name in table.neurons if hasattr(home, name)}
-    rarer = set(re.findall(r"\w+", Path(__file__).with_name("test_pt_live_rarer.py").read_text(encoding="utf-8")))
+    rarer = {
+        name for file in Path(__file__).parent.glob("test_pt_live_*.py") for name in re.findall(r"\w+", file.read_text(encoding="utf-8"))
+    }
     assert there <= ran | rarer, f"never ran: {sorted(there - ran - rarer)}"
     assert ran <= set(table.neurons)
 
@@ -293,11 +295,18 @@ def test_spikingjelly_neurons_without_meaning():
     smooth = neuron.LIFNode(surrogate_function=surrogate.Sigmoid(spiking=False))
     for bad, why in (
         (neuron.LIAFNode(torch.relu, False), "real activation"),
-        (Doubled(), "changes what"),
         (smooth, "no step"),
     ):
         with pytest.raises(Unsupported, match=why):
             from_module(torch.nn.Sequential(torch.nn.Linear(5, 4), bad), torch.rand(2, 5))
+    changed = Doubled()  # no class of the table any more: found out by running it
+    net = on_grid(torch.nn.Sequential(torch.nn.Linear(5, 4), changed), 0)
+    loaded = from_module(net, torch.rand(2, 5).double(), Options(timesteps=6))
+    assert any(note.startswith("Doubled = LIF") for note in loaded.assumptions)
+    x = spikes_in(1, 6, 3, 5)
+    changed.reset()
+    wrong, fired = differences(loaded, torch.stack([net(now) for now in torch.from_numpy(x)]), x, 6)
+    assert (wrong, fired > 0) == (0, True)
 
 
 def test_spikingjelly_gated_complementary_and_negative_neurons():

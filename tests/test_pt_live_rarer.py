@@ -161,7 +161,7 @@ def test_snntorch(kind):
     assert spikes > 20
 
 
-@pytest.mark.parametrize("kind", ["cell", "whole", "recurrent"])
+@pytest.mark.parametrize("kind", ["cell", "whole", "recurrent", "recurrent cell"])
 def test_norse(kind):
     norse = library("norse.torch")
     spikes = 0
@@ -170,9 +170,14 @@ def test_norse(kind):
         p = {"tau_syn_inv": 256.0, "tau_mem_inv": 256.0, "tau_adapt_inv": float(rng.choice([128.0, 256.0])), "v_leak": 0.125}
         p |= {"v_th": 0.25, "v_reset": float(rng.choice([0.0, -0.125])), "beta": 0.5}
         parameters = norse.LSNNParameters(**{name: torch.tensor(value) for name, value in p.items()})
-        name, sizes = {"cell": ("LSNNCell", ()), "whole": ("LSNN", ()), "recurrent": ("LSNNRecurrent", (6, 4))}[kind]
+        name, sizes = {
+            "cell": ("LSNNCell", ()),
+            "whole": ("LSNN", ()),
+            "recurrent": ("LSNNRecurrent", (6, 4)),
+            "recurrent cell": ("LSNNRecurrentCell", (6, 6)),
+        }[kind]
         made = getattr(norse, name)(*sizes, parameters, dt=2.0**-10)
-        if kind == "cell":
+        if "cell" in kind:
             net = on_grid(Loop(torch.nn.Linear(5, 6), made, lambda _: (None,)), seed, torch.float64)
         else:
             net = on_grid(norse.SequentialState(torch.nn.Linear(5, 6), made), seed, torch.float64)

@@ -66,7 +66,10 @@ def _stand_in(part: nn.Module, found: Found, functional: bool, undo: ExitStack) 
 
 def _heard(module: nn.Module, inputs: Mapping[str, Tensor], named: Mapping[str, Named]) -> Mapping[str, Heard]:
     """The first calls of the parts that may be neurons, outermost first; none where the model does not run at all."""
-    parts = {path: part for path, part in module.named_modules() if path in named or _may_be(part)}
+    settled = tuple(f"{path}." for path, part in module.named_modules() if path and _settled(part))
+    parts = {
+        path: part for path, part in module.named_modules() if path in named or (not path.startswith(settled or (" ",)) and _may_be(part))
+    }
     if not parts:
         return {}
     with kept(module), listening(parts) as heard, alone(next(iter(inputs.values())).dtype):
@@ -76,6 +79,11 @@ def _heard(module: nn.Module, inputs: Mapping[str, Tensor], named: Mapping[str, 
         except Exception:  # noqa: BLE001 - the user's own code; tracing runs it again and says what is wrong
             return {}
     return {path: heard[path] for path in parts if path in heard}
+
+
+def _settled(part: nn.Module) -> bool:
+    """Whether a module is a neuron of a table, taken or refused: what is inside it (its surrogate) is no neuron of its own."""
+    return ADOPTED in vars(part) or libraries.is_neuron(part) or libraries.refusal(part) is not None
 
 
 def _may_be(part: nn.Module) -> bool:
