@@ -88,6 +88,8 @@ class Network:
         given = {**c["params"], **{k: self.arrays[v] for k, v in c["arrays"].items()}}
         if "delays" in given:
             given["delays"] = given["delays"].astype(int)  # Lava takes no other integers here
+        if "sign_mode" in given:
+            given["sign_mode"] = sign_mode(given["sign_mode"])
         if "Sparse" in c["class"]:
             given = sparse_arguments(given)
         if c["class"] != "Conv":
@@ -131,6 +133,13 @@ class Network:
             kept[f"{name}.{'spikes' if word == 's_out' else word}"] = np.asarray(read, np.int64).reshape(self.steps, -1)
         first.stop()
         return kept
+
+
+def sign_mode(number: int) -> Any:
+    """Lava's word for the signs a matrix may hold: 1 mixed, 2 excitatory, 3 inhibitory."""
+    from lava.utils.weightutils import SignMode
+
+    return SignMode(number)
 
 
 def sparse_arguments(given: dict[str, Any]) -> dict[str, Any]:
