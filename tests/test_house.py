@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("snndeploy", "converters")
 ALLOWED = {
+    "conformance",
     *PACKAGES,
     *("hw_profiles", "tests", "benchmarks", "docs"),
     *("README.md", "LICENSE", "pyproject.toml", "Makefile", "constraints.txt", "CHANGELOG.md"),
