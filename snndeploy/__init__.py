@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from snndeploy.data import Samples
 from snndeploy.deploy import check, convert, export, load, report, run, save, save_graph, show, transfer, verify
 from snndeploy.errors import SnnError
+from snndeploy.flow.certifying import Certified, certify
 from snndeploy.flow.deployment import Deployment, Wishes
 from snndeploy.flow.proving import prove_file as prove
+from snndeploy.flow.rechecking import recheck
 from snndeploy.flow.transferring import Transfer
 from snndeploy.hw import load_profile, profile_names
 from snndeploy.report.as_json import to_json
@@ -21,12 +23,14 @@ if TYPE_CHECKING:
     from converters import Options
 
 __all__ = [
+    "Certified",
     "Deployment",
     "Options",
     "Samples",
     "SnnError",
     "Transfer",
     "Wishes",
+    "certify",
     "check",
     "convert",
     "export",
@@ -34,6 +38,7 @@ __all__ = [
     "load_profile",
     "profile_names",
     "prove",
+    "recheck",
     "report",
     "run",
     "save",

@@ -13,6 +13,7 @@ import click
 import converters
 from snndeploy import deploy
 from snndeploy.chip.network import ChipNetwork
+from snndeploy.cli.certificates import EVIDENCE, evident, only_converted, proved, sources_of, written
 from snndeploy.cli.options import (
     DATA_OPTIONS,
     MODEL_OPTIONS,
@@ -47,9 +48,13 @@ NEEDS_DATA = "quantization chooses integers by what the network does on samples,
 @click.option("--calibration", help="Samples for the quantizer alone; by default it sees the first of --data.")
 @max_drop
 @click.option("-o", "--output", help="DIR/STEM of the files written; by default the model's name, in this folder.")
+@with_options(EVIDENCE)
 @as_json
 @refusing
-def convert(model: str, *, calibration: str | None, max_drop: float, output: str | None, as_json: bool, **given: Any) -> None:
+def convert(
+    model: str, *, calibration: str | None, max_drop: float, output: str | None, as_json: bool, prove: bool, prove_limit: float,
+    certificate: str | None, **given: Any,
+) -> None:  # fmt: skip
     """Take the trained network MODEL to a verified chip network.
 
     Writes STEM.graph.onnx (the float graph, which onnxruntime runs) and STEM.CHIP.onnx (the chip network).
@@ -57,6 +62,7 @@ def convert(model: str, *, calibration: str | None, max_drop: float, output: str
     is put on the chip as it is, and only the second is written.
     """
     options, stem = options_of(given), stem_of(model, output)
+    evident(certificate, prove, given)
     if given["chip"] == "none":
         _convert_graph(model, options, stem, given, as_json)
         return
@@ -69,12 +75,15 @@ def convert(model: str, *, calibration: str | None, max_drop: float, output: str
     with working(f"{Path(model).name} to {profile.name}"):
         noun = deploy.read(model, None, options)
         if isinstance(noun, ChipNetwork):
+            only_converted(certificate, prove)
             _transfer(noun, samples, wishes, stem, given["decode"], calibration, as_json)
             return
         loaded = with_decoding(noun, given["decode"])
         deployment = deploy.convert(loaded, samples, wishes, options, Path(stem).name, calibration=others)
         Path(stem).parent.mkdir(parents=True, exist_ok=True)
         files = [str(path) for path in deploy.save(deployment, stem)]
+        deployment = proved(deployment, prove_limit) if prove else deployment
+        files += written(certificate, files[1], deployment, samples, sources_of(model, given))
     report, rows = report_of(deployment), sources(loaded)
     if as_json:
         click.echo(json.dumps(conversion_to_json(report, rows, files, deployment.ok), allow_nan=False))

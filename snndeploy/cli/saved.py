@@ -14,11 +14,13 @@ import click
 import converters
 from snndeploy import deploy
 from snndeploy.chip.network import ChipNetwork
+from snndeploy.cli.certificates import certifiable, check_again
 from snndeploy.cli.options import DATA_OPTIONS, FILE_OPTIONS, as_json, encoding, file_options_of, max_drop, samples_of, with_options
 from snndeploy.cli.refusing import finish, refusing
 from snndeploy.cli.terminal import working, write
 from snndeploy.data import Samples
 from snndeploy.errors import OptionError
+from snndeploy.flow.certifying import Certified, certify
 from snndeploy.flow.proving import LIMIT, prove_file
 from snndeploy.flow.saved import EXECUTORS, chip_inputs, open_file
 from snndeploy.report import run_to_json, run_to_text, to_html, to_json, to_text, verify_to_json, verify_to_text
@@ -64,30 +66,43 @@ def run(file: str, *, as_json: bool, **given: Any) -> None:
         click.echo(f"{run_to_text(*found)}{f'{chr(10)}{said}{chr(10)}' if said else ''}", nl=False)
 
 
-@click.command(short_help="Hold the executors of a saved network against each other.")
-@click.argument("file")
+@click.command(short_help="Hold the executors of a saved network against each other; check a certificate again.")
+@click.argument("file", required=False)
 @with_options(DATA_OPTIONS)
 @with_options(FILE_OPTIONS)
 @click.option("--against", help=f"Executors to hold against each other, with commas between: {', '.join(EXECUTORS)}.")
 @click.option("--prove", is_flag=True, help="Prove what must hold of the chip network's integers, for every input, with z3; needs no data.")
 @click.option("--prove-limit", type=float, default=LIMIT, show_default=True, help="Seconds for one question to z3; beyond, it is unknown.")
+@click.option("--certificate", help="With FILE: write a certificate, OUT.json. Without FILE: check this certificate again.")
 @max_drop
 @as_json
 @refusing
-def verify(file: str, *, against: str | None, prove: bool, prove_limit: float, max_drop: float, as_json: bool, **given: Any) -> None:
+def verify(
+    file: str | None, *, against: str | None, prove: bool, prove_limit: float, certificate: str | None, max_drop: float, as_json: bool,
+    **given: Any,
+) -> None:  # fmt: skip
     """Hold the executors of FILE, and of the file beside it, against each other.
 
     Beside STEM.CHIP.onnx that is STEM.graph.onnx. Exactness and fidelity are said apart.
+    Without FILE, --certificate FILE.json checks a certificate again, with NumPy alone: hashes, and the chip network's run.
     """
+    if file is None:
+        check_again(certificate, given["data"], as_json)
+        return
+    if certificate is not None:
+        certifiable(certificate, given)
     only_proofs = prove and given["data"] is None
     verdict = Verdict((), not_checked=(UNRUN,)) if only_proofs else _verified(file, against, given)
     if prove:
         with working(f"proving {Path(file).name}"):
             verdict = replace(verdict, proofs=prove_file(Path(file), prove_limit, file_options_of(given)))
+    if certificate is not None:
+        with working(f"certifying {Path(file).name}"):
+            certify(Certified(Path(file), verdict, _samples(file, given), encoding(given["encode"]), given["seed"]), certificate)
     if as_json:
-        click.echo(json.dumps(verify_to_json(file, verdict), allow_nan=False))
+        click.echo(json.dumps({**verify_to_json(file, verdict), "certificate": certificate}, allow_nan=False))
     else:
-        click.echo(verify_to_text(file, verdict, max_drop), nl=False)
+        click.echo(verify_to_text(file, verdict, max_drop) + (f"\nwrote {certificate}\n" if certificate else ""), nl=False)
     shown = all(p.status == "proved" for p in verdict.proofs)
     finish(shown and (only_proofs or verdict.grade == "exact") and not _lost(verdict, max_drop))
 

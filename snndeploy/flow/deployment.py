@@ -100,6 +100,7 @@ class Deployment:
 
     @property
     def ok(self) -> bool:
-        """True if it is exact where equality is claimed, fits, and loses no more accuracy than was allowed."""
+        """True if it is exact where equality is claimed, proved where a proof was asked for, fits, and loses no more than was allowed."""
         drop = self.verdict.fidelity.drop if self.verdict.fidelity else None
-        return self.verdict.grade == "exact" and self.placement.fits and (drop is None or drop <= self.wishes.max_drop)
+        shown = self.verdict.grade == "exact" and all(p.status == "proved" for p in self.verdict.proofs)
+        return shown and self.placement.fits and (drop is None or drop <= self.wishes.max_drop)

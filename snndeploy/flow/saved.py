@@ -221,10 +221,10 @@ def _missing(wanted: set[str], graph: Graph | None, chip: ChipNetwork | None) ->
     return tuple(missing)
 
 
-def chip_pair(network: ChipNetwork, samples: Samples, encoding: Encoding, seed: int) -> Pair:
-    """The fast chip simulator against the plain int64 definition, on a few samples: every spike, every v that is read."""
+def chip_pair(network: ChipNetwork, samples: Samples, encoding: Encoding, seed: int, few: int = SLOW_SAMPLES) -> Pair:
+    """The fast chip simulator against the plain int64 definition, on a ``few`` samples: every spike, every v that is read."""
     network, data = fed(network, samples, encoding, seed)
-    values = inject(network, data.first(SLOW_SAMPLES).inputs)
+    values = inject(network, data.first(few).inputs)
     slow, fast = run_chip(network, values, exact=True), run_chip(network, values)
     names = [n for n, p in network.populations.items() if not isinstance(p.model, HostInput)]
     pair = compare(slow, fast, names, shifts={}, steps=slow.steps)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from snndeploy.cost import Cost, engineering
 from snndeploy.report.as_text import burst_energy, events_per_spike, steps
+from snndeploy.report.certificates import certificate_section
 from snndeploy.report.core_map import core_map
 from snndeploy.report.figures import energy_ranges, energy_split, latency_ranges, raster, rates
 from snndeploy.report.markup import bullets, card, claim, facts, heading, section, table, tag, text
@@ -53,6 +54,7 @@ def to_html(report: Report) -> str:
             _quantization(report),
             _findings(report),
             _evidence(report),
+            certificate_section(report.certificate),
         ]
     )
     return (

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from snndeploy.report import as_json, as_text
+from snndeploy.report.proofs import proofs_to_json, proofs_to_text
 from snndeploy.report.report import SCHEMA, LayerRow, Report
 from snndeploy.report.words import other_pairs
 
@@ -24,6 +25,7 @@ def conversion_to_text(report: Report, sources: Sequence[LayerRow], files: Seque
         *as_text.changes(report),
         as_text.section("Accuracy against T", as_text.rates(report.verdict.rates)),
         as_text.section("Comparisons", as_text.comparisons(other_pairs(report))),
+        as_text.section("Proofs", proofs_to_text(report.verdict.proofs)),
         as_text.section("Findings", as_text.findings(severe)),
         as_text.section("Assumed", as_text.bullets(report.assumptions)),
         as_text.section("Not checked", as_text.bullets(report.unchecked)),
@@ -33,8 +35,8 @@ def conversion_to_text(report: Report, sources: Sequence[LayerRow], files: Seque
 
 def conversion_to_json(report: Report, sources: Sequence[LayerRow], files: Sequence[str], ok: bool) -> Json:
     """The whole report, with where each layer was read, the files, and whether all is as it was wished (``ok``)."""
-    found = as_json.to_json(report)
-    return {**found, "schema": f"snndeploy.convert/{SCHEMA}", "files": list(files), "ok": ok, "semantics": _rows(sources)}
+    found, proved = as_json.to_json(report), {"proofs": proofs_to_json(report.verdict.proofs)}
+    return {**found, "schema": f"snndeploy.convert/{SCHEMA}", "files": list(files), "ok": ok, "semantics": _rows(sources), **proved}
 
 
 def graph_to_text(name: str, sources: Sequence[LayerRow], assumptions: Sequence[str], file: str) -> str:

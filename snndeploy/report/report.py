@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from snndeploy.certificate import Certificate
 from snndeploy.cost import Cost
 from snndeploy.placement import Placement
 from snndeploy.trace import Trace
@@ -136,6 +137,7 @@ class Report:
     assumptions: tuple[str, ...] = ()
     not_checked: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
+    certificate: Certificate | None = None
 
     def __post_init__(self) -> None:
         for name in ("shifts", "events", "raster", "sources"):

@@ -1,0 +1,90 @@
+"""What the commands do with certificates: refuse early what could not be written, and check one again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from snndeploy.cli.options import Decorator
+from snndeploy.cli.refusing import finish
+from snndeploy.data import Samples
+from snndeploy.errors import OptionError
+from snndeploy.flow.certifying import Certified, certify, writable
+from snndeploy.flow.deployment import Deployment
+from snndeploy.flow.proving import LIMIT, prove_deployment
+from snndeploy.flow.rechecking import recheck
+from snndeploy.report.certificates import recheck_to_json, recheck_to_text
+
+EVIDENCE: tuple[Decorator[Any], ...] = (
+    click.option("--prove", is_flag=True, help="Prove with z3 that the chip network is what was quantized, for every input."),
+    click.option("--prove-limit", type=float, default=LIMIT, show_default=True, help="Seconds for one question to z3."),
+    click.option("--certificate", help="Write a certificate, OUT.json, that `verify --certificate OUT.json` checks again."),
+)
+"""What ``convert`` can leave behind besides the networks."""
+
+
+def proved(deployment: Deployment, limit: float) -> Deployment:
+    """With the proofs that its chip network is what was quantized."""
+    return replace(deployment, verdict=replace(deployment.verdict, proofs=prove_deployment(deployment, limit)))
+
+
+def sources_of(model: str, given: Mapping[str, Any]) -> tuple[tuple[str, Path], ...]:
+    """The files that were converted, by role: the model, and the code that builds it."""
+    code = (given["arch"] or "").rpartition(".py:")[0]
+    named = [("model", Path(model)), *([("code", Path(f"{code}.py"))] if code else [])]
+    return tuple((role, path) for role, path in named if path.is_file())
+
+
+def written(
+    certificate: str | None, file: str, deployment: Deployment, samples: Samples | None, sources: tuple[tuple[str, Path], ...]
+) -> list[str]:
+    """The certificate's file, if one is wished."""
+    if certificate is None:
+        return []
+    assert samples is not None
+    wishes = deployment.wishes
+    own = Path(wishes.chip) if wishes.chip.endswith(".toml") else None
+    what = Certified(Path(file), deployment.verdict, samples, wishes.encode, wishes.seed, deployment, sources, own)
+    certify(what, certificate)
+    return [certificate]
+
+
+def certifiable(certificate: str, given: Mapping[str, Any]) -> None:
+    """Refuse before the work: a certificate without data, or where another file lies."""
+    writable(Path(certificate))
+    if given["data"] is None:
+        raise OptionError("--certificate", "certifies a run, and a run needs data", "give --data samples.npz")
+
+
+def evident(certificate: str | None, prove: bool, given: Mapping[str, Any]) -> None:
+    """Refuse before ``convert`` works: evidence of a chip network that is not made, and what ``certifiable`` refuses."""
+    if given["chip"] == "none" and (prove or certificate is not None):
+        raise OptionError("--prove, --certificate", "are about a chip network, and --chip none makes none", "leave them out")
+    if certificate is not None:
+        certifiable(certificate, given)
+
+
+def only_converted(certificate: str | None, prove: bool) -> None:
+    """Refuse evidence about a conversion where integers were put on a chip as they are."""
+    if prove or certificate is not None:
+        what = "are about a conversion, and these integers are taken as they are"
+        raise OptionError(
+            "--prove, --certificate", what, "leave them out; then: snndeploy verify STEM.CHIP.onnx --prove --certificate OUT.json"
+        )
+
+
+def check_again(certificate: str | None, data: str | None, as_json: bool) -> None:
+    """Without a FILE: the certificate itself; ``data`` says where its data are now. Exit code 1 if a check fails, or it says different."""
+    if certificate is None:
+        raise OptionError("FILE", "is missing", "give a saved network, or --certificate FILE.json to check a certificate again")
+    found = recheck(certificate, data)
+    if as_json:
+        click.echo(json.dumps(recheck_to_json(found), allow_nan=False))
+    else:
+        click.echo(recheck_to_text(found), nl=False)
+    finish(found.holds and found.certificate.verdict != "different")

@@ -1,0 +1,245 @@
+"""Where a certificate is written: the saved chip network is run once more, and everything that was found out goes beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snndeploy.certificate import PREFIX, Certificate, CertifiedRun, HashedFile, LayerDigest, to_bytes
+from snndeploy.chip.network import ChipNetwork
+from snndeploy.data import Encoding, Samples, read
+from snndeploy.data.samples import SOLE
+from snndeploy.errors import ModelError, OptionError, SnnError
+from snndeploy.flow.deployment import Deployment
+from snndeploy.flow.reporting import LAVA
+from snndeploy.flow.saved import Ran, chip_pair, open_file, run_file, sibling
+from snndeploy.hw import profile_names
+from snndeploy.report.as_json import burst, fidelity, pair, quantized
+from snndeploy.report.proofs import proofs_to_json
+from snndeploy.report.report import QuantRow
+from snndeploy.sim.host import inject
+from snndeploy.trace import Trace
+from snndeploy.verdict import Pair, Verdict
+
+TOOLS = ("snndeploy", "numpy", "onnx", "onnxruntime", "torch", "z3-solver", "lava-nc", "h5py")
+SILICON = "a chip: nothing ran on silicon"
+SLOW_SAMPLES = 8
+"""Samples that are run in int64 arithmetic too; few, so that a re-check takes seconds."""
+SIMULATED = ("int64 definition", "chip simulator, re-check")
+"""The pair that every certificate holds, and that is compared again when it is re-checked."""
+SHIPPED = "hw_profiles/"
+"""Begins the path of a profile that comes with snndeploy."""
+
+
+@dataclass(frozen=True, eq=False)
+class Certified:
+    """What is to be certified: the saved file, its verdict, the samples it was judged on, and how they were fed.
+
+    ``deployment`` adds what only the conversion knows; ``sources`` are the files that were converted, by role ("model", "code");
+    ``carry`` copies the data beside the certificate even where they are a file already.
+    """
+
+    path: Path
+    verdict: Verdict
+    samples: Samples
+    encode: Encoding = "direct"
+    seed: int = 0
+    deployment: Deployment | None = None
+    sources: tuple[tuple[str, Path], ...] = ()
+    profile: Path | None = None
+    carry: bool = False
+
+
+def certify(what: Certified, out: str | Path) -> Certificate:
+    """Run the saved chip network, write the certificate to ``out`` (.json), and beside it the data where no file holds them.
+
+    Raises:
+        ModelError: ``what.path`` is no chip network that snndeploy saved, and none lies beside it.
+        OptionError: ``out`` is no place for a certificate.
+    """
+    from converters.onnx.plain import read_chip  # noqa: PLC0415 - converters imports nouns of this package, and may come first
+
+    out = Path(out)
+    writable(out)
+    program, graph = _pair(what.path)
+    network, content = read_chip(program)
+    ran = run_file(network, what.samples, None, what.encode, what.seed)
+    pairs = (*what.verdict.pairs, simulated(network, what.samples, what.encode, what.seed))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    files = [("program", program), *([("graph", graph)] if graph else []), ("data", _data(what, out)), *what.sources]
+    certificate = Certificate(
+        name=what.deployment.name if what.deployment else program.name,
+        chip=network.chip,
+        verdict=Verdict(pairs, proofs=what.verdict.proofs).grade,
+        content=content,
+        files=(*(hashed(role, file, out.parent) for role, file in files), *_profile(what, network, out.parent)),
+        run=_digested(ran, what),
+        tools=versions(),
+        pairs=tuple(pair(p) for p in pairs),
+        fidelity=fidelity(what.verdict.fidelity),
+        proofs=tuple(proofs_to_json(what.verdict.proofs)),
+        not_checked=tuple(_unchecked(what, pairs)),
+        **_conversion(what.deployment),
+    )
+    _write(out, to_bytes(certificate))
+    return certificate
+
+
+def _digested(ran: Ran, what: Certified) -> CertifiedRun:
+    assert isinstance(ran.noun, ChipNetwork)
+    return CertifiedRun(
+        ran.trace.samples, ran.data.steps, what.encode, what.seed, input_digests(ran.noun, ran.data.inputs), layer_digests(ran.trace),
+        tuple(int(p) for p in ran.predictions), ran.accuracy, min(SLOW_SAMPLES, ran.trace.samples),
+    )  # fmt: skip
+
+
+def writable(out: Path) -> None:
+    """Raise ``OptionError`` where a certificate must not be written: another file's name, or over something else."""
+    if out.suffix != ".json":
+        raise OptionError("--certificate", f"{out} does not end in .json", "give OUT.json")
+    if out.is_dir() or (out.exists() and PREFIX.encode() not in out.read_bytes()):
+        raise OptionError(
+            "--certificate", f"{out} is there, and is no certificate", "give another name; only certificates are written over"
+        )
+
+
+def _pair(path: Path) -> tuple[Path, Path | None]:
+    """The chip network's file and the float graph's."""
+    if path.suffix != ".onnx":
+        raise ModelError(str(path), "is not a file that snndeploy saved", "convert it first; a certificate is of the .<chip>.onnx file")
+    noun = open_file(path)
+    other = sibling(path, noun)
+    program, graph = (path, other) if isinstance(noun, ChipNetwork) else (other, path)
+    if program is None:
+        raise ModelError(str(path), "is a float graph without a chip network beside it", "certify the .<chip>.onnx file that convert made")
+    return program, graph
+
+
+def _data(what: Certified, out: Path) -> Path:
+    """The file that holds the samples as they are: theirs, if it does, else a copy beside the certificate."""
+    where = Path(what.samples.where)
+    if not what.carry and where.suffix == ".npz" and where.is_file() and _holds(str(where), what.samples):
+        return where
+    made = out.with_name(f"{out.stem}.data.npz")
+    arrays: dict[str, Any] = {"x" if name == SOLE else f"x_{name}": values for name, values in what.samples.inputs.items()}
+    arrays |= {} if what.samples.labels is None else {"y": what.samples.labels}
+    spare = made.with_name(f".{made.stem}.{os.getpid()}.npz")
+    try:
+        np.savez_compressed(spare, **arrays)
+        spare.replace(made)
+    finally:
+        spare.unlink(missing_ok=True)
+    return made
+
+
+def _holds(spec: str, samples: Samples) -> bool:
+    """True if the file, cut to as many samples, is these samples."""
+    try:
+        found = read(spec, limit=len(samples))
+    except SnnError:
+        return False
+    arrays = {**found.inputs, "y": found.labels}, {**samples.inputs, "y": samples.labels}
+    return arrays[0].keys() == arrays[1].keys() and all(np.array_equal(arrays[0][k], v) for k, v in arrays[1].items())  # type: ignore[arg-type]
+
+
+def hashed(role: str, path: Path, folder: Path) -> HashedFile:
+    """A file by its bytes, its path seen from ``folder``."""
+    data = path.read_bytes()
+    return HashedFile(
+        role, Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix(), len(data), hashlib.sha256(data).hexdigest()
+    )
+
+
+def _profile(what: Certified, network: ChipNetwork, folder: Path) -> tuple[HashedFile, ...]:
+    chip = network.chip.split(":")[0]
+    if what.profile is not None:
+        return (hashed("profile", what.profile, folder),)
+    return (shipped_profile(chip),) if chip in profile_names() else ()
+
+
+def shipped_profile(chip: str) -> HashedFile:
+    """The profile of that name that comes with snndeploy."""
+    data = (importlib.resources.files("hw_profiles") / f"{chip}.toml").read_bytes()
+    return HashedFile("profile", f"{SHIPPED}{chip}.toml", len(data), hashlib.sha256(data).hexdigest())
+
+
+def input_digests(network: ChipNetwork, inputs: Mapping[str, NDArray[Any]]) -> dict[str, str]:
+    """SHA-256 of the whole numbers that each HostInput sends, [T, B, *shape] as little-endian int64."""
+    return {name: _sha(np.asarray(values), "<i8") for name, values in inject(network, inputs).items()}
+
+
+def layer_digests(trace: Trace) -> tuple[LayerDigest, ...]:
+    """Every recorded population of a chip run."""
+    made = []
+    for name, values in trace.outputs.items():
+        kind, a = "<i1" if values.dtype.itemsize == 1 else "<i4", trace.activity[name]
+        counts = int(a.spikes.sum()), a.wraps, a.saturations
+        made.append(LayerDigest(name, kind, tuple(map(int, values.shape[2:])), trace.shifts.get(name, 0), *counts, _sha(values, kind)))
+    return tuple(made)
+
+
+def _sha(values: NDArray[Any], kind: str) -> str:
+    return hashlib.sha256(np.ascontiguousarray(values, kind).tobytes()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that may have had a hand in it; what is not installed is left out."""
+    installed = {name: version for name in TOOLS if (version := _version(name)) is not None}
+    return {"python": platform.python_version(), **installed}
+
+
+def _version(package: str) -> str | None:
+    from importlib import metadata  # noqa: PLC0415 - slow to load, and only a certificate asks for versions
+
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _conversion(d: Deployment | None) -> dict[str, tuple[Mapping[str, Any], ...]]:
+    """The passes, the burst constructions and the quantizer's ranges; of a file that was only read, nothing."""
+    if d is None:
+        return {"passes": (), "bursts": (), "quantization": ()}
+    scales = (QuantRow(s.layer, s.weight_bits, s.scale, s.error, s.notes) for s in d.scales)
+    ranges = ({"threshold_shift": s.threshold_shift, "decay_shift": s.decay_shift, "bound": int(s.bound)} for s in d.scales)
+    return {
+        "passes": tuple(
+            {"name": p.name, "did": p.did if p.changed else "nothing", "changed": p.changed, "pair": pair(p.pair)} for p in d.passes
+        ),
+        "bursts": tuple(burst(row) for row in d.offers),
+        "quantization": tuple({**quantized(row), **extra} for row, extra in zip(scales, ranges, strict=True)),
+    }
+
+
+def _unchecked(what: Certified, pairs: Iterable[Pair]) -> list[str]:
+    found = list(what.verdict.not_checked)
+    names = {name for p in pairs for name in (p.a, p.b)}
+    found += [] if any("lava" in name.lower() for name in names) else [LAVA]
+    found += [] if any("onnxruntime" in name for name in (*names, *found)) else ["onnxruntime: the float graph was not run by it"]
+    found += [] if what.verdict.proofs else ["proofs: none were asked for (--prove)"]
+    found += [] if what.deployment else ["the passes, bursts and ranges of the conversion: this certificate is of the saved files"]
+    return list(dict.fromkeys([*found, SILICON]))
+
+
+def simulated(network: ChipNetwork, samples: Samples, encode: Encoding, seed: int) -> Pair:
+    """Both simulators on the first ``SLOW_SAMPLES``: what a re-check repeats."""
+    return replace(chip_pair(network, samples, encode, seed, SLOW_SAMPLES), a=SIMULATED[0], b=SIMULATED[1])
+
+
+def _write(out: Path, data: bytes) -> None:
+    spare = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        spare.write_bytes(data)
+        spare.replace(out)
+    finally:
+        spare.unlink(missing_ok=True)
