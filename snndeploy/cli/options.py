@@ -68,7 +68,7 @@ MODEL_OPTIONS: tuple[Decorator[Any], ...] = (
     ),
     click.option("--weight-bits", help='Bits of the weights: 8 for all, or by layer: "fc*=4,conv1=6".'),
     click.option(
-        "--burst", default=Wishes.burst, show_default=True, help=f"How burst neurons are built: {', '.join(NAMES)}. See docs/decoupling.md."
+        "--burst", default=Wishes.burst, show_default=True, help=f"How burst neurons are built: {', '.join(NAMES)}. See docs/lossless.md."
     ),
     click.option(
         "--calibration-samples", type=int, default=Wishes.calibration_samples, show_default=True, help="How many the quantizer sees."

@@ -13,7 +13,7 @@ look-ahead   2K plain LIF neurons that are silent while the burst neuron is, two
 two-phase    K plain LIF neurons, if the whole network takes two steps for one and its decays allow it (``twophase``).
 lateral      K plain neurons with subtracting reset, one-step lateral synapses and autapses (soft reset only).
 
-Sources: the theorems in docs/decoupling.md (1: lateral, 3: ping-pong, 4: look-ahead).
+Sources: the theorems in docs/lossless.md (3: lateral, 4: ping-pong, 5: look-ahead, 6: two-phase).
 """
 
 from __future__ import annotations

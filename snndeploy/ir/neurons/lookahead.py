@@ -1,4 +1,4 @@
-"""Look-ahead: an integer burst neuron out of 2K plain LIF neurons that are silent while it is (Theorem 4).
+"""Look-ahead: an integer burst neuron out of 2K plain LIF neurons that are silent while it is (Theorem 5).
 
 A, with the first threshold, sees the input first and fires exactly when the burst neuron does. T counts: it fires on
 every second spike of A. For each further rung j two neurons B_j and C_j see the input two steps later. At odd spikes
@@ -9,7 +9,7 @@ changes by at most 1 where its argument does), so that F > G forces it next time
 than that u must not wrap.
 
 In the graph the two steps are no delay: every path is one synapse longer, and the alignment delays the input.
-Source of the construction and its proof: docs/decoupling.md.
+Source of the construction and its proof: docs/lossless.md.
 """
 
 from __future__ import annotations

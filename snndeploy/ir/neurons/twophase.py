@@ -4,9 +4,9 @@ The input comes at the first step, where rung j fires if it is reached. If the f
 the second step, so all of them end at 0, in step with the burst neuron. The forced spikes of the second step are taken
 off downstream by a synapse from the first rung. Every neuron decays twice for one step of the model, so its decay must be
 one that two truncating halves make: trunc(trunc(v h / 4096) h / 4096) = trunc(v a / 4096) for every v of 24 bits. That holds
-for a / 4096 = 1, 1/4, 1/16, ... 1/1024 and 0 with h the root, and for no other a (all 4097 halves were tried on all 2^23 v).
+for a / 4096 = 1, 1/4, 1/16, ... 1/4096 and 0 with h the root, and for no other a (all 4097 halves were tried on all 2^23 v).
 
-Source: two-phase time multiplexing, docs/decoupling.md.
+Source: two-phase time multiplexing, docs/lossless.md (Theorem 6).
 """
 
 from __future__ import annotations
