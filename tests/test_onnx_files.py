@@ -51,7 +51,7 @@ def chip() -> ChipNetwork:
         Population("conv", (2, 2, 3), lif, origin="n1", shift=1, scale=0.1),
         Population("program", (2,), program, origin="n2", shift=2),
         Population("ternary", (2,), TernaryLif(frozen_ints(0), frozen_ints(0), frozen_ints(5), frozen_ints(-5))),
-        Population("delta", (2,), SigmaDelta(vth=0.1, bias=frozen_ints([1, 2])), reads="v"),
+        Population("delta", (2,), SigmaDelta(vth=0.1, bias=frozen_ints([1, 2])), reads="sigma"),
         Population("host", (2,), HostInput()),
     ]
     weights = frozen_ints([[2, -4, 6] * 4, [0, 254, -256] * 4])
@@ -108,7 +108,13 @@ def test_the_chip_schema_reads_as_documented(tmp_path):
     assert kinds["chip.projections.2.synapses.rows"] == onnx.TensorProto.INT8
     run = json.loads(next(p.value for p in model.metadata_props if p.key == "ai.snndeploy.run"))
     assert ["program.c", "program.c.next", 3] in run["state"]
-    assert ["conv.v", "conv.v.next", {"array": "chip.populations.conv.model.v"}] in run["state"]
+    assert ["conv.v", "conv.v.next", [[1], [2]]] in run["state"]
+    assert run["outputs"]["delta"] == "delta.read"
+    assert (run["steps"], run["latency"]) == (8, 2)
+    assert (run["scale"]["in"], run["range"]["in"]) == (0.125, [0, 7])
+    kept = next(f for f in model.functions if f.name == "Kept")
+    assert "chip.populations.conv.model.v" in kept.output
+    assert "chip.host.host.bias" in kept.output
 
 
 def test_the_right_noun_is_asked_for(tmp_path):
@@ -163,7 +169,7 @@ EDITS = {
     "the content hash": (lambda m: setattr(entry(m, "content"), "value", "0" * 64), "was changed after"),
     "an added note": (lambda m: setattr(m, "doc_string", "tuned"), "was changed after"),
     "dt": (lambda m: describe(m, dt=0.5), "was changed after"),
-    "a newer schema": (lambda m: setattr(entry(m, "schema"), "value", "2"), "has schema 2; this snndeploy reads up to 1"),
+    "a newer schema": (lambda m: setattr(entry(m, "schema"), "value", "3"), "has schema 3; this snndeploy reads up to 2"),
     "no schema": (lambda m: setattr(entry(m, "schema"), "value", "x"), "damaged"),
     "another noun": (lambda m: setattr(entry(m, "noun"), "value", "verb"), "damaged"),
     "a graph called a chip": (lambda m: setattr(entry(m, "noun"), "value", "chip"), "damaged"),

@@ -28,7 +28,7 @@ File: TypeAlias = str | os.PathLike[str]
 def save(noun: Graph | ChipNetwork, path: File, *, scan: bool = False) -> None:
     """Write a network; an older file stays untouched unless the new one is complete.
 
-    ``scan`` wraps a Graph's step in an ONNX Scan that runs T steps in one call.
+    ``scan`` wraps the step in an ONNX Scan that runs T steps in one call.
 
     Raises:
         ModelError: the file cannot be written.  Unsupported: a node that a file cannot hold.
@@ -41,7 +41,7 @@ def to_bytes(noun: Graph | ChipNetwork, *, scan: bool = False, version: str = ""
     """What ``save`` writes; ``version`` is the producer's, this one if not given."""
     producer = version or _version()
     if isinstance(noun, ChipNetwork):
-        return bytes(_module("chip").emit(noun, producer))
+        return bytes(_module("chip").emit(noun, producer, scan))
     return bytes(_module("model").emit(noun, producer, scan))
 
 
@@ -80,7 +80,7 @@ def load(path: File, options: Options | None = None) -> Graph | ChipNetwork | Lo
         read: Loaded = _module("foreign").load(model, where, options or Options())
         return read
     meta = _metadata(model, where)
-    arrays = {i.name: files.array(i, where) for i in model.graph.initializer}
+    arrays = {i.name: files.array(i, where) for i in files.tensors(model)}
     backend = _module("chip" if meta["noun"] == "chip" else "model")
     try:
         noun: Graph | ChipNetwork = backend.rebuild(meta["structure"], arrays)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, helper
+from onnx import FunctionProto, ModelProto, TensorProto, helper
 
 from snndeploy.errors import ModelError, Unsupported
 
@@ -89,6 +89,26 @@ def _float_kind(name: str, values: NDArray[Any]) -> int:
     if largest > float(np.finfo(np.float32).max):
         raise Unsupported(name, f"{largest:g} is too large for float32, in which the saved graph computes", "rescale the layer")
     return TensorProto.FLOAT if np.array_equal(values.astype(np.float32), values) else TensorProto.DOUBLE
+
+
+KEPT = "Kept"
+"""A function that no node calls: it holds the arrays which the noun has and the step does not read."""
+
+
+def kept(arrays: Mapping[str, NDArray[Any]], domain: str, opset: int) -> FunctionProto:
+    """Arrays as Constants of a function; as initializers, onnxruntime would warn of them."""
+    constants = [helper.make_node("Constant", [], [path], name=path, value=tensor(path, arrays[path])) for path in arrays]
+    return helper.make_function(domain, KEPT, [], [*arrays], constants, [helper.make_opsetid("", opset)])
+
+
+def tensors(model: ModelProto) -> Iterator[TensorProto]:
+    """Every named array of a model: its initializers, and what is ``kept``."""
+    yield from model.graph.initializer
+    for node in (node for function in model.functions if function.name == KEPT for node in function.node if node.attribute):
+        proto = TensorProto()
+        proto.CopyFrom(node.attribute[0].t)
+        proto.name = node.name
+        yield proto
 
 
 def array(proto: TensorProto, where: str) -> NDArray[Any]:

@@ -15,24 +15,21 @@ the initial values, so that a runner needs nothing else.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from onnx import FunctionProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
+from onnx import FunctionProto, ModelProto, NodeProto, TensorProto, helper
 
 from converters.onnx.files import serialize, tensor
-from converters.onnx.functions import DOMAIN, OPSET, function, input_shape, words
+from converters.onnx.functions import DOMAIN, function, input_shape, words
+from converters.onnx.stepping import Step, assemble, check_names, runner, smallest
 from converters.onnx.structure import SCHEMA, Arrays, decode, digest, encode, kinds, text
 from converters.onnx.symbols import ONNX, Body, Symbol
-from snndeploy.arrays import Floats
 from snndeploy.errors import ModelError, Unsupported
 from snndeploy.ir.graph import Edge, Graph, bind, parameters
 from snndeploy.ir.layers import Input, Output
 
-IR_VERSION = 10
-"""The newest that every supported onnxruntime reads (1.23.2 on Python 3.10)."""
 LARGEST_GRAPH = 2**27
 """Neurons and layer outputs in total; beyond it a file is taken for damaged."""
 
@@ -89,7 +86,7 @@ class Draft:
         node = self.graph.nodes[name]
         start = node.initial_state(input_shape(self.graph, name))
         for word in words(self.graph, name):
-            self.state(f"{name}.{word}", f"{name}.{word}.next", self.graph.shapes[name], _smallest(np.asarray(start[word])))
+            self.state(f"{name}.{word}", f"{name}.{word}.next", self.graph.shapes[name], smallest(np.asarray(start[word])))
         before = [f"{name}.{w}" for w in start]
         call = [*(x.name for x in entering), *before, *(p.name for p in own.values())]
         self.nodes += body.nodes
@@ -156,57 +153,14 @@ def finish(model: ModelProto, noun: str, structure: str, arrays: Mapping[str, An
 def _model(draft: Draft, structure: str, version: str, scan: bool) -> bytes:
     graph = draft.graph
     ins, outs = list(graph.named(Input)), [*graph.named(Output), *(n for n in graph.order if words(graph, n))]
-    before, after = [s[0] for s in draft.states], [s[1] for s in draft.states]
     made = [name for node in draft.nodes for name in node.output]
-    check_names([*ins, *before, *(i.name for i in draft.initializers), *made])
-    values = {name: _value_info(name, shape) for name, shape in draft.shapes.items()}
-    step = helper.make_graph(
-        draft.nodes, "step", [values[n] for n in (*before, *ins)], [values[n] for n in (*after, *outs)], [] if scan else draft.initializers
-    )
-    if scan:
-        states_out = [f"{name}.last" for name in before]
-        outer = [f"{n}.first" for n in before] + [f"{n}.steps" for n in ins], states_out + [f"{n}.steps" for n in outs]
-        loop = helper.make_node("Scan", *outer, name="steps", body=step, num_scan_inputs=len(ins))
-        shapes = dict(zip(outer[0] + outer[1], [draft.shapes[n] for n in (*before, *ins, *before, *outs)], strict=True))
-        infos = [[_value_info(n, shapes[n], n.endswith(".steps")) for n in names] for names in outer]
-        step = helper.make_graph([loop], "steps", infos[0], infos[1], draft.initializers)
-    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)]
-    model = helper.make_model(
-        step, opset_imports=opsets, functions=[draft.functions[n] for n in sorted(draft.functions)],
-        producer_name="snndeploy", producer_version=version, ir_version=IR_VERSION,
-    )  # fmt: skip
-    return finish(model, "graph", structure, draft.arrays, {"run": text(_runner(draft, outs, scan))})
-
-
-def _runner(draft: Draft, outs: list[str], scan: bool) -> dict[str, Any]:
-    first, last, steps = (".first", ".last", ".steps") if scan else ("", ".next", "")
-    return {
-        "inputs": {n: [f"{n}{steps}", node.static] for n, node in draft.graph.named(Input).items()},
-        "outputs": {n: f"{n}{steps}" for n in outs},
-        "state": [[f"{b}{first}", f"{b}{last}", initial] for b, _, initial in draft.states],
-        "scan": scan,
-    }
-
-
-def check_names(names: list[str]) -> None:
-    """Every value has one name; raises ``Unsupported`` where two would share one or one has none."""
-    twice = sorted(name for name, count in Counter(names).items() if count > 1 or not name)
-    if twice:
-        raise Unsupported(twice[0] or "a node without a name", "two values of the saved model would have this name", "rename the node")
-
-
-def _value_info(name: str, shape: tuple[int, ...], sequence: bool = False) -> ValueInfoProto:
-    leading = ["steps", "batch"] if sequence else ["batch"]
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [*leading, *map(int, shape)])
+    check_names([*ins, *(s[0] for s in draft.states), *(i.name for i in draft.initializers), *made])
+    dims = {name: ("batch", *map(int, shape)) for name, shape in draft.shapes.items()}
+    step = Step(draft.nodes, list(draft.functions.values()), draft.initializers, draft.states, ins, outs, dims, TensorProto.FLOAT)
+    static = {n: node.static for n, node in graph.named(Input).items()}
+    run = text(runner(step, {n: (n, static[n]) for n in ins}, {n: n for n in outs}, scan))
+    return finish(assemble(step, DOMAIN, version, scan), "graph", structure, draft.arrays, {"run": run})
 
 
 def _value(edge: Edge) -> str:
     return f"{edge.source}.ago{edge.delay}" if edge.delay else edge.source
-
-
-def _smallest(values: Floats) -> Any:
-    """The smallest nested list (or number) that broadcasts to ``values``."""
-    for axis in range(values.ndim):
-        first = values.take([0], axis=axis) if values.shape[axis] else values
-        values = first if bool((values == first).all()) else values
-    return (values + 0.0).tolist() if values.size > 1 else float(values.reshape(-1)[0] + 0.0)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from snndeploy import chip, ir
 from snndeploy.errors import Unsupported
 
-SCHEMA = 1
+SCHEMA = 2
 """Rises whenever a saved file could read differently, or the same network would give other bytes."""
 
 Arrays = dict[str, NDArray[Any]]

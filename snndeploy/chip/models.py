@@ -127,5 +127,11 @@ class HostInput:
     static: bool = False
     scale: float = 1.0
 
+    @property
+    def payloads(self) -> tuple[int, int]:
+        """The inclusive range of what it may send; binary is 0 or 1."""
+        high = (1 << max(1, self.payload_bits)) - 1
+        return (-high if self.signed and self.payload_bits else 0), high
+
 
 Model: TypeAlias = Lif | TernaryLif | SigmaDelta | Resonator | NeuronProgram | HostInput

@@ -16,26 +16,26 @@ from snndeploy.data import Encoding, Samples, accuracy
 from snndeploy.energy import Events, count_events, estimate
 from snndeploy.errors import ModelError, OptionError, did_you_mean
 from snndeploy.flow.against_lava import lava_pair
+from snndeploy.flow.against_onnxruntime import integer_onnx_pair, onnx_pair
 from snndeploy.flow.feeding import Feed, chip_predictions, describe_inputs, feed, float_predictions, held
 from snndeploy.flow.reporting import chip_report
 from snndeploy.hw import Profile, load_profile
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input
 from snndeploy.ir.neurons.decoupling import CONSTANT
-from snndeploy.ir.paths import neurons
 from snndeploy.place import place
 from snndeploy.placement import Placement
 from snndeploy.report.report import Report
 from snndeploy.sim.chip import run_chip
 from snndeploy.sim.host import inject
-from snndeploy.sim.reference import run_reference, stepper
+from snndeploy.sim.reference import run_reference
 from snndeploy.trace import Trace
 from snndeploy.verdict import Pair, Verdict
-from snndeploy.verify import compare, compare_float, fidelity, rounding_margins
+from snndeploy.verify import compare, fidelity
 
 EXECUTORS = ("graph", "onnxruntime", "chip", "lava")
 SLOW_SAMPLES = 32
-"""Samples for the slow executors: int64 arithmetic and error intervals."""
+"""Samples for the slow executor: int64 arithmetic."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,6 +188,8 @@ def _pairs(
         yield chip_pair(chip, samples, encoding, seed)
     if graph is not None and "onnxruntime" in wanted:
         yield onnx_pair(graph, samples, steps, encoding, seed)
+    if chip is not None and "onnxruntime" in wanted:
+        yield integer_onnx_pair(*fed(chip, samples, encoding, seed))
     if chip is not None and "lava" in wanted:
         yield lava_pair(*fed(chip, samples, encoding, seed))
 
@@ -229,18 +231,3 @@ def chip_pair(network: ChipNetwork, samples: Samples, encoding: Encoding, seed: 
     names = [n for n, p in network.populations.items() if not isinstance(p.model, HostInput)]
     pair = compare(slow, fast, names, shifts={}, steps=slow.steps)
     return Pair("int64 definition", "chip simulator", pair.compared, pair.different, pair.first, grade=pair.grade)
-
-
-def onnx_pair(graph: Graph, samples: Samples, steps: int | None, encoding: Encoding, seed: int) -> Pair:
-    """The float64 reference against onnxruntime running the saved graph; rounding is bounded and counted."""
-    from converters.onnx import to_bytes  # noqa: PLC0415 - loads onnx, and only this comparison needs it
-    from snndeploy.sim.ort import run_onnxruntime  # noqa: PLC0415 - loads onnxruntime
-
-    data = feed(samples, {n: node.shape for n, node in graph.named(Input).items()}, steps, encoding, seed).first(SLOW_SAMPLES)
-    graph, _ = describe_inputs(graph, data)
-    if not neurons(graph):
-        raise ModelError("model", "has no neuron to compare", "verify a spiking network")
-    margins = rounding_margins(graph, data.inputs, data.steps, stepper)
-    ours = run_reference(graph, data.inputs, data.steps)
-    theirs = run_onnxruntime(to_bytes(graph), data.inputs, data.steps)
-    return compare_float(ours, theirs, margins)

@@ -65,16 +65,10 @@ def check_payload(name: str, values: NDArray[Any], host: HostInput) -> None:
         raise DataError(where, f"holds {values.dtype}, not numbers")
     if values.dtype.kind == "f" and not bool((np.isfinite(values) & (values == np.trunc(values))).all()):
         raise DataError(where, "the chip takes whole numbers only", "divide by the input's scale and round")
-    low, high = payload_range(host)
+    low, high = host.payloads
     least, most = (int(values.min()), int(values.max())) if values.size else (0, 0)
     if least < low or most > high:
         what = f"values {least}..{most} are outside {low}..{high} ({host.payload_bits} payload bits)"
         raise DataError(where, what, "the network was made for data of a smaller range: convert it again with these data")
     if host.static and len(values) > 1 and bool((values != values[:1]).any()):
         raise DataError(where, "is static, but its steps differ", "give one step, [1, B, ...]")
-
-
-def payload_range(host: HostInput) -> tuple[int, int]:
-    """The inclusive range of what an input may send; binary is 0 or 1."""
-    high = (1 << max(1, host.payload_bits)) - 1
-    return (-high if host.signed and host.payload_bits else 0), high

@@ -1,4 +1,4 @@
-"""A second, independent executor: onnxruntime runs the saved graph in float32.
+"""A second, independent executor: onnxruntime runs the saved file, a graph in float32, a chip network in integers.
 
 Only the file is used: its inputs, outputs and the metadata entry ``ai.snndeploy.run`` that lists the state.
 """
@@ -10,12 +10,11 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snndeploy.arrays import Floats
 from snndeploy.errors import DataError, MissingPackage, ModelError, OptionError, did_you_mean
 from snndeploy.sim.feed import Port, at, sizes
 from snndeploy.trace import Trace
@@ -23,68 +22,106 @@ from snndeploy.trace import Trace
 
 @dataclass(frozen=True)
 class _Program:
-    """A session and how it is fed: node name -> (value, static); node name -> value; (before, after, initial)."""
+    """A session and how it is fed: node name -> (value, static); node name -> value; (before, after, initial).
+
+    ``dims`` are the dimensions of every value that enters, "batch" and "steps" as words. ``latency`` is None for a graph;
+    a chip network (int64) goes on that many steps after its input.
+    """
 
     session: Any
     inputs: Mapping[str, tuple[str, bool]]
     outputs: Mapping[str, str]
     state: tuple[tuple[str, str, Any], ...]
     scan: bool
-    shapes: Mapping[str, tuple[int, ...]]
+    dims: Mapping[str, tuple[int | str, ...]]
+    latency: int | None
+    length: int
+
+    @property
+    def dtype(self) -> type[np.generic]:
+        """Of everything that enters."""
+        return np.float32 if self.latency is None else np.int64
+
+    def leaving(self, values: NDArray[Any]) -> NDArray[Any]:
+        """What the trace keeps: float64, or whole numbers."""
+        return values.astype(np.float64) if self.latency is None else values
+
+
+@dataclass(frozen=True, eq=False)
+class _Feed:
+    """The data of a run: every input's values and how many steps of them there are; after them an input is 0."""
+
+    inputs: Mapping[str, NDArray[Any]]
+    steps: int
+    length: int
+
+    def at(self, program: _Program, name: str, step: int) -> NDArray[Any]:
+        """What enters at a step counted from 0."""
+        values = self.inputs[name]
+        entering = at(values, step, program.inputs[name][1]) if step < self.length else np.zeros(values.shape[1:])
+        return entering.astype(program.dtype)
 
 
 def run_onnxruntime(
-    model: bytes | str | os.PathLike[str], inputs: Mapping[str, Floats], steps: int, record: Iterable[str] | None = None
+    model: bytes | str | os.PathLike[str],
+    inputs: Mapping[str, NDArray[Any]],
+    steps: int | None = None,
+    record: Iterable[str] | None = None,
+    states: bool = False,
 ) -> Trace:
-    """Run a graph saved as ONNX, one thread, every operator as it is written (no graph optimization).
+    """Run a graph or a chip network saved as ONNX, one thread, every operator as it is written (no graph optimization).
 
     Args:
         model: the file or its bytes, one step or with the Scan wrapper.
-        inputs: for every Input ``[T, B, *shape]`` with T = ``steps``, or ``[1, B, *shape]`` where it is static.
-        steps: how many.
-        record: names of neurons and Outputs to keep; None keeps all of them.
+        inputs: for every input ``[T, B, *shape]``, or ``[1, B, *shape]`` where it is static; whole numbers for a chip network.
+        steps: how many; a graph runs T = ``steps``, a chip network by default T and its latency.
+        record: names of neurons and Outputs (populations) to keep; None keeps all of them.
+        states: keep every state word after every step, of a file without the Scan wrapper.
 
-    The trace holds outputs only, as float64 copies of float32 values: the model does not show what arrives at a
-    neuron, so a run of onnxruntime is compared, not priced, and has no ``activity``.
+    The trace holds outputs and states only, float64 copies of float32 values or whole numbers: the model does not show what
+    arrives at a neuron, so a run of onnxruntime is compared, not priced, and has no ``activity``.
 
     Raises:
         MissingPackage: onnxruntime is not installed.  ModelError: not a model that snndeploy saved.
-        DataError: data that does not fit.  OptionError: ``steps`` below 1, or an unknown name in ``record``.
+        DataError: data that does not fit.  OptionError: ``steps`` below 1, an unknown name in ``record``, or ``states`` of a Scan.
     """
     started = time.perf_counter()
     program = _open(model)
     names = _recorded(program.outputs, record)
-    batch = _batch(program, inputs, steps)
-    state = {before: _spread(initial, batch, program.shapes[before]) for before, _, initial in program.state}
-    kept = (_in_one_call if program.scan else _step_by_step)(program, inputs, steps, names, state)
-    return Trace("onnxruntime", steps, batch, {}, kept, seconds=time.perf_counter() - started)
+    if states and program.scan:
+        raise OptionError("states", "a Scan gives the last state only", "run the file without it")
+    feed, batch = _feed(program, inputs, steps)
+    state = {before: _spread(initial, batch, program, before) for before, _, initial in program.state}
+    kept, words = _in_one_call(program, feed, names, state) if program.scan else _step_by_step(program, feed, names, state, states)
+    return Trace("onnxruntime", feed.steps, batch, {}, kept, words, seconds=time.perf_counter() - started)
 
 
-def _in_one_call(
-    program: _Program, inputs: Mapping[str, Floats], steps: int, names: list[str], state: dict[str, NDArray[Any]]
-) -> dict[str, NDArray[Any]]:
-    values = {value: [at(inputs[name], t, static) for t in range(steps)] for name, (value, static) in program.inputs.items()}
-    feed = state | {value: np.asarray(series, np.float32) for value, series in values.items()}
-    results = program.session.run([program.outputs[n] for n in names], feed) if names else []
-    return {name: result.astype(np.float64) for name, result in zip(names, results, strict=True)}
+Series: TypeAlias = dict[str, NDArray[Any]]
 
 
-def _step_by_step(
-    program: _Program, inputs: Mapping[str, Floats], steps: int, names: list[str], state: dict[str, NDArray[Any]]
-) -> dict[str, NDArray[Any]]:
+def _in_one_call(program: _Program, feed: _Feed, names: list[str], state: Series) -> tuple[Series, Series]:
+    values = {value: np.stack([feed.at(program, n, t) for t in range(feed.steps)]) for n, (value, _) in program.inputs.items()}
+    results = program.session.run([program.outputs[n] for n in names], state | values) if names else []
+    return {name: program.leaving(result) for name, result in zip(names, results, strict=True)}, {}
+
+
+def _step_by_step(program: _Program, feed: _Feed, names: list[str], state: Series, keep: bool) -> tuple[Series, Series]:
     wanted = [program.outputs[n] for n in names] + [after for _, after, _ in program.state]
     series: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
-    for t in range(steps):
-        feed = state | {value: at(inputs[name], t, static).astype(np.float32) for name, (value, static) in program.inputs.items()}
-        results = program.session.run(wanted, feed) if wanted else []
+    words: dict[str, list[NDArray[Any]]] = {before: [] for before, _, _ in program.state} if keep else {}
+    for t in range(feed.steps):
+        values = {value: feed.at(program, name, t) for name, (value, _) in program.inputs.items()}
+        results = program.session.run(wanted, state | values) if wanted else []
         for name, result in zip(names, results, strict=False):
-            series[name].append(result.astype(np.float64))
+            series[name].append(program.leaving(result))
         state = dict(zip((before for before, _, _ in program.state), results[len(names) :], strict=True))
-    return {name: np.stack(values) for name, values in series.items()}
+        for word in words:
+            words[word].append(state[word])
+    return {name: np.stack(values) for name, values in series.items()}, {name: np.stack(values) for name, values in words.items()}
 
 
 def _open(model: bytes | str | os.PathLike[str]) -> _Program:
-    """A session of one thread that executes the operators as written, so that the rounding bound holds."""
+    """A session of one thread that executes the operators as written, so that the rounding bound of a graph holds."""
     try:
         import onnxruntime  # noqa: PLC0415  a framework, imported where it is used
         from onnxruntime.capi import onnxruntime_pybind11_state as native  # noqa: PLC0415
@@ -110,11 +147,10 @@ def _program(session: Any, where: str) -> _Program:
     if text is None:
         raise ModelError(where, "is not a graph that snndeploy saved", "save the graph with converters.onnx.save")
     run = json.loads(text)
-    leading = 2 if run["scan"] else 1
-    states = {before for before, _, _ in run["state"]}
-    shapes = {i.name: tuple(i.shape[1 if i.name in states else leading :]) for i in session.get_inputs()}
+    dims = {i.name: tuple(i.shape) for i in session.get_inputs()}
     inputs = {name: (value, static) for name, (value, static) in run["inputs"].items()}
-    return _Program(session, inputs, run["outputs"], tuple(map(tuple, run["state"])), run["scan"], shapes)
+    state = tuple(map(tuple, run["state"]))
+    return _Program(session, inputs, run["outputs"], state, run["scan"], dims, run.get("latency"), run.get("steps", 0))
 
 
 def _recorded(known: Mapping[str, str], record: Iterable[str] | None) -> list[str]:
@@ -125,15 +161,23 @@ def _recorded(known: Mapping[str, str], record: Iterable[str] | None) -> list[st
     return wanted
 
 
-def _batch(program: _Program, inputs: Mapping[str, Floats], steps: int) -> int:
-    if steps < 1:
-        raise OptionError("steps", f"{steps} is less than 1")
-    ports = {name: Port(program.shapes[value], static) for name, (value, static) in program.inputs.items()}
-    length, batch = sizes(inputs, ports)
-    if length not in (None, steps):
-        raise DataError("inputs", f"have {length} steps, but {steps} are to be run", "only a static input is repeated")
-    return batch
+def _feed(program: _Program, inputs: Mapping[str, NDArray[Any]], steps: int | None) -> tuple[_Feed, int]:
+    """The data held against the model's inputs, and the number of samples."""
+    leading = 2 if program.scan else 1
+    ports = {}
+    for name, (value, static) in program.inputs.items():
+        ports[name] = Port(tuple(d for d in program.dims[value][leading:] if isinstance(d, int)), static)
+    found, batch = sizes(inputs, ports)
+    late = program.latency or 0
+    length = found or program.length or (steps or 0) - late
+    steps = length + late if steps is None else steps
+    if steps < 1 or length < 1:
+        raise OptionError("steps", f"{min(steps, length)} is less than 1")
+    if program.latency is None and found not in (None, steps):
+        raise DataError("inputs", f"have {found} steps, but {steps} are to be run", "only a static input is repeated")
+    return _Feed(inputs, steps, steps if program.latency is None else length), batch
 
 
-def _spread(initial: Any, batch: int, shape: tuple[int, ...]) -> NDArray[Any]:
-    return np.ascontiguousarray(np.broadcast_to(np.asarray(initial, np.float32), (batch, *shape)))
+def _spread(initial: Any, batch: int, program: _Program, value: str) -> NDArray[Any]:
+    shape = [batch if isinstance(d, str) else d for d in program.dims[value]]
+    return np.ascontiguousarray(np.broadcast_to(np.asarray(initial, program.dtype), shape))
