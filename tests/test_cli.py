@@ -249,7 +249,7 @@ def test_verify_holds_every_executor_that_is_there(folder):
     assert {"schema", "verdict", "pairs", "fidelity", "proofs"} <= found.keys()
     assert found["verdict"] == "exact"
     assert [(p["a"], p["b"], p["different"]) for p in found["pairs"]] == [
-        ("int64 definition", "chip simulator", 0), ("reference", "onnxruntime", 0),
+        ("int64 definition", "chip simulator", 0), ("reference", "onnxruntime", 0), ("onnxruntime, integers", "chip simulator", 0),
     ]  # fmt: skip
     assert found["fidelity"]["chip_accuracy"] == 1.0
     assert found["not_checked"] == []

@@ -10,6 +10,7 @@ import pytest
 
 from snndeploy.chip.models import HostInput, Lif, SigmaDelta, TernaryLif
 from snndeploy.chip.network import ChipNetwork, Conv, Dense, Population, Projection, Sparse, Wire, loihi_weights
+from snndeploy.flow.against_onnxruntime import integer_pair_of
 from snndeploy.sim.chip import run_chip
 
 DATA = Path(__file__).parent / "data"
@@ -105,6 +106,14 @@ def test_run_equals_lava(case, exact):
             lava = channels_first(lava) if lava.ndim == 4 and case["layers"][i - 1]["cls"] == "Conv" else lava
             ours = trace.outputs[f"n{i}"] if word == "s" else trace.states[f"n{i}.{word}"]
             np.testing.assert_array_equal(np.moveaxis(ours[:, 0], 0, -1), lava, err_msg=f"{layer['cls']} {word}")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c['case']:02d}-{c['fam']}-{c['regime']}")
+def test_the_integer_onnx_equals_the_simulator(case):
+    network, x = network_of(case)
+    pair = integer_pair_of(network, {"x": x}, case["T"])
+    assert pair.equal, pair.first
+    assert pair.compared >= case["T"]
 
 
 def test_every_case_is_replayed():

@@ -97,10 +97,9 @@ class Draft:
         ports = [(Whole(body, s), _port(q, p.model)) for s, q in zip(sums_in, arriving.values(), strict=True)]
         state = {word: f"{name}.{word}" for word in initial_words(p)}
         own = self.own(f"chip.populations.{name}.model.")
-        entering = Entering(
-            Whole(body, "step"), *(tuple(s for s, port in ports if port == wanted) for wanted in ("sum", "imaginary", "bias")),
-            {word: Whole(body, f"word.{word}") for word in state}, {field: Whole(body, field).whole() for field in own},
-        )  # fmt: skip
+        at = {wanted: tuple(s for s, port in ports if port == wanted) for wanted in ("sum", "imaginary", "bias")}
+        words, arrays = {w: Whole(body, f"word.{w}") for w in state}, {field: Whole(body, field).whole() for field in own}
+        entering = Entering(Whole(body, "step"), at["sum"], at["imaginary"], at["bias"], words, arrays)
         spikes, after = STEPS[type(p.model)](body, p.model, entering)
         clock = {"step": f"{CLOCK}.next"} if counts_steps(p.model) else {}
         results = {name: spikes} | {f"{value}.next": after[word] for word, value in state.items()}
@@ -121,10 +120,12 @@ class Draft:
     def rest(self) -> None:
         """What was sent moves one step into the past; the words that the host reads; arrays that no step needs."""
         aliases = dict(_histories(self.network))
-        aliases = {f"{name}.next": newer for name, newer in aliases.items()} | {f"{n}.read": f"{n}.{w}.next" for n, w in _read(self.network)}
+        aliases = {f"{name}.next": newer for name, newer in aliases.items()} | {
+            f"{n}.read": f"{n}.{w}.next" for n, w in _read(self.network)
+        }
         self.nodes += [helper.make_node("Identity", [value], [name], name=name) for name, value in aliases.items()]
         if any(counts_steps(p.model) for p in self.network.populations.values()):
-            one = helper.make_node("Constant", [], ["chip.one"], name="chip.one", value_int=1)
+            one = helper.make_node("Constant", [], ["chip.one"], name="chip.one", value=helper.make_tensor("", TensorProto.INT64, [], [1]))
             self.nodes[:0] = [one, helper.make_node("Add", [CLOCK, "chip.one"], [f"{CLOCK}.next"], name=f"{CLOCK}.next")]
         spare = {path: values for path, values in self.arrays.items() if path not in self.used}
         if spare:

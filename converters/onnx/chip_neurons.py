@@ -65,7 +65,7 @@ def lif(body: IntegerBody, model: Lif, x: Entering) -> tuple[Whole, Words]:
     return spikes.whole(), {"u": u, "v": body.where(spikes, 0, v)}
 
 
-def ternary(body: IntegerBody, model: TernaryLif, x: Entering) -> tuple[Whole, Words]:
+def ternary(body: IntegerBody, _: TernaryLif, x: Entering) -> tuple[Whole, Words]:
     """The LIF with an upper and a lower threshold; where they overlap both fire, and the spike is 0."""
     u, v = _integrate(body, x, x.state["u"], x.state["v"])
     high, low = (x.arrays[name] * (1 << INPUT_SHIFT) for name in ("vth_hi", "vth_lo"))

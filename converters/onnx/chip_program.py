@@ -130,7 +130,7 @@ def largest_payload(program: NeuronProgram) -> int:
         if line.op == "SPK":
             payload = line.args[1]
             name = payload.removeprefix("k.")
-            known = program.constants[name] if name in program.constants else None
+            known = program.constants.get(name)
             constant = 0 if known is None and payload in written else int(np.abs(int(payload) if known is None else known).max(initial=0))
             largest = max(largest, constant, HALF if payload in written else 0)
     return largest

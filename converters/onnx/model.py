@@ -155,7 +155,7 @@ def _model(draft: Draft, structure: str, version: str, scan: bool) -> bytes:
     ins, outs = list(graph.named(Input)), [*graph.named(Output), *(n for n in graph.order if words(graph, n))]
     made = [name for node in draft.nodes for name in node.output]
     check_names([*ins, *(s[0] for s in draft.states), *(i.name for i in draft.initializers), *made])
-    dims = {name: ("batch", *map(int, shape)) for name, shape in draft.shapes.items()}
+    dims: dict[str, tuple[str | int, ...]] = {name: ("batch", *map(int, shape)) for name, shape in draft.shapes.items()}
     step = Step(draft.nodes, list(draft.functions.values()), draft.initializers, draft.states, ins, outs, dims, TensorProto.FLOAT)
     static = {n: node.static for n, node in graph.named(Input).items()}
     run = text(runner(step, {n: (n, static[n]) for n in ins}, {n: n for n in outs}, scan))

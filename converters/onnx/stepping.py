@@ -50,10 +50,10 @@ def assemble(step: Step, domain: str, version: str, scan: bool) -> ModelProto:
     if scan:
         entering = [(n, f"{n}.first", False) for n in before] + [(n, f"{n}.steps", True) for n in step.inputs]
         leaving = [(n, f"{n}.last", False) for n in before] + [(n, f"{n}.steps", True) for n in step.outputs]
-        names = [[name for _, name, _ in side] for side in (entering, leaving)]
-        loop = helper.make_node("Scan", *names, name="steps", body=graph, num_scan_inputs=len(step.inputs))
-        infos = [[step.info(*value) for value in side] for side in (entering, leaving)]
-        graph = helper.make_graph([loop], "steps", *infos, step.initializers)
+        into, out = ([name for _, name, _ in side] for side in (entering, leaving))
+        loop = helper.make_node("Scan", into, out, name="steps", body=graph, num_scan_inputs=len(step.inputs))
+        before_all, after_all = ([step.info(*value) for value in side] for side in (entering, leaving))
+        graph = helper.make_graph([loop], "steps", before_all, after_all, step.initializers)
     return helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(domain, 1)],
         functions=sorted(step.functions, key=lambda f: f.name),

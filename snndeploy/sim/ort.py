@@ -115,8 +115,8 @@ def _step_by_step(program: _Program, feed: _Feed, names: list[str], state: Serie
         for name, result in zip(names, results, strict=False):
             series[name].append(program.leaving(result))
         state = dict(zip((before for before, _, _ in program.state), results[len(names) :], strict=True))
-        for word in words:
-            words[word].append(state[word])
+        for word, values_of in words.items():
+            values_of.append(state[word])
     return {name: np.stack(values) for name, values in series.items()}, {name: np.stack(values) for name, values in words.items()}
 
 
@@ -180,4 +180,4 @@ def _feed(program: _Program, inputs: Mapping[str, NDArray[Any]], steps: int | No
 
 def _spread(initial: Any, batch: int, program: _Program, value: str) -> NDArray[Any]:
     shape = [batch if isinstance(d, str) else d for d in program.dims[value]]
-    return np.ascontiguousarray(np.broadcast_to(np.asarray(initial, program.dtype), shape))
+    return np.full(shape, np.asarray(initial), program.dtype)
