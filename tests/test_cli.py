@@ -489,6 +489,63 @@ def test_a_bar_moves_on_a_terminal_only(monkeypatch):
     assert shown.getvalue() == before
 
 
+# --------------------------------------------------------------------------------------------------- certificates
+def test_convert_certifies_passes_bursts_ranges_and_proofs(folder):
+    pytest.importorskip("z3")
+    found = as_json("convert", "net.graph.onnx", "--data", "data.npz", "-o", "new/net", "--prove", "--certificate", "new/c.json")
+    assert found["files"] == ["new/net.graph.onnx", "new/net.loihi2.onnx", "new/c.json"]
+    assert {p["status"] for p in found["proofs"]} == {"proved"}
+    body = json.loads(Path("new/c.json").read_text(encoding="utf-8"))
+    assert {f["role"]: f["path"] for f in body["files"]} == {
+        "program": "net.loihi2.onnx",
+        "graph": "net.graph.onnx",
+        "data": "../data.npz",
+        "model": "../net.graph.onnx",
+        "profile": "hw_profiles/loihi2.toml",
+    }
+    assert {p["name"] for p in body["passes"]} >= {"readout", "batchnorm", "merge"}
+    assert all(p["pair"]["equal"] for p in body["passes"])
+    assert {q["layer"] for q in body["quantization"]} == {"lif1", "lif2"}
+    assert all(q["bound"] > 0 for q in body["quantization"])
+    assert body["verdict"] == "exact"
+    assert len(body["proofs"]) == len(found["proofs"])
+    again = as_json("verify", "--certificate", "new/c.json")
+    assert {c["what"] for c in again["checks"]} >= {"graph net.graph.onnx", "model ../net.graph.onnx", "layer lif1", "predictions"}
+    Path("net.graph.onnx").unlink()
+    Path("new/net.graph.onnx").unlink()
+    trusted = as_json("verify", "--certificate", "new/c.json")["trusted"]
+    assert sum("is not there" in line for line in trusted) == 2
+
+
+def test_a_certificate_is_shown_on_the_page_of_its_own_network(folder):
+    snn("verify", "out/net.loihi2.onnx", "--data", "data.npz", "--certificate", "out/c.json")
+    snn("report", "out/net.loihi2.onnx", "--data", "data.npz", "--certificate", "out/c.json", "-o", "r.html")
+    assert "<h2>Certificate</h2>" in Path("r.html").read_text(encoding="utf-8")
+    assert (
+        "is not a certificate of"
+        in CliRunner().invoke(commands, ["report", "out/net.graph.onnx", "--data", "data.npz", "--certificate", "out/c.json"]).output
+    )
+
+
+def test_evidence_of_what_is_not_made_is_refused(folder):
+    base = ("convert", "net.graph.onnx", "--data", "data.npz")
+    for more in (("--chip", "none", "--prove"), ("--chip", "none", "--certificate", "c.json"), ("--certificate", "net.graph.onnx")):
+        assert CliRunner().invoke(commands, [*base, *more]).exit_code == 2
+    assert CliRunner().invoke(commands, ["convert", "net.graph.onnx", "--certificate", "c.json"]).exit_code == 2
+    for more in (("--prove",), ("--certificate", "c.json")):
+        refused = CliRunner().invoke(commands, ["convert", "out/net.loihi2.onnx", "--data", "data.npz", "-o", "again", *more])
+        assert refused.exit_code == 2
+        assert "are about a conversion" in refused.output
+    assert not Path("c.json").exists()
+
+
+def test_a_network_that_was_put_on_a_chip_as_it_is_can_be_certified(folder):
+    snn("convert", "out/net.loihi2.onnx", "--data", "data.npz", "-o", "again/net")
+    snn("verify", "again/net.loihi2.onnx", "--data", "data.npz", "--samples", "7", "--against", "chip", "--certificate", "c.json")
+    assert json.loads(Path("c.json").read_text(encoding="utf-8"))["run"]["samples"] == 7
+    assert as_json("verify", "--certificate", "c.json")["ok"] is True
+
+
 # ----------------------------------------------------------------------------------------------------------- demo
 
 
@@ -509,7 +566,13 @@ def test_the_demo_holds_all_it_claims(tmp_path, monkeypatch):
             assert said.startswith("0 of ")
             assert not said.startswith("0 of 0 ")
             assert said.endswith("rung indices differ")
-    assert {p.name for p in Path("demo-out").iterdir()} == {"digits.graph.onnx", "digits.loihi2.onnx", "report.html"}
+    assert {p.name for p in Path("demo-out").iterdir()} == {Path(name).name for name in found["files"]}
+    assert len(found["files"]) == 5
+    (certified,) = [c for c in found["claims"] if c["claim"].startswith("the certificate")]
+    assert certified["holds"]
+    page = Path("demo-out/report.html").read_text(encoding="utf-8")
+    assert all(word in page for word in ("<h2>Certificate</h2>", "certificate.data.npz", "nothing ran on silicon"))
+    assert as_json("verify", "--certificate", "demo-out/certificate.json")["ok"] is True
     assert "</html>" in Path("demo-out/report.html").read_text(encoding="utf-8")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from snndeploy.certificate import Certificate
 from snndeploy.cli.options import Decorator
 from snndeploy.cli.refusing import finish
 from snndeploy.data import Samples
@@ -17,7 +18,8 @@ from snndeploy.errors import OptionError
 from snndeploy.flow.certifying import Certified, certify, writable
 from snndeploy.flow.deployment import Deployment
 from snndeploy.flow.proving import LIMIT, prove_deployment
-from snndeploy.flow.rechecking import recheck
+from snndeploy.flow.rechecking import opened, recheck
+from snndeploy.flow.saved import digest
 from snndeploy.report.certificates import recheck_to_json, recheck_to_text
 
 EVIDENCE: tuple[Decorator[Any], ...] = (
@@ -88,3 +90,12 @@ def check_again(certificate: str | None, data: str | None, as_json: bool) -> Non
     else:
         click.echo(recheck_to_text(found), nl=False)
     finish(found.holds and found.certificate.verdict != "different")
+
+
+def certificate_of(file: str, path: str) -> Certificate:
+    """The certificate in ``path``, which must be that of the chip network in ``file``."""
+    certificate = opened(Path(path))
+    program = certificate.file("program")
+    if program is None or not Path(file).is_file() or digest(Path(file)) != program.sha256:
+        raise OptionError("--certificate", f"{path} is not a certificate of {file}", "write it anew: snndeploy verify FILE --certificate")
+    return certificate

@@ -18,8 +18,10 @@ from snndeploy.cli.options import as_json
 from snndeploy.cli.refusing import finish, refusing
 from snndeploy.cli.terminal import working, write
 from snndeploy.data import part
+from snndeploy.flow.certifying import Certified, certify
 from snndeploy.flow.deployment import Deployment, Wishes
 from snndeploy.flow.given import as_samples
+from snndeploy.flow.rechecking import recheck
 from snndeploy.report import to_html
 from snndeploy.report.as_text import bullets, section, table
 from snndeploy.report.words import fit, pair_words, percent
@@ -28,6 +30,7 @@ from snndeploy.verdict import Verdict
 MIN_ACCURACY = 0.97
 FEW = 64
 """Test digits for the variants that are shown besides; the network that is saved runs on all of them."""
+PLAIN = ("ping-pong", "ping-pong-direct", "look-ahead", "look-ahead-direct")
 MODEL_ONLY = (
     "graded bursts run as neuron programs, an instruction set of our own that no silicon confirms; the other constructions need none"
 )
@@ -43,7 +46,9 @@ class Claim:
 
 
 @click.command(short_help="The whole job on a network that ships with the package.")
-@click.option("-o", "--output", default="demo-out", show_default=True, help="The folder for the chip network and the report.")
+@click.option(
+    "-o", "--output", default="demo-out", show_default=True, help="The folder for the chip network, its certificate and the report."
+)
 @as_json
 @refusing
 def demo(*, output: str, as_json: bool) -> None:
@@ -56,13 +61,15 @@ def demo(*, output: str, as_json: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with working("handwritten digits on Loihi 2"):
         saved = _converted("graded")
-        files = [*deploy.save(saved, folder / "digits"), folder / "report.html"]
+        made = ("certificate.json", "certificate.data.npz", "report.html")
+        files = [*deploy.save(saved, folder / "digits"), *(folder / name for name in made)]
         verdict = _verified(files[1])
-        report = deploy.report(saved)
-        write(files[2], to_html(replace(report, verdict=replace(report.verdict, pairs=(*report.verdict.pairs, *verdict.pairs)))))
-    claims = [*_bursts(saved, ("graded",)), *_saved(saved, verdict)]
+        whole = replace(saved.verdict, pairs=(*saved.verdict.pairs, *verdict.pairs), not_checked=verdict.not_checked)
+        certificate = certify(Certified(files[1], whole, as_samples(str(shipped.TEST)), deployment=saved, carry=True), files[2])
+        write(files[4], to_html(replace(deploy.report(saved), verdict=whole, certificate=certificate)))
+    claims = [*_bursts(saved, ("graded",)), *_saved(saved, verdict), _certified(files[2])]
     with working("the same on plain neurons"):
-        claims += _besides("plain neurons", _converted("ping-pong", FEW), ("ping-pong", "ping-pong-direct"))
+        claims += _besides("plain neurons", _converted("ping-pong", FEW), PLAIN)
     with working("the same with a subtracting reset"):
         claims += _besides("subtracting reset", _converted("lateral", FEW), ("lateral",))
     seconds, names = time.perf_counter() - start, [str(file) for file in files]
@@ -108,6 +115,14 @@ def _saved(d: Deployment, verdict: Verdict) -> Iterator[Claim]:
     chip = f"{percent(near.chip_accuracy or 0.0)} {count}"
     yield Claim(f"simulated-chip accuracy is within {d.wishes.max_drop:g} points", chip, near.drop <= d.wishes.max_drop)
     yield Claim("it fits", fit(d.placement).sentence.removeprefix("Fits: "), d.placement.fits)
+
+
+def _certified(certificate: Path) -> Claim:
+    """The certificate just written, checked again as anyone can."""
+    found = recheck(certificate)
+    failed = [c.what for c in found.checks if not c.holds]
+    said = f"{len(found.checks)} checks in {found.seconds:.1f} s" if found.holds else f"fails: {', '.join(failed)}"
+    return Claim("the certificate holds when it is checked again", said, found.holds and found.certificate.verdict == "exact")
 
 
 def _besides(variant: str, d: Deployment, constructions: tuple[str, ...]) -> Iterator[Claim]:

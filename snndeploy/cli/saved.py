@@ -14,7 +14,7 @@ import click
 import converters
 from snndeploy import deploy
 from snndeploy.chip.network import ChipNetwork
-from snndeploy.cli.certificates import certifiable, check_again
+from snndeploy.cli.certificates import certifiable, certificate_of, check_again
 from snndeploy.cli.options import DATA_OPTIONS, FILE_OPTIONS, as_json, encoding, file_options_of, max_drop, samples_of, with_options
 from snndeploy.cli.refusing import finish, refusing
 from snndeploy.cli.terminal import working, write
@@ -123,18 +123,20 @@ def _verified(file: str, against: str | None, given: Mapping[str, Any]) -> Verdi
 @own_chip
 @max_drop
 @click.option("-o", "--output", help="report.html, report.json or report.txt; without it the text is printed.")
+@click.option("--certificate", help="A certificate of FILE, shown on the page (report.html).")
 @as_json
 @refusing
-def report(file: str, *, max_drop: float, output: str | None, as_json: bool, **given: Any) -> None:
+def report(file: str, *, max_drop: float, output: str | None, certificate: str | None, as_json: bool, **given: Any) -> None:
     """Energy, latency, spikes, fit and fidelity of the chip network in FILE.
 
     What is counted is exact; energy and latency are estimates from published numbers, with their range.
     """
     kind = _kind(file, output)
+    shown = None if certificate is None else certificate_of(file, certificate)
     samples, options = _samples(file, given), file_options_of(given)
     with working(f"reporting on {Path(file).name}"):
         found = deploy.report(file, samples, encoding(given["encode"]), given["seed"], given["chip"], options)
-    made = replace(found, max_drop=max_drop)
+    made = replace(found, max_drop=max_drop, certificate=shown)
     if output is not None:
         write(Path(output), _written(made, kind))
     if as_json:

@@ -29,11 +29,7 @@ def recheck(path: str | Path, data: str | Path | None = None) -> Recheck:
         ModelError: no certificate, one that was changed or is newer, or a file that it needs is not there.
     """
     started, file = time.perf_counter(), Path(path)
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise ModelError(str(file), f"cannot be read: {error.strerror}", "check the path") from None
-    certificate = from_bytes(content, str(file))
+    certificate = opened(file)
     found = {f.role: _found(f, file, data) for f in certificate.files}
     checks = [Check("certificate", True, "its seal fits its content")]
     checks += [_hash(f, place) for f in certificate.files if (place := found[f.role]) is not None]
@@ -47,6 +43,15 @@ def recheck(path: str | Path, data: str | Path | None = None) -> Recheck:
         checks.append(Check("run", False, "not run again: these are not the certified files"))
     checks.append(_verdict(certificate))
     return Recheck(str(file), certificate, tuple(checks), tuple(_trusted(certificate, absent)), time.perf_counter() - started)
+
+
+def opened(path: Path) -> Certificate:
+    """The certificate in a file. Raises ``ModelError`` where there is none, or it was changed."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(str(path), f"cannot be read: {error.strerror}", "check the path") from None
+    return from_bytes(content, str(path))
 
 
 def _found(f: HashedFile, certificate: Path, data: str | Path | None) -> Path | None:
