@@ -148,3 +148,97 @@ class Verdict:
         if not self.pairs:
             return "not_checked"
         return "exact" if all(p.equal for p in self.pairs) else "different"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One neuron at one step of the layer's own time: what entered it, its state words afterwards, and what it sent.
+
+    ``before`` is v before the reset, by the rules, from the words of the step before; None where they do not say it.
+    """
+
+    step: int
+    input: float | None
+    words: Mapping[str, float]
+    before: float | None
+    output: float
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """One change, tried: the layer of the first side, so changed, against that of the second on the same input.
+
+    ``cause`` is its class (``snndeploy explain`` knows each), ``words`` what was changed. ``reproduces``: "all" (output
+    and every state word of every step), "output" alone, or "no".
+    """
+
+    cause: str
+    words: str
+    reproduces: Literal["all", "output", "no"]
+    read: bool = False
+    """The change was read in the two networks, not guessed."""
+
+
+@dataclass(frozen=True)
+class DifferingLayer:
+    """A layer whose outputs differ, from ``step`` on in ``values`` values; ``own``: it differs when both are fed the same, too."""
+
+    layer: str
+    step: int
+    values: int
+    own: bool
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """The smallest input found that still makes the layer differ, and how small the part is that still does.
+
+    ``entries`` of ``entries_before`` values other than 0 are left, in ``steps`` leading steps of ``samples`` samples.
+    ``sources`` neurons fed the one neuron through ``synapses`` synapses, and this part alone ``still`` differs
+    (None: it was not cut out). ``runs`` is what the search took.
+    """
+
+    samples: int
+    steps: int
+    entries: int
+    entries_before: int
+    runs: int
+    sources: int = 0
+    synapses: int = 0
+    still: bool | None = None
+
+
+@dataclass(frozen=True)
+class Bisection:
+    """Two networks on the same data: where they part, whose fault it is, and the change that explains it.
+
+    ``layers`` are those that differ, in running order; ``culprit`` is the first that differs on its own ("" where
+    nothing differs, or none does). ``suspects`` reproduce the second side, the best first; ``tried`` counts all that
+    were run. ``a_around`` and ``b_around`` show the neuron of ``first`` in the culprit on each side.
+    """
+
+    a: str
+    b: str
+    compared: int
+    different: int
+    layers: tuple[DifferingLayer, ...] = ()
+    culprit: str = ""
+    first: Divergence | None = None
+    hidden: bool = False
+    """Only state words differ; every output is equal."""
+    threshold: float | None = None
+    a_around: tuple[Moment, ...] = ()
+    b_around: tuple[Moment, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
+    tried: int = 0
+    reduced: Reduced | None = None
+
+    @property
+    def equal(self) -> bool:
+        """True if no output and no state word differs."""
+        return not self.layers
+
+    @property
+    def cause(self) -> str:
+        """The class of what explains the difference; "unknown" if nothing that was tried does."""
+        return self.suspects[0].cause if self.suspects else "" if self.equal else "unknown"

@@ -34,7 +34,7 @@ def test_the_commands_and_options_exist():
     from snndeploy.cli import commands
 
     lines = [shlex.split(line) for line in block("sh", "snndeploy convert").splitlines()]
-    assert len(lines) == 8
+    assert len(lines) == 10
     for words in lines:
         command = commands.commands[words[1]]
         known = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}

@@ -12,6 +12,7 @@ from snndeploy.cli.converting import check, convert
 from snndeploy.cli.demo import demo
 from snndeploy.cli.exporting import export
 from snndeploy.cli.machine import chips, doctor
+from snndeploy.cli.parting import bisect, explain
 from snndeploy.cli.saved import report, run, show, verify
 
 DEFECT = 70
@@ -34,7 +35,7 @@ def commands() -> None:
     """  # noqa: D301 - the backspace is click's own sign for "keep these lines"
 
 
-for command in (convert, check, show, run, verify, report, export, chips, doctor, demo):
+for command in (convert, check, show, run, verify, report, export, bisect, explain, chips, doctor, demo):
     commands.add_command(command)
 
 

@@ -1,0 +1,101 @@
+"""A float graph against a chip network: which of the two kinds of rounding parts them, or what is no rounding at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from snndeploy.arrays import same
+from snndeploy.chip.models import DECAY_UNIT, Lif
+from snndeploy.chip.network import ChipNetwork, Wire
+from snndeploy.flow.divergence import chip_changes
+from snndeploy.flow.divergence.around import graph_sums
+from snndeploy.flow.divergence.comparing import Alone, Sides
+from snndeploy.flow.divergence.rules import Rules, arriving, run_lif
+from snndeploy.flow.divergence.sides import Series, Side, part, run_part, seen, unit
+from snndeploy.ir.graph import Graph
+from snndeploy.ir.neurons.lif import LIF
+from snndeploy.sim import kernels
+from snndeploy.sim.populations import bias_of
+from snndeploy.verdict import Suspect
+
+NOT_ROUNDING = 0.1
+"""Sums that are off by more than this part of the threshold were not merely rounded."""
+WEIGHT_END = 254
+DECAY_STEP = 1.5 / DECAY_UNIT
+"""Decays farther apart than this were not merely rounded to a register."""
+
+
+def suspects(s: Sides, layer: str, apart: Alone) -> tuple[tuple[Suspect, ...], int]:
+    """Why a layer of a graph and that of a chip network part on the same input, and how many changes were tried."""
+    flipped = apart if isinstance(s.a.network, Graph) else Alone(apart.feeds_b, apart.feeds_a, apart.run_b, apart.run_a, apart.unequal)
+    graph, chip = (s.a, s.b) if isinstance(s.a.network, Graph) else (s.b, s.a)
+    found, tried = [], 0
+    for suspect in _tried(graph, chip, layer, flipped, s.data.steps):
+        tried += 1
+        if suspect.reproduces != "no":
+            found.append(suspect)
+    return tuple(found), tried
+
+
+def _tried(graph: Side, chip: Side, layer: str, apart: Alone, steps: int) -> Iterator[Suspect]:
+    shift, network = chip.shift(layer), part(chip, layer)
+    assert isinstance(network, ChipNetwork)
+    wanted = seen(graph, apart.run_a, layer)[:steps]
+
+    def outcome(values: Series) -> Any:
+        got = values[shift : shift + steps] * unit(chip, layer)
+        return "output" if same(got.reshape(wanted.shape), wanted) else "no"
+
+    for change in chip_changes.changes(network, layer):
+        changed = chip_changes.made(change)
+        if changed is not None:
+            output = run_part(changed, apart.feeds_b, chip.execute).outputs[layer]
+            yield Suspect(change[0], f"on the chip: {change[1]}", outcome(output))
+    model, node = network.populations[layer].model, graph.network.nodes[layer]  # type: ignore[union-attr]
+    if not isinstance(model, Lif):
+        return
+    sums, bias = arriving(network, layer, apart.feeds_b)
+    for words, rules in (("v >= threshold fires", Rules(strict=False)), ("the reset subtracts the threshold", Rules(reset="subtract"))):
+        cause = "tie" if not rules.strict else "reset-kind"
+        yield Suspect(cause, f"on the chip: {words}", outcome(run_lif(model, sums, bias, rules)[0]))
+    if isinstance(node, LIF):
+        yield from _numbers(node, model, (graph, network), layer, apart, (sums, bias), shift, steps)
+    exact = run_lif(model, sums, bias, Rules(division="none"))[0]
+    yield Suspect("truncation", "on the chip: decays keep their fractions", outcome(exact))
+    kept = same(exact[shift : shift + steps], seen(chip, apart.run_b, layer)[shift : shift + steps])
+    words = "the chip's registers, computed without cutting off fractions, give the chip's output: what was rounded is the registers"
+    yield Suspect("rounding", words, "output" if kept else "no", read=True)
+    yield Suspect("rounding", "registers and decays were rounded; neither alone explains it", "output", read=True)
+
+
+def _numbers(
+    node: LIF, model: Lif, sides: tuple[Side, ChipNetwork], layer: str, apart: Alone, arrived: tuple[Series, Series], shift: int, steps: int
+) -> Iterator[Suspect]:
+    """Decays and sums that are farther apart than a register's rounding."""
+    graph, chip = sides
+    keep = 1 - model.dv / DECAY_UNIT
+    off = float(np.abs(keep - node.decay).max())
+    yield Suspect(
+        "decay", f"the chip keeps {keep.flat[0]:.5g}, the graph {node.decay.flat[0]:.5g}", "output" if off > DECAY_STEP else "no", True
+    )
+    network = part(graph, layer)
+    assert isinstance(network, Graph)
+    ours = (graph_sums(network, layer, apart.feeds_a) * node.gain)[:steps]
+    scale = float(np.abs(node.threshold).max()) / max(1, int(np.abs(model.vth).max() << kernels.INPUT_SHIFT))
+    sums, bias = (values[shift : shift + steps].reshape(ours.shape) for values in arrived)
+    theirs = ((sums << kernels.INPUT_SHIFT) + bias + bias_of(model)) * scale
+    gap = ours - theirs
+    most, least = float(np.abs(gap).max(initial=0)), float(np.abs(gap).min(axis=(0, 1)).max(initial=0))
+    far = NOT_ROUNDING * float(np.abs(node.threshold).max())
+    words = f"what enters is off by up to {most:.3g}, by {least:.3g} even at best, where the threshold is {far / NOT_ROUNDING:.3g}"
+    yield Suspect("bias", words, "output" if least > far else "no", read=True)
+    yield Suspect("clipping" if _clipped(chip) else "weights", words, "output" if most > far else "no", read=True)
+
+
+def _clipped(chip: ChipNetwork) -> bool:
+    """Whether a weight stands at the end of what a synapse of 8 bits holds."""
+    ends = (p.synapses.weights for p in chip.projections if not isinstance(p.synapses, Wire))
+    return any(w.max(initial=0) >= WEIGHT_END or w.min(initial=0) <= -WEIGHT_END for w in ends)

@@ -1,0 +1,95 @@
+"""One neuron, step by step, on both sides: what entered, its state, what it would have held before the reset, what it sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from snndeploy.chip.models import DECAY_UNIT, Lif
+from snndeploy.chip.network import ChipNetwork
+from snndeploy.flow.divergence.rules import arriving
+from snndeploy.flow.divergence.sides import Series, Side, fed_name, part, seen, words
+from snndeploy.ir.graph import Graph
+from snndeploy.ir.neurons.cubalif import CubaLIF
+from snndeploy.ir.neurons.lif import LIF
+from snndeploy.ir.on_numpy import NUMPY
+from snndeploy.sim import kernels
+from snndeploy.sim.populations import bias_of
+from snndeploy.sim.reference import stepper
+from snndeploy.trace import Trace
+from snndeploy.verdict import Moment
+
+BEFORE, AFTER = 2, 1
+"""Steps shown around the first difference."""
+
+
+def threshold(side: Side, layer: str, neuron: tuple[int, ...]) -> float | None:
+    """The threshold of a neuron in the units of its v; None where it has not one."""
+    if isinstance(side.network, Graph):
+        node: Any = side.network.nodes[layer]
+        values = getattr(node, "threshold", None)
+        values = getattr(node, "thresholds", [None])[0] if values is None else values
+        return None if values is None or isinstance(values, str) else float(_at(values, side.network.shapes[layer], neuron))
+    population = side.network.populations[layer]
+    return float(_at(population.model.vth << kernels.INPUT_SHIFT, population.shape, neuron)) if isinstance(population.model, Lif) else None
+
+
+def _at(values: Any, shape: tuple[int, ...], neuron: tuple[int, ...]) -> Any:
+    return np.broadcast_to(values, shape)[neuron] if len(neuron) == len(shape) else np.asarray(values).flat[0]
+
+
+def around(side: Side, layer: str, trace: Trace, feeds: Mapping[str, Series], at: tuple[int, int, tuple[int, ...]]) -> tuple[Moment, ...]:
+    """The steps around model step, sample, neuron ``at``, of a layer's run alone on ``feeds``."""
+    step, sample, neuron = at
+    shift = side.shift(layer)
+    own, output, sums = words(trace, layer), seen(side, trace, layer), _sums(side, layer, feeds)
+    moments = []
+    for t in range(max(0, step - BEFORE), step + AFTER + 1):
+        raw = t + shift
+        if raw < len(output):
+            place = (raw, sample, *neuron)
+            held = {w: float(values[place]) for w, values in own.items() if values.ndim == len(place)}
+            entered = None if sums is None or sums.shape != output.shape else float(sums[place])
+            moments.append(Moment(t, entered, held, _before(side, layer, own, sums, place), float(output[place])))
+    return tuple(moments)
+
+
+def _sums(side: Side, layer: str, feeds: Mapping[str, Series]) -> Series | None:
+    network = part(side, layer)
+    if isinstance(network, ChipNetwork):
+        return arriving(network, layer, feeds)[0]
+    return graph_sums(network, layer, feeds)
+
+
+def graph_sums(graph: Graph, layer: str, feeds: Mapping[str, Series]) -> Series:
+    """What enters a neuron of a graph at its port 0, [T, B, *shape]."""
+    inputs = {fed_name(n): np.asarray(values, np.float64) for n, values in feeds.items()}
+    first = next(iter(inputs.values()))
+    steps = ({n: values[t] for n, values in inputs.items()} for t in range(len(first)))
+    return np.stack([step.inputs[layer][0] for step in stepper(graph, steps, first.shape[1], NUMPY)])
+
+
+def _before(side: Side, layer: str, own: Mapping[str, Series], sums: Series | None, place: tuple[int, ...]) -> float | None:
+    """v after integration and before the reset, by the rules, from the words of the step before."""
+    earlier = (place[0] - 1, *place[1:])
+    if sums is None or "v" not in own or place[0] == 0:
+        return None
+    if isinstance(side.network, Graph):
+        node = side.network.nodes[layer]
+        return _graph_before(node, {w: x[earlier[0]] for w, x in own.items()}, sums[place[0]], place[1:])
+    model = side.network.populations[layer].model
+    if not isinstance(model, Lif) or "u" not in own:
+        return None
+    shape, at = side.network.populations[layer].shape, place[2:]
+    dv, bias = (int(_at(values, shape, at)) for values in (model.dv, bias_of(model)))
+    kept = int(kernels.decay(np.asarray(int(own["v"][earlier])), np.asarray(DECAY_UNIT - dv)))
+    return float(kept + int(own["u"][place]) + bias)
+
+
+def _graph_before(node: Any, state: Mapping[str, Series], x: Series, place: tuple[int, ...]) -> float | None:
+    if not isinstance(node, LIF | CubaLIF) or node.late:
+        return None
+    return float(replace(node, reset="none").step((x,), state, NUMPY)[1]["v"][place])

@@ -1,0 +1,202 @@
+"""One side of a comparison: a network and who runs it; the whole of it, or one layer alone on given input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snndeploy.chip.models import HostInput
+from snndeploy.chip.network import ChipNetwork
+from snndeploy.flow.feeding import Feed
+from snndeploy.ir.graph import Edge, Graph, Node
+from snndeploy.ir.layers import Input
+from snndeploy.ir.paths import has_state, neurons
+from snndeploy.sim.chip import run_chip
+from snndeploy.sim.host import inject
+from snndeploy.sim.reference import run_reference
+from snndeploy.trace import Trace
+
+Series: TypeAlias = NDArray[Any]
+Execute: TypeAlias = Callable[..., Trace]
+"""``(network, inputs, states=True)`` -> the run of a chip network; the chip simulator unless another is held against it."""
+PAYLOAD = 31
+"""Bits that hold whatever a neuron sent, when the host sends it in its place."""
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """A network, what to call it, and who runs it."""
+
+    name: str
+    network: Graph | ChipNetwork
+    execute: Execute = field(default=run_chip)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Its inputs (of a chip network) and neurons, in running order."""
+        if isinstance(self.network, Graph):
+            return neurons(self.network)
+        return running_order(self.network)
+
+    def shift(self, layer: str) -> int:
+        """How many steps late the layer runs."""
+        return 0 if isinstance(self.network, Graph) else self.network.populations[layer].shift
+
+    def sources(self, layer: str) -> tuple[str, ...]:
+        """What feeds a layer: neurons and inputs, perhaps itself."""
+        if isinstance(self.network, Graph):
+            return tuple(dict.fromkeys(s for s in _reaching(self.network, layer)[1]))
+        return tuple(dict.fromkeys(p.source for p in self.network.into(layer)))
+
+    def run(self, data: Feed) -> Trace:
+        """All of it: every output and every state word."""
+        if isinstance(self.network, Graph):
+            record = [n for n in self.network.order if has_state(self.network.nodes[n]) or isinstance(self.network.nodes[n], Input)]
+            return run_reference(self.network, data.inputs, data.steps, record=record, states=True)
+        return self.execute(spiking(self.network), inject(self.network, data.inputs), states=True)
+
+
+def running_order(network: ChipNetwork) -> tuple[str, ...]:
+    """Populations by how late they run, those of one time as the network lists them."""
+    return tuple(sorted(network.populations, key=lambda name: network.populations[name].shift))
+
+
+def spiking(network: ChipNetwork) -> ChipNetwork:
+    """The same network with every output the spikes; what the host reads instead is among the state words."""
+    return replace(network, populations={n: replace(p, reads="spikes") for n, p in network.populations.items()}, readout=None)
+
+
+def seen(side: Side, trace: Trace, layer: str) -> Series:
+    """What the layer gives: its spikes, or the word that the host reads; raw, in the side's own time."""
+    if isinstance(side.network, ChipNetwork):
+        reads = side.network.populations[layer].reads
+        return trace.outputs[layer] if reads == "spikes" else trace.states[f"{layer}.{reads}"]
+    return trace.outputs[layer]
+
+
+def words(trace: Trace, layer: str) -> dict[str, Series]:
+    """The layer's state words, by their own names."""
+    return {key.rpartition(".")[2]: values for key, values in trace.states.items() if key.rpartition(".")[0] == layer}
+
+
+def fed_name(source: str) -> str:
+    """The name of the input that stands for a source."""
+    return f"{source}@"
+
+
+def alone(network: ChipNetwork, layer: str) -> ChipNetwork:
+    """One population and its synapses, all its sources replaced by inputs of the host; it runs in the network's own time."""
+    into = network.into(layer)
+    sources = {p.source: network.populations[p.source] for p in into}
+    hosts = {fed_name(n): replace(p, name=fed_name(n), model=_host(p.model), shift=0, reads="spikes") for n, p in sources.items()}
+    target = replace(network.populations[layer], shift=0, reads="spikes")
+    projections = tuple(replace(p, source=fed_name(p.source)) for p in into)
+    return replace(network, populations={**hosts, layer: target}, projections=projections, readout=None, host={}, steps=0)
+
+
+def _host(model: object) -> HostInput:
+    scale = model.scale if isinstance(model, HostInput) else 1.0
+    return HostInput(PAYLOAD, signed=True, scale=scale)
+
+
+def alone_graph(graph: Graph, layer: str) -> Graph:
+    """One neuron and the layers without state that lead to it, all its sources replaced by inputs."""
+    inner, sources = _reaching(graph, layer)
+    nodes: dict[str, Node] = {fed_name(n): Input(graph.shapes[n]) for n in sources}
+    nodes |= {n: graph.nodes[n] for n in inner}
+    edges = []
+    for name in inner:
+        for edge in graph.into(name):
+            start = fed_name(edge.source) if edge.source in sources else edge.source
+            edges.append(Edge(start, name, edge.delay, edge.port))
+    return Graph(nodes, tuple(edges), graph.dt)
+
+
+def _reaching(graph: Graph, layer: str) -> tuple[list[str], list[str]]:
+    """The layer with the nodes without state that lead to it, and the neurons and inputs where those start."""
+    inner, sources, waiting = [layer], [], [e.source for e in graph.into(layer)]
+    while waiting:
+        name = waiting.pop()
+        if has_state(graph.nodes[name]) or isinstance(graph.nodes[name], Input):
+            sources.append(name)
+        elif name not in inner:
+            inner.append(name)
+            waiting += [e.source for e in graph.into(name)]
+    return inner, list(dict.fromkeys(sources))
+
+
+def part(side: Side, layer: str) -> Graph | ChipNetwork:
+    """The layer alone, on either kind of network."""
+    return alone_graph(side.network, layer) if isinstance(side.network, Graph) else alone(side.network, layer)
+
+
+def run_part(network: Graph | ChipNetwork, feeds: Mapping[str, Series], execute: Execute = run_chip) -> Trace:
+    """A layer alone on what its sources sent, [T, B, *shape] by source."""
+    inputs = {fed_name(name): values for name, values in feeds.items()}
+    if isinstance(network, Graph):
+        steps = len(next(iter(inputs.values())))
+        floats = {name: np.asarray(values, np.float64) for name, values in inputs.items()}
+        return run_reference(network, floats, steps, record=neurons(network), states=True)
+    return execute(network, {name: np.asarray(values, np.int64) for name, values in inputs.items()}, states=True)
+
+
+def feeds_for(side: Side, layer: str, own: Trace, other: Side, theirs: Trace) -> dict[str, Series]:
+    """What ``other`` sent in its run, in the time and units of ``side``, to each source of its layer.
+
+    A source that only ``side`` has (a constant, what the host computes) sends what it sent in its ``own`` run.
+    """
+    feeds = {}
+    for name in side.sources(layer):
+        if name in theirs.outputs:
+            values = _in_units(side, other, name, in_time(side.shift(name), other.shift(name), theirs.outputs[name]))
+            feeds[name] = values.reshape(*values.shape[:2], *shape_of(side, name))
+        else:
+            feeds[name] = own.outputs[name]
+    longest = max(own.steps, *map(len, feeds.values()))
+    return {n: _longer(values, longest) for n, values in feeds.items()}
+
+
+def shape_of(side: Side, layer: str) -> tuple[int, ...]:
+    """The shape of what a layer sends."""
+    return side.network.shapes[layer] if isinstance(side.network, Graph) else side.network.populations[layer].shape
+
+
+def in_time(shift: int, was: int, values: Series) -> Series:
+    """A series that ran ``was`` steps late, as it is where the layer runs ``shift`` steps late; silent until then."""
+    if shift == was:
+        return values
+    return np.concatenate([np.zeros((shift, *values.shape[1:]), values.dtype), values[was:]])
+
+
+def _longer(values: Series, steps: int) -> Series:
+    missing = steps - len(values)
+    return values if missing == 0 else np.concatenate([values, np.zeros((missing, *values.shape[1:]), values.dtype)])
+
+
+def _in_units(side: Side, other: Side, name: str, values: Series) -> Series:
+    scale = unit(side, name) / unit(other, name)
+    if scale != 1.0:
+        values = values / scale
+    return np.round(values).astype(np.int64) if isinstance(side.network, ChipNetwork) else np.asarray(values, np.float64)
+
+
+def unit(side: Side, layer: str) -> float:
+    """The real value of one unit of what the layer sends."""
+    if isinstance(side.network, Graph):
+        return 1.0
+    population = side.network.populations[layer]
+    return population.model.scale if isinstance(population.model, HostInput) else population.scale
+
+
+def comparable(a: Side, b: Side) -> tuple[str, ...]:
+    """The layers that both have, in running order, whose outputs are claimed to be the same thing."""
+    both = [n for n in a.layers if n in b.layers]
+    if isinstance(a.network, Graph) == isinstance(b.network, Graph):
+        return tuple(both)
+    graph = a.network if isinstance(a.network, Graph) else b.network
+    assert isinstance(graph, Graph)
+    return tuple(n for n in both if graph.nodes[n].emits != "real")

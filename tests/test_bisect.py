@@ -1,0 +1,228 @@
+"""``bisect`` on files and ``explain``: what is printed, what is written, what replays; every code has its explanation."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import converters
+import snndeploy as sd
+from snndeploy import errors
+from snndeploy.arrays import frozen
+from snndeploy.chip.network import ChipNetwork
+from snndeploy.cli import commands
+from snndeploy.flow.divergence.shrinking import minimal
+from snndeploy.ir.graph import Edge, Graph
+from snndeploy.ir.layers import Input, Linear, Output
+from snndeploy.ir.neurons.lif import LIF
+from snndeploy.report.codes import CODES
+
+ROOT = Path(__file__).resolve().parents[1]
+T = 6
+
+
+def chain():
+    rng = np.random.default_rng(0)
+    nodes = {
+        "x": Input((6,), carries="spikes"), "fc1": Linear(rng.normal(0.2, 0.5, (8, 6))), "lif1": LIF(frozen(0.5)),
+        "fc2": Linear(rng.normal(0.2, 0.5, (4, 8)), rng.normal(0.1, 0.1, 4)), "lif2": LIF(frozen(0.8)), "y": Output("count"),
+    }  # fmt: skip
+    return Graph(nodes, tuple(Edge(a, b) for a, b in itertools.pairwise(nodes)), steps=T)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """``net.graph.onnx``, ``net.loihi2.onnx``, a chip network with one threshold changed, and data."""
+    folder = tmp_path_factory.mktemp("files")
+    x = (np.random.default_rng(1).random((24, T, 6)) < 0.5).astype(np.uint8)
+    np.savez(folder / "data.npz", x=x)
+    converters.save(chain(), folder / "source.onnx")
+    made = sd.convert(str(folder / "source.onnx"), sd.Samples({"": x}), chip="loihi2")
+    sd.save(made, folder / "net")
+    population = made.network.populations["lif2"]
+    broken = replace(population, model=replace(population.model, vth=population.model.vth + 9))
+    converters.save(replace(made.network, populations={**made.network.populations, "lif2": broken}), folder / "broken.loihi2.onnx")
+    return folder
+
+
+def call(*words):
+    return CliRunner().invoke(commands, [str(w) for w in words])
+
+
+def test_two_chip_networks(files, tmp_path):
+    data, a, b = files / "data.npz", files / "net.loihi2.onnx", files / "broken.loihi2.onnx"
+    done = call("bisect", a, b, "--data", data, "-o", tmp_path / "reduced.npz", "--json")
+    assert done.exit_code == 1, done.output
+    found = json.loads(done.output)
+    assert (found["schema"], found["layer"], found["cause"]) == ("snndeploy.bisect/1", "lif2", "threshold")
+    assert found["first"]["layer"] == "lif2"
+    assert not found["equal"]
+    assert {"u", "v"} == set(found["around"]["a"][0]["words"])
+    at = next(m for m in found["around"]["a"] if m["step"] == found["first"]["step"])
+    assert at["before_reset"] > found["threshold"]
+    x = np.load(found["written"])["x"]
+    assert x.shape == (1, T, 6)
+    assert np.count_nonzero(x) == found["reduced"]["entries"] <= found["reduced"]["entries_before"]
+    assert found["reduced"]["part"]["still_differs"] is True
+    runs = [call("run", f, "--data", found["written"], "--json") for f in (a, b)]
+    spikes = [next(r["spikes_per_sample"] for r in json.loads(run.output)["layers"] if r["name"] == "lif2") for run in runs]
+    assert spikes[0] != spikes[1]
+
+
+def test_the_text_says_it_in_order(files):
+    done = call("bisect", files / "net.loihi2.onnx", files / "broken.loihi2.onnx", "--data", files / "data.npz", "--no-shrink")
+    assert done.exit_code == 1
+    for words in (
+        "layer lif2 differs by itself",
+        "cause threshold: the thresholds differ",
+        "input sum",
+        "v before reset",
+        "read in the files",
+    ):
+        assert words in done.output
+    assert max(map(len, done.output.splitlines())) <= 100
+    assert "Smallest input" not in done.output
+
+
+def test_equal_files_are_equal(files):
+    done = call("bisect", files / "net.loihi2.onnx", files / "net.loihi2.onnx", "--data", files / "data.npz")
+    assert (done.exit_code, done.output.count("are equal: 0 of")) == (0, 1)
+
+
+def test_a_graph_and_its_chip_network_part_by_rounding(files):
+    """Four bits leave large errors; what parts them is still named as rounding or truncation, never as equality."""
+    x = sd.Samples({"": np.load(files / "data.npz")["x"]})
+    coarse = sd.convert(str(files / "source.onnx"), x, sd.Wishes(chip="loihi2", weight_bits={"*": 3}))
+    sd.save(coarse, files / "coarse")
+    done = call("bisect", files / "coarse.graph.onnx", files / "coarse.loihi2.onnx", "--data", files / "data.npz", "--json")
+    found = json.loads(done.output)
+    assert done.exit_code == 1
+    assert found["cause"] in ("rounding", "truncation", "clipping", "weights")
+    assert found["layer"] in ("lif1", "lif2")
+
+
+def test_a_graph_whose_chip_network_lost_its_bias(files):
+    network = converters.load(files / "net.loihi2.onnx")
+    assert isinstance(network, ChipNetwork)
+    population = network.populations["lif1"]
+    shifted = replace(population, model=replace(population.model, bias_mant=population.model.bias_mant + 2000, bias_exp=np.array(3)))
+    converters.save(replace(network, populations={**network.populations, "lif1": shifted}), files / "biased.loihi2.onnx")
+    done = call("bisect", files / "net.graph.onnx", files / "biased.loihi2.onnx", "--data", files / "data.npz", "--json", "--no-shrink")
+    found = json.loads(done.output)
+    assert (found["layer"], found["cause"]) == ("lif1", "bias")
+
+
+def test_one_file_is_taken_through_its_passes(files):
+    done = call("bisect", files / "net.graph.onnx", "--data", files / "data.npz", "--json")
+    found = json.loads(done.output)
+    assert (done.exit_code, found["verdict"]) in ((0, "exact"), (1, "not_checked"))
+    assert call("bisect", files / "net.loihi2.onnx", "--data", files / "data.npz").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("net.loihi2.onnx", "broken.loihi2.onnx"), "--data"),
+        (("net.loihi2.onnx", "broken.loihi2.onnx", "--data", "data.npz", "-o", "x.txt"), "no .npz"),
+        (("net.loihi2.onnx", "--data", "data.npz", "-o", "x.npz"), "two networks"),
+        (("net.loihi2.onnx", "other.graph.onnx", "--data", "data.npz"), "no layer of the same name"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(files, words, said):
+    other = Graph({"x": Input((6,)), "cell": LIF(frozen(0.5))}, (Edge("x", "cell"),), steps=T)
+    converters.save(other, files / "other.graph.onnx")
+    done = call("bisect", *(files / w if "." in w and not w.startswith(("-", "x")) else w for w in words))
+    assert done.exit_code == 2
+    assert said in done.output
+
+
+def test_delta_debugging_finds_the_two_that_matter():
+    def differs(kept):
+        return [{3, 17} <= set(k.tolist()) for k in kept]
+
+    kept, runs = minimal(np.arange(40), differs)
+    assert kept.tolist() == [3, 17]
+    assert runs < 40
+    assert len(minimal(np.arange(40), differs, budget=1)[0]) <= 40
+    assert minimal(np.arange(1), differs)[0].tolist() == [0]
+
+
+# ---- explain
+
+
+def test_explain_one_all_and_none():
+    one = call("explain", "l005")
+    assert one.exit_code == 0
+    assert one.output.startswith("L005 (design rule)\n  means: ")
+    assert json.loads(call("explain", "TIE", "--json").output)["kind"] == "cause"
+    assert len(json.loads(call("explain", "--json").output)["codes"]) == len(CODES)
+    assert "model only" in call("explain").output
+    wrong = call("explain", "roundin")
+    assert wrong.exit_code == 2
+    assert "did you mean rounding" in wrong.output
+
+
+def sources(*folders):
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py")) if path.name not in ("codes.py", "causes.py")]
+
+
+def test_every_rule_in_the_source_is_explained():
+    found = {code for path in sources("snndeploy", "converters") for code in re.findall(r"\b[LE]\d{3}\b", path.read_text(encoding="utf-8"))}
+    assert "L005" in found
+    assert found <= CODES.keys()
+
+
+def test_every_error_is_explained():
+    kinds, waiting = set(), [errors.SnnError]
+    while waiting:
+        kind = waiting.pop()
+        kinds.add(kind.__name__)
+        waiting += kind.__subclasses__()
+    assert {k for k in kinds if CODES.get(k) is None} == set()
+
+
+def test_every_cause_in_the_source_is_explained():
+    """Every first string of a yielded or returned tuple, of a Suspect, and every value of a table CLASSES."""
+    found = set()
+    for path in sources("snndeploy/flow/divergence"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            found |= set(causes_in(node))
+    assert {"tie", "wrap", "rounding", "clipping", "bias", "window", "stale-state", "weights", "duplicate", "lost"} <= found
+    assert {c for c in found if CODES.get(c) is None or CODES[c].kind != "cause"} == set()
+    assert CODES["unknown"].kind == "cause"
+
+
+def causes_in(node):
+    if isinstance(node, ast.Yield | ast.Return) and isinstance(node.value, ast.Tuple):
+        yield from words_in(node.value.elts[0])
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Suspect":
+        yield from words_in(node.args[0])
+    if isinstance(node, ast.FunctionDef) and node.name == "_scaled":
+        yield from (word for part in ast.walk(node) if isinstance(part, ast.Return) for word in words_in(part.value))
+    if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "CLASSES":
+        yield from (value.value for value in node.value.values)
+    if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "OTHERS":
+        yield from (row.elts[0].value for row in node.value.elts)
+
+
+def words_in(node):
+    """The strings that an expression may be."""
+    if isinstance(node, ast.IfExp):
+        yield from (*words_in(node.body), *words_in(node.orelse))
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value:
+        yield node.value
+
+
+def test_every_explanation_is_whole():
+    for known in CODES.values():
+        assert all((known.meaning, known.why, known.action, known.source)), known.code
+        assert not known.meaning.endswith(".")
+        assert known.why.endswith(".")
