@@ -57,6 +57,7 @@ class Options:
         neuron_class: class name or pattern -> the neuron that a class of one's own is: ``{"LIFSpike*": "LIF(tau=2.0)"}``.
         relu: "if" turns rectifiers into integrate-and-fire neurons by their rates; None refuses them.
         layer: name or pattern -> the same for layers: ``{"conv1": "Conv2d(padding=2), AvgPool2d(2)"}``.
+        state: state input -> the output that holds it one step later, where an ONNX file's own names and operators leave a choice.
         input_unit: the real value of one unit of an analog input of a file of integers (.net); None: its inputs are spikes.
     """
 
@@ -72,6 +73,7 @@ class Options:
     neuron_class: Mapping[str, str] = field(default_factory=dict)
     layer: Mapping[str, str] = field(default_factory=dict)
     relu: str | None = None
+    state: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.input_shape is not None and (not self.input_shape or any(n < 1 for n in self.input_shape)):
@@ -113,11 +115,13 @@ class Witness:
         steps: T.
         inputs: by Input name, [T, B, *shape], or [1, B, *shape] where the Input is static.
         outputs: by Output name, what the model gave: [T, B, *shape] where the Output decodes "none", else [B, *shape].
+        tolerance: the relative difference that the number type of the run explains.
     """
 
     steps: int
     inputs: Mapping[str, Floats]
     outputs: Mapping[str, Floats]
+    tolerance: float = 1e-9
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 RETRAIN = "train with ReLU (or spiking neurons), or leave the layer out"
 QUANTIZED = "export the float model: snndeploy quantizes weights, thresholds and biases together"
-STATE = "export the feed-forward network, or save the spiking network as .pt or .nir"
+STATE = "export one step, with every state as an input and an output (x, mem -> spk, mem_out), or save the network as .pt or .nir"
 
 _GROUPS: Mapping[str, tuple[str, str]] = {
     "Sigmoid HardSigmoid Tanh Softplus Softsign Elu Selu Celu Gelu Mish HardSwish Erf Softmax LogSoftmax": (
@@ -21,7 +21,10 @@ _GROUPS: Mapping[str, tuple[str, str]] = {
     ),
     "LSTM GRU RNN": ("has gates that multiply two signals, which no synapse does", "train a recurrent spiking network"),
     "Scan Loop If": ("holds a graph of its own that is run step by step or under a condition", STATE),
-    "Greater GreaterOrEqual Less LessOrEqual Where Sign Heaviside And Or Not": ("compares values: it may be a neuron's threshold", STATE),
+    "Greater GreaterOrEqual Less LessOrEqual Where Sign Heaviside And Or Not": (
+        "compares values as a neuron with its threshold does, but the file has no state for it: it is unrolled over its steps, or forgets each",
+        STATE,
+    ),
     "ConvTranspose": ("is a transposed convolution, which has no node yet", "use a strided or plain convolution"),
     "Resize Upsample": ("repeats or mixes values at other places, which no node expresses yet", "use a strided or plain convolution"),
     "Attention MultiHeadAttention Einsum": ("multiplies two signals, which no synapse does", RETRAIN),

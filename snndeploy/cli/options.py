@@ -38,6 +38,7 @@ FILE_OPTIONS: tuple[Decorator[Any], ...] = (
     click.option("--reset", help="What a spike does to the potential where the file is silent: zero, late-zero, subtract, multi, none."),
     click.option("--input-shape", help="One input's shape without batch and time, e.g. 1,28,28."),
     click.option("--input-unit", type=float, help="The real value of one unit of an analog input of a file of integers (.net)."),
+    click.option("--state", multiple=True, help="A state input of a one-step ONNX file and its output: mem1=mem1_out. May be repeated."),
 )
 """What a file of a network cannot say of itself."""
 SOURCE_OPTIONS: tuple[Decorator[Any], ...] = (
@@ -108,6 +109,7 @@ def file_options_of(given: Mapping[str, Any]) -> converters.Options:
         reset=given["reset"],
         source=given["source"],
         input_unit=given["input_unit"],
+        state=by_pattern(given["state"], "--state", "mem1=mem1_out", "="),
     )
 
 
@@ -169,13 +171,17 @@ def sensor(text: str | None, shape: tuple[int, ...] | None) -> tuple[int, int] |
     return size[0], size[1]
 
 
-def by_pattern(texts: Sequence[str], option: str, example: str) -> dict[str, str]:
-    """``("fc*: IF()", ...)`` -> {"fc*": "IF()"}. Raises ``OptionError`` for a text without a pattern, or a pattern given twice."""
+def by_pattern(texts: Sequence[str], option: str, example: str, between: str = ":") -> dict[str, str]:
+    """``("fc*: IF()", ...)`` -> {"fc*": "IF()"}; ``between`` parts the two.
+
+    Raises:
+        OptionError: a text without a pattern, or a pattern given twice.
+    """
     found: dict[str, str] = {}
     for text in texts:
-        pattern, colon, said = (part.strip() for part in text.partition(":"))
+        pattern, colon, said = (part.strip() for part in text.partition(between))
         if not colon or not pattern or not said:
-            raise OptionError(option, f"{text!r} is not a pattern, a colon and what it stands for", f"e.g. {option} {example}")
+            raise OptionError(option, f"{text!r} is not two parts with {between!r} between", f"e.g. {option} {example}")
         if pattern in found:
             raise OptionError(option, f"{pattern!r} is given twice", "say all of it in one: 'conv1: LIFNode(tau=2.0), AvgPool2d(2)'")
         found[pattern] = said

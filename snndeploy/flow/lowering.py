@@ -20,9 +20,6 @@ from snndeploy.trace import Trace
 from snndeploy.verdict import Pair
 from snndeploy.verify import compare
 
-ROUNDING = 1e-9
-"""Relative difference of two float64 sums that is the order of their terms."""
-
 
 @dataclass(frozen=True)
 class PassResult:
@@ -80,7 +77,7 @@ def hold_against_original(loaded: converters.Loaded) -> Pair | None:
         assert isinstance(output, Output)
         series = trace.outputs[name]
         got = series if output.decode == "none" else decode(series, output.decode, output.vote)
-        apart = np.abs(got.reshape(wanted.shape) - wanted) > ROUNDING * np.maximum(1.0, np.abs(wanted))
+        apart = np.abs(got.reshape(wanted.shape) - wanted) > loaded.witness.tolerance * np.maximum(1.0, np.abs(wanted))
         compared, different = compared + wanted.size, different + int(apart.sum())
     return Pair("original model", "graph", compared, different)
 

@@ -1,0 +1,121 @@
+"""A run of the file itself in onnxruntime, step after step, to hold the graph against.
+
+The file's numbers are widened to float64 first, so that only rounding far below any threshold is left between the two;
+where onnxruntime has no such operator (a convolution) it runs in float32, as the file says.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import AttributeProto, GraphProto, ModelProto, TensorProto, numpy_helper
+
+from converters import Witness
+from converters.onnx.net import Net
+from snndeploy.arrays import Floats
+
+STEPS = 12
+SAMPLES = 4
+TOLERANCES = {np.float64: 1e-9, np.float32: 1e-4}
+
+
+def witness(model: ModelProto, net: Net, outputs: Mapping[str, str], steps: int | None) -> Witness | None:
+    """Random inputs and what the file gave; ``outputs``: output -> the graph's Output. None without onnxruntime."""
+    try:
+        runtime = importlib.import_module("onnxruntime")
+    except ModuleNotFoundError:
+        return None
+    rng, steps = np.random.default_rng(0), min(steps or STEPS, STEPS)
+    batch = _batch(model) or SAMPLES
+    shapes = {name: (batch, *shape[1:]) for name, shape in net.inputs.items()}
+    data = {n: rng.integers(0, 17, (steps, *shape)) / 8.0 for n, shape in shapes.items() if n not in net.pairs}
+    start = {name: np.zeros(shapes[name]) for name in net.pairs}
+    for kind, tolerance in TOLERANCES.items():
+        whole = widened(model) if kind is np.float64 else model
+        found = _run(runtime, whole, data, start, net.pairs, list(outputs), kind)
+        if found is not None:
+            return Witness(steps, data, {outputs[name]: series for name, series in found.items()}, tolerance)
+    return None
+
+
+def session(runtime: Any, model: ModelProto) -> Any:
+    """A session of one thread that runs the operators as written; None where onnxruntime refuses the model."""
+    runtime.disable_telemetry_events()
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    try:
+        return runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception:  # noqa: BLE001 - native errors without a common class; then there is no run to compare with
+        return None
+
+
+def _run(
+    runtime: Any,
+    model: ModelProto,
+    data: Mapping[str, Floats],
+    start: Mapping[str, Floats],
+    pairs: Mapping[str, str],
+    names: list[str],
+    kind: Any,
+) -> dict[str, Floats] | None:
+    made = session(runtime, model)
+    if made is None:
+        return None
+    states = {name: value.astype(kind) for name, value in start.items()}
+    wanted = [*names, *pairs.values()]
+    series: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
+    for t in range(len(next(iter(data.values())))):
+        given = {name: np.ascontiguousarray(values[t]).astype(kind) for name, values in data.items()}
+        try:
+            results = dict(zip(wanted, made.run(wanted, {**given, **states}), strict=True))
+        except Exception:  # noqa: BLE001 - as above
+            return None
+        states = {before: results[after] for before, after in pairs.items()}
+        for name in names:
+            series[name].append(np.asarray(results[name], np.float64))
+    return {name: np.stack(values) for name, values in series.items()}
+
+
+def _batch(model: ModelProto) -> int:
+    known = {i.name for i in model.graph.initializer}
+    info = next(i for i in model.graph.input if i.name not in known)
+    return int(info.type.tensor_type.shape.dim[0].dim_value)
+
+
+def widened(model: ModelProto) -> ModelProto:
+    """The same model with every float32 as float64."""
+    wide = ModelProto()
+    wide.CopyFrom(model)
+    _widen(wide.graph)
+    return wide
+
+
+def _widen(graph: GraphProto) -> None:
+    for info in (*graph.input, *graph.output):
+        if info.type.tensor_type.elem_type == TensorProto.FLOAT:
+            info.type.tensor_type.elem_type = TensorProto.DOUBLE
+    del graph.value_info[:]
+    for tensor in graph.initializer:
+        _wide(tensor)
+    for attribute in [a for node in graph.node for a in node.attribute]:
+        _widen_attribute(attribute)
+
+
+def _widen_attribute(attribute: AttributeProto) -> None:
+    if attribute.type == AttributeProto.TENSOR:
+        _wide(attribute.t)
+    elif attribute.type == AttributeProto.GRAPH:
+        _widen(attribute.g)
+    elif attribute.name == "to" and attribute.i == TensorProto.FLOAT:
+        attribute.i = TensorProto.DOUBLE
+
+
+def _wide(tensor: TensorProto) -> None:
+    if tensor.data_type == TensorProto.FLOAT:
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float64), tensor.name))
