@@ -22,7 +22,7 @@ _GROUPS: Mapping[str, tuple[str, str]] = {
     "LSTM GRU RNN": ("has gates that multiply two signals, which no synapse does", "train a recurrent spiking network"),
     "Scan Loop If": ("holds a graph of its own that is run step by step or under a condition", STATE),
     "Greater GreaterOrEqual Less LessOrEqual Where Sign Heaviside And Or Not": (
-        "compares values as a neuron with its threshold does, but the file has no state for it: it is unrolled over its steps, or forgets each",
+        "compares values as with a threshold, but the file has no state for a neuron: it is unrolled over its steps, or forgets each",
         STATE,
     ),
     "ConvTranspose": ("is a transposed convolution, which has no node yet", "use a strided or plain convolution"),
