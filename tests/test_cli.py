@@ -257,9 +257,12 @@ def test_verify_holds_every_executor_that_is_there(folder):
 
 
 def test_verify_says_what_was_not_checked(folder, monkeypatch):
+    monkeypatch.setenv("SNNDEPLOY_LAVA_PYTHON", "nowhere")
     Path("alone.loihi2.onnx").write_bytes(Path("out/net.loihi2.onnx").read_bytes())
-    found = as_json("verify", "alone.loihi2.onnx", "--data", "data.npz", "--against", "graph,chip,lava")
-    assert found["not_checked"] == ["the real Lava: not in this version", "float graph: no .graph.onnx beside this file"]
+    found = as_json("verify", "alone.loihi2.onnx", "--data", "data.npz", "--against", "graph,chip")
+    assert found["not_checked"] == ["float graph: no .graph.onnx beside this file"]
+    refused = as_json("verify", "alone.loihi2.onnx", "--data", "data.npz", "--against", "graph,chip,lava", code=2)
+    assert "doctor --setup-lava" in refused["hint"]
     nothing = as_json("verify", "alone.loihi2.onnx", "--data", "data.npz", "--against", "graph", code=1)
     assert nothing["verdict"] == "not_checked"
     Path("alone.onnx").write_bytes(Path("net.graph.onnx").read_bytes())

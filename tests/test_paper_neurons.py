@@ -195,6 +195,7 @@ def test_a_class_of_another_name_can_be_said_to_be_a_glif():
     net = Net(Mine(5, 3)).double().eval()
     loaded = from_module(net, torch.rand(5, 2, 2, 6, 6).double(), Options(neuron_class={"Mine": "GLIF"}))
     assert loaded.graph.named(GLIF)
+    assert any("trial run only" in note for note in loaded.assumptions)  # it is tied to its T, which a probe is not
 
 
 # -- bare files ----------------------------------------------------------------------------------------------------

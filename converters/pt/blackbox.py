@@ -25,6 +25,10 @@ HINT = "say what it is: --neuron-class '{kind}: LIF(tau=2.0)', or give it to_nod
 RANDOM = "gives two different answers for the same input: it is random, or keeps a state that a copy shares"
 
 
+class CannotRun(Unsupported):
+    """The module's own code fails on other inputs than the trial run's: it is tied to their number of steps, say."""
+
+
 @dataclass(frozen=True, eq=False)
 class Heard:
     """The first call of a module in a trial run: its input, and the state that was handed to it behind that."""
@@ -74,7 +78,11 @@ class Box:
     def _call(self, part: nn.Module, x: Tensor, state: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
         """The spikes, and whatever came with them: the state to hand back."""
         places = len(state) - len(self.heard.words)
-        result = part(x, *state[:places], **dict(zip(self.heard.words, state[places:], strict=True)))
+        try:
+            result = part(x, *state[:places], **dict(zip(self.heard.words, state[places:], strict=True)))
+        except Exception as error:  # noqa: BLE001 - the user's own code, on other inputs than it was written for
+            kind = type(part).__name__
+            raise CannotRun(kind, f"it does not run on inputs of its own ({error})", HINT.format(kind=kind)) from None
         return (result[0], tuple(result[1:])[: len(state)]) if isinstance(result, tuple | list) else (result, ())
 
     def _start(self, x: Tensor) -> tuple[Any, ...]:

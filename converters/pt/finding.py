@@ -18,7 +18,7 @@ from converters.pt.keeping import resets_of
 from converters.pt.neuron import Neuron
 from converters.pt.trials import STEPS, Trial, compare, forgets, inputs
 from snndeploy.arrays import Floats
-from snndeploy.errors import SnnError, Unsupported
+from snndeploy.errors import Unsupported
 
 FEW = 20_000
 """Steps that sort candidates out before the whole trial."""
@@ -140,15 +140,17 @@ def check_named(part: nn.Module, heard: Heard, where: str, text: str) -> str:
         asked = box(part, heard, where)
         response = respond(asked)
         meant = libraries.neuron(part, asked.shape, where)
+        trial = _against(asked, meant, response)
     except Unsupported as why:
-        return f"ASSUMED: {kind} is {text} because --neuron-class says so; {why.what}"
-    except SnnError:
-        raise
-    start = np.ones(asked.shape) if response is None else response.starts[0]
-    start = np.where(np.isfinite(start) & (start > 0), start, 1.0)
-    count = int(min(4096, np.ceil(asked.run(np.full((1, 1, *asked.shape), FAR)).max(initial=1.0))))
-    trial = compare(asked, meant, start, STEPS, count)
+        return f"ASSUMED: {kind} is {text} because --neuron-class says so; {why.what}, so it was held against the trial run only"
     if trial.different:
         what = f"is not {text}: {trial.different:,} of {trial.compared:,} differ, first {trial.first}"
         raise Unsupported(where, what, "leave --neuron-class out to have it found, or say another")
     return f"{kind} = {text} (--neuron-class): {_said(trial)}"
+
+
+def _against(asked: Box, meant: Neuron, response: Response | None) -> Trial:
+    start = np.ones(asked.shape) if response is None else response.starts[0]
+    start = np.where(np.isfinite(start) & (start > 0), start, 1.0)
+    count = int(min(4096, np.ceil(asked.run(np.full((1, 1, *asked.shape), FAR)).max(initial=1.0))))
+    return compare(asked, meant, start, STEPS, count)
