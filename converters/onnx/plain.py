@@ -2,7 +2,9 @@
 
 Only the fields that hold the network are looked at (field numbers: ``onnx/onnx.proto``; the encoding of messages:
 protobuf.dev, "Encoding"): ModelProto.graph 7 and metadata_props 14, GraphProto.initializer 5, TensorProto dims 1, data_type 2,
-name 8, raw_data 9, StringStringEntryProto key 1 and value 2. Whether the operators of the file say the same network is what
+name 8, raw_data 9, StringStringEntryProto key 1 and value 2; for the arrays that no operator reads ModelProto.functions 25,
+FunctionProto name 1 and node 7, NodeProto name 3 and attribute 5, AttributeProto t 5.
+Whether the operators of the file say the same network is what
 ``converters.onnx.load`` checks, with onnx, when a file is loaded; here the content digest in the file is held against the arrays.
 """
 
@@ -44,7 +46,7 @@ def read_chip(path: Path) -> tuple[ChipNetwork, str]:
         model = message(data)
         entries = {e[1][0].decode(): e[2][0].decode() for e in map(message, model.get(14, []))}
         meta = {key.removeprefix(PREFIX): value for key, value in entries.items() if key.startswith(PREFIX)}
-        arrays = dict(_tensor(t) for t in message(model[7][0]).get(5, []))
+        arrays = dict(_tensor(t) for t in message(model[7][0]).get(5, [])) | _kept(model)
     except (LookupError, ValueError, AttributeError):
         raise ModelError(where, "is not an ONNX file that snndeploy saved, or it is cut off", "give a .<chip>.onnx file") from None
     return _rebuilt(meta, arrays, where)
@@ -110,6 +112,13 @@ def _tensor(data: bytes) -> tuple[str, NDArray[Any]]:
     if len(raw) != math.prod(shape) * dtype.itemsize:
         raise ValueError("an initializer of another length")
     return fields[8][0].decode(), np.frombuffer(raw, dtype).reshape(shape)
+
+
+def _kept(model: Message) -> dict[str, NDArray[Any]]:
+    """The arrays of the function that no node calls (``files.kept``)."""
+    functions = [message(f) for f in model.get(25, [])]
+    nodes = [message(n) for f in functions if f.get(1) == [b"Kept"] for n in f.get(7, [])]
+    return {n[3][0].decode(): _tensor(message(n[5][0])[5][0])[1] for n in nodes if 5 in n}
 
 
 def _packed(data: bytes) -> list[int]:
