@@ -11,15 +11,24 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
+import converters
 import converters.onnx as fmt
+from converters import Options
 from converters.onnx.chip_program import largest_payload
+from snndeploy import demo as shipped
+from snndeploy import deploy
 from snndeploy.arrays import frozen_ints
 from snndeploy.chip.models import HostInput, Lif, Resonator, SigmaDelta, TernaryLif
 from snndeploy.chip.network import ChipNetwork, Conv, Dense, Population, Projection, Sparse, Wire
 from snndeploy.chip.program import ARITY, assemble
+from snndeploy.data import part
+from snndeploy.deploy import Wishes
 from snndeploy.errors import OptionError, Unsupported
-from snndeploy.flow.against_onnxruntime import integer_pair_of
+from snndeploy.flow.against_onnxruntime import integer_onnx_pair, integer_pair_of
+from snndeploy.flow.given import as_samples
+from snndeploy.flow.saved import fed
 from snndeploy.sim.chip import run_chip
+from snndeploy.sim.host import inject
 from snndeploy.sim.ort import run_onnxruntime
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "onnx.md"
@@ -283,3 +292,41 @@ def test_no_body_uses_an_operator_that_is_not_trusted():
         onnx.checker.check_model(model)
         used = {node.op_type for function in model.functions for node in function.node}
         assert not used & {"Clip", "Min", "Max", "Sign", "ConvInteger", "MatMulInteger"}
+
+
+def test_intels_networks_are_equal(shared):
+    """MNIST, TinyNet, Iris and both PilotNets, as their files give them; every word of every neuron."""
+    for name, file, data, options, steps in intels(shared / "models"):
+        network = converters.load(shared / "models" / name / file, options)
+        pair = integer_pair_of(network, inject(network, {"input": data}), steps)
+        assert pair.equal, f"{name}: {pair.first}"
+        assert pair.compared > 50_000
+        assert len(fmt.to_bytes(network)) < (shared / "models" / name / file).stat().st_size
+
+
+def intels(models: Path):
+    given = {name: np.load(models / f"netx_{name}" / "input.npz") for name in ("mnist", "tinynet", "iris", "pilotnet_lif", "pilotnet_sdnn")}
+    spikes = np.random.default_rng(0).random((20, 4, 784)) < given["mnist"]["images"][:4].reshape(4, 784) / 255
+    tiny = given["tinynet"]["input_bias"].transpose(2, 1, 0).astype(np.float64) - 34
+    road = given["pilotnet_lif"]["image"].transpose(2, 1, 0).astype(np.float64) - 36
+    frame = given["pilotnet_sdnn"]["input"][..., 0].transpose(2, 1, 0).astype(np.float64)
+    yield "netx_mnist", "trained_mnist_network.net", spikes.astype(np.float64), Options(timesteps=20), None
+    yield "netx_tinynet", "tiny.net", np.broadcast_to(tiny, (15, 1, *tiny.shape)), Options(timesteps=15), None
+    yield "netx_iris", "network.net", np.broadcast_to(given["iris"]["x"], (8, 150, 4)), Options(timesteps=8, input_unit=0.1), None
+    yield "netx_pilotnet_lif", "network.net", np.broadcast_to(road, (8, 1, *road.shape)), Options(timesteps=17), 8
+    yield "netx_pilotnet_sdnn", "network.net", np.broadcast_to(frame, (6, 1, *frame.shape)), Options(), 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("chip", "burst"), [("loihi2", "graded"), ("loihi1", "look-ahead-direct")])
+def test_the_demo_network_is_equal(chip, burst):
+    """Neuron programs with graded spikes; and plain neurons whose first layer the host computes."""
+    options = Options(arch=f"{shipped.ARCH}(reset='hard')", input_shape=(1, 8, 8))
+    samples = part(as_samples(str(shipped.TEST)), 0, 8)
+    made = deploy.convert(
+        str(shipped.WEIGHTS), samples, Wishes(chip=chip, burst=burst), options, "digits", calibration=str(shipped.CALIBRATION)
+    )
+    assert bool(made.network.host) == (chip == "loihi1")
+    pair = integer_onnx_pair(*fed(made.network, part(samples, 0, 2), "direct", 0))
+    assert pair.equal, pair.first
+    assert pair.compared > 100_000
