@@ -198,7 +198,7 @@ def test_the_command_line_proves_prints_and_exits(deployed, tmp_path):
     ran = CliRunner().invoke(commands, ["verify", str(good), "--prove"])
     said = ran.output
     assert ran.exit_code == 0
-    assert "11 of 11 obligations proved" in said
+    assert "13 of 13 obligations proved" in said
     assert "no --data was given" in said
     ran = CliRunner().invoke(commands, ["verify", str(bad), "--prove", "--json"])
     assert ran.exit_code == 1

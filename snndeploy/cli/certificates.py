@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+import converters
 from snndeploy.certificate import Certificate
 from snndeploy.cli.options import Decorator
 from snndeploy.cli.refusing import finish
@@ -17,22 +18,32 @@ from snndeploy.data import Samples
 from snndeploy.errors import OptionError
 from snndeploy.flow.certifying import Certified, certify, writable
 from snndeploy.flow.deployment import Deployment
-from snndeploy.flow.proving import LIMIT, prove_deployment
+from snndeploy.flow.proving import BUDGET, LIMIT, chip_network, prove_deployment, prove_file, unproved
 from snndeploy.flow.rechecking import opened, recheck
 from snndeploy.flow.saved import digest
 from snndeploy.report.certificates import recheck_to_json, recheck_to_text
+from snndeploy.verdict import Verdict
 
 EVIDENCE: tuple[Decorator[Any], ...] = (
     click.option("--prove", is_flag=True, help="Prove with z3 that the chip network is what was quantized, for every input."),
     click.option("--prove-limit", type=float, default=LIMIT, show_default=True, help="Seconds for one question to z3."),
+    click.option("--prove-budget", type=float, default=BUDGET, show_default=True, help="Seconds for all of them together."),
     click.option("--certificate", help="Write a certificate, OUT.json, that `verify --certificate OUT.json` checks again."),
 )
 """What ``convert`` can leave behind besides the networks."""
 
 
-def proved(deployment: Deployment, limit: float) -> Deployment:
-    """With the proofs that its chip network is what was quantized."""
-    return replace(deployment, verdict=replace(deployment.verdict, proofs=prove_deployment(deployment, limit)))
+def proved(deployment: Deployment, limit: float, budget: float) -> Deployment:
+    """With the proofs that its chip network is what was quantized, and what no proof covers."""
+    proofs, bare = prove_deployment(deployment, limit, budget), unproved(deployment.network)
+    verdict = deployment.verdict
+    return replace(deployment, verdict=replace(verdict, proofs=proofs, not_checked=(*verdict.not_checked, *bare)))
+
+
+def proved_file(verdict: Verdict, file: Path, limit: float, budget: float, options: converters.Options) -> Verdict:
+    """The verdict with the proofs of a saved chip network, and what no proof covers."""
+    proofs = prove_file(file, limit, options, budget)
+    return replace(verdict, proofs=proofs, not_checked=(*verdict.not_checked, *unproved(chip_network(file, options))))
 
 
 def sources_of(model: str, given: Mapping[str, Any]) -> tuple[tuple[str, Path], ...]:

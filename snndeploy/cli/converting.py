@@ -53,6 +53,7 @@ NEEDS_DATA = "quantization chooses integers by what the network does on samples,
 @refusing
 def convert(
     model: str, *, calibration: str | None, max_drop: float, output: str | None, as_json: bool, prove: bool, prove_limit: float,
+    prove_budget: float,
     certificate: str | None, **given: Any,
 ) -> None:  # fmt: skip
     """Take the trained network MODEL to a verified chip network.
@@ -82,7 +83,7 @@ def convert(
         deployment = deploy.convert(loaded, samples, wishes, options, Path(stem).name, calibration=others)
         Path(stem).parent.mkdir(parents=True, exist_ok=True)
         files = [str(path) for path in deploy.save(deployment, stem)]
-        deployment = proved(deployment, prove_limit) if prove else deployment
+        deployment = proved(deployment, prove_limit, prove_budget) if prove else deployment
         files += written(certificate, files[1], deployment, samples, sources_of(model, given))
     report, rows = report_of(deployment), sources(loaded)
     if as_json:

@@ -14,14 +14,14 @@ import click
 import converters
 from snndeploy import deploy
 from snndeploy.chip.network import ChipNetwork
-from snndeploy.cli.certificates import certifiable, certificate_of, check_again
+from snndeploy.cli.certificates import certifiable, certificate_of, check_again, proved_file
 from snndeploy.cli.options import DATA_OPTIONS, FILE_OPTIONS, as_json, encoding, file_options_of, max_drop, samples_of, with_options
 from snndeploy.cli.refusing import finish, refusing
 from snndeploy.cli.terminal import working, write
 from snndeploy.data import Samples
 from snndeploy.errors import OptionError
 from snndeploy.flow.certifying import Certified, certify
-from snndeploy.flow.proving import LIMIT, prove_file
+from snndeploy.flow.proving import BUDGET, LIMIT
 from snndeploy.flow.saved import EXECUTORS, chip_inputs, open_file
 from snndeploy.report import run_to_json, run_to_text, to_html, to_json, to_text, verify_to_json, verify_to_text
 from snndeploy.report.as_text import bullets, section
@@ -73,13 +73,14 @@ def run(file: str, *, as_json: bool, **given: Any) -> None:
 @click.option("--against", help=f"Executors to hold against each other, with commas between: {', '.join(EXECUTORS)}.")
 @click.option("--prove", is_flag=True, help="Prove what must hold of the chip network's integers, for every input, with z3; needs no data.")
 @click.option("--prove-limit", type=float, default=LIMIT, show_default=True, help="Seconds for one question to z3; beyond, it is unknown.")
+@click.option("--prove-budget", type=float, default=BUDGET, show_default=True, help="Seconds for all of them together.")
 @click.option("--certificate", help="With FILE: write a certificate, OUT.json. Without FILE: check this certificate again.")
 @max_drop
 @as_json
 @refusing
 def verify(
-    file: str | None, *, against: str | None, prove: bool, prove_limit: float, certificate: str | None, max_drop: float, as_json: bool,
-    **given: Any,
+    file: str | None, *, against: str | None, prove: bool, prove_limit: float, prove_budget: float, certificate: str | None,
+    max_drop: float, as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Hold the executors of FILE, and of the file beside it, against each other.
 
@@ -95,7 +96,7 @@ def verify(
     verdict = Verdict((), not_checked=(UNRUN,)) if only_proofs else _verified(file, against, given)
     if prove:
         with working(f"proving {Path(file).name}"):
-            verdict = replace(verdict, proofs=prove_file(Path(file), prove_limit, file_options_of(given)))
+            verdict = proved_file(verdict, Path(file), prove_limit, prove_budget, file_options_of(given))
     if certificate is not None:
         with working(f"certifying {Path(file).name}"):
             certify(Certified(Path(file), verdict, _samples(file, given), encoding(given["encode"]), given["seed"]), certificate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,50 +17,74 @@ from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.sim.chip import run_chip
 from snndeploy.trace import Trace
 from snndeploy.verdict import Proof
+from snndeploy.verify.proofs.registers import prove_registers, without_obligation
 
 LIMIT = 20.0
 """Seconds for one question to the prover."""
+BUDGET = 600.0
+"""Seconds for all questions together."""
 
 
-def prove(network: ChipNetwork, limit: float = LIMIT, nodes: Mapping[str, IntegerNeuron] | None = None) -> tuple[Proof, ...]:
+def prove(
+    network: ChipNetwork, limit: float = LIMIT, nodes: Mapping[str, IntegerNeuron] | None = None, budget: float = BUDGET
+) -> tuple[Proof, ...]:
     """Every obligation of the network's own integers, and of the importers' rewrites: proved, failed with a run that
     shows it, or unknown.
 
     ``nodes``: the quantized burst neurons, by layer, that the network must equal. A saved file does not hold them: there
-    a layer must equal the burst neuron that its own thresholds, decay and synapses claim to be.
+    a layer must equal the burst neuron that its own thresholds, decay and synapses claim to be. ``budget``: seconds for all
+    questions together; what is left then is unknown, and says so. What has no obligation: ``without_obligation``.
 
     Raises:
         MissingPackage: z3-solver is not installed.
     """
     if importlib.util.find_spec("z3") is None:
         raise MissingPackage("--prove", "z3-solver", "prove")
+    from snndeploy.verify.proofs import induction  # noqa: PLC0415 - as below
     from snndeploy.verify.proofs.code import prove_programs  # noqa: PLC0415 - as below
     from snndeploy.verify.proofs.layers import prove_layers  # noqa: PLC0415 - loads z3, and only proofs need it
     from snndeploy.verify.proofs.rewrites import prove_rewrites  # noqa: PLC0415 - as above
 
-    layers, programs = prove_layers(network, _executed, limit, nodes or {}), prove_programs(network, _executed, limit)
-    return (*layers, *programs, *prove_rewrites(limit))
+    with induction.budget(budget):
+        layers, programs = prove_layers(network, _executed, limit, nodes or {}), prove_programs(network, _executed, limit)
+        found = (*prove_registers(network), *prove_rewrites(limit), *layers, *programs)
+        return found if induction.time_left() > 0 else tuple(_late(p, budget) for p in found)
+
+
+def _late(p: Proof, budget: float) -> Proof:
+    said = f"the budget of {budget:g} s for all proofs was used up"
+    return replace(p, found=f"{p.found}; {said}" if p.found else said) if p.status == "unknown" and p.by == "z3" else p
 
 
 def _executed(network: ChipNetwork, inputs: Mapping[str, Any], steps: int) -> Trace:
     return run_chip(network, inputs, steps, exact=True)
 
 
-def prove_deployment(deployment: Deployment, limit: float = LIMIT) -> tuple[Proof, ...]:
+def prove_deployment(deployment: Deployment, limit: float = LIMIT, budget: float = BUDGET) -> tuple[Proof, ...]:
     """As ``prove``, of a network just converted: its layers must equal the burst neurons that were quantized."""
-    return prove(deployment.network, limit, deployment.built.quantized.graph.named(IntegerNeuron))
+    return prove(deployment.network, limit, deployment.built.quantized.graph.named(IntegerNeuron), budget)
 
 
-def prove_file(path: Path, limit: float = LIMIT, options: converters.Options | None = None) -> tuple[Proof, ...]:
+def prove_file(path: Path, limit: float = LIMIT, options: converters.Options | None = None, budget: float = BUDGET) -> tuple[Proof, ...]:
     """The obligations of a saved chip network, or of the one beside a saved graph; ``options``: what the file cannot say.
 
     Raises:
         ModelError: there is no chip network to prove anything of.
         MissingPackage: z3-solver is not installed.
     """
+    return prove(chip_network(path, options), limit, budget=budget)
+
+
+def unproved(network: ChipNetwork) -> tuple[str, ...]:
+    """The populations of which nothing is proved, in words."""
+    return without_obligation(network)
+
+
+def chip_network(path: Path, options: converters.Options | None = None) -> ChipNetwork:
+    """The chip network in a file, or beside a saved graph. Raises ``ModelError`` where there is none."""
     noun = open_file(path, options=options)
     other = None if isinstance(noun, ChipNetwork) else sibling(path, noun)
     network = open_file(other) if other is not None else noun
     if not isinstance(network, ChipNetwork):
         raise ModelError(str(path), "is a float graph: it has no integers to prove", "prove the .<chip>.onnx file that convert made")
-    return prove(network, limit)
+    return network

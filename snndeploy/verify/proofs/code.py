@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,10 +20,10 @@ from snndeploy.ir.on_numpy import NUMPY
 from snndeploy.verdict import Counterexample, Proof, Status
 from snndeploy.verify.proofs.induction import Answer, check
 from snndeploy.verify.proofs.programs import run_program
+from snndeploy.verify.proofs.registers import known_program
 from snndeploy.verify.proofs.replaying import Execute
 from snndeploy.verify.proofs.symbols import Decays, Formulas, Symbol
 
-NAMES = {"kv", "ku", "bias", "floor"}
 PROVED: Status = "proved"
 UNKNOWN: Status = "unknown"
 RUN = 2
@@ -35,16 +34,8 @@ def prove_programs(network: ChipNetwork, execute: Execute, limit: float) -> Iter
     """For each population whose constants are those of a burst neuron without synaptic memory: payload and state are ``step``'s."""
     for name, population in network.populations.items():
         model = population.model
-        if isinstance(model, NeuronProgram) and set(model.state) == {"v"} and not model.tables and _known(model):
+        if isinstance(model, NeuronProgram) and known_program(model):
             yield _program(name, population, model, execute, limit)
-
-
-def _known(model: NeuronProgram) -> bool:
-    rungs = sum(n[0] == "t" for n in model.constants)
-    wanted = {f"{letter}{j}" for letter, j in itertools.product("tl", range(rungs))}
-    amounts = {f"r{j}" for j in range(rungs)}
-    names = set(model.constants)
-    return {"kv", *wanted} <= names <= NAMES | wanted | amounts and rungs > 0
 
 
 def _program(name: str, population: Population, model: NeuronProgram, execute: Execute, limit: float) -> Proof:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import time
+from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +22,23 @@ from snndeploy.verify.proofs.symbols import Decays
 DEPTH = 4
 """Steps from rest within which z3 looks for a run that shows a difference."""
 
+_end: ContextVar[float] = ContextVar("end", default=math.inf)
+
+
+@contextlib.contextmanager
+def budget(seconds: float) -> Iterator[None]:
+    """All questions within this block have so many seconds together; what is asked later is unknown at once."""
+    token = _end.set(min(_end.get(), time.perf_counter() + seconds))
+    try:
+        yield
+    finally:
+        _end.reset(token)
+
+
+def time_left() -> float:
+    """Seconds left of the budget."""
+    return _end.get() - time.perf_counter()
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -29,7 +50,10 @@ class Answer:
 
 
 def check(assumptions: list[Any], claim: Any, limit: float) -> Answer:
-    """Whether the assumptions imply the claim, within ``limit`` seconds; no answer in time is ``unknown``, never more."""
+    """Whether the assumptions imply the claim, within ``limit`` seconds and the budget; no answer in time is ``unknown``, never more."""
+    limit = min(limit, time_left())
+    if limit <= 0:
+        return Answer("unknown", 0.0)
     solver = z3.Solver()
     solver.set("timeout", max(1, int(1000 * limit)))
     solver.add(*assumptions)

@@ -13,15 +13,13 @@ from snndeploy.ir.neurons.decoupling import U_LIMIT
 from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.verdict import Proof, Status
 from snndeploy.verify.proofs.cells import Layer, burst_layers, inlet, structure
-from snndeploy.verify.proofs.induction import Answer, check, differing_run, inductive, no_wrap
+from snndeploy.verify.proofs.induction import Answer, check, differing_run, inductive, no_wrap, time_left
 from snndeploy.verify.proofs.invariants import offsets
 from snndeploy.verify.proofs.ranges import synaptic_range
+from snndeploy.verify.proofs.registers import MANTISSA
 from snndeploy.verify.proofs.replaying import Execute, random_run, replayed
 from snndeploy.verify.proofs.stepping import Cell, cells
 from snndeploy.verify.proofs.symbols import toward_zero
-
-MANTISSA = 4095
-"""The largest bias mantissa that the host writes."""
 
 
 def prove_layers(network: ChipNetwork, execute: Execute, limit: float, nodes: Mapping[str, IntegerNeuron]) -> Iterator[Proof]:
@@ -71,7 +69,7 @@ def _prove_layer(layer: Layer, found: list[Cell], execute: Execute, limit: float
 def _refuted(proof: Proof, layer: Layer, found: list[Cell], answers: list[Answer], execute: Execute) -> Proof:
     """The proof with a counterexample that the simulator confirms; without one it is unknown, whatever z3 thought."""
     for cell, answer in zip(found, answers, strict=True):
-        if answer.status == "proved":
+        if answer.status == "proved" or time_left() <= 0:
             continue
         run = differing_run(cell, proof.limit) or random_run(layer, cell, execute)
         example = replayed(layer, cell, run, execute) if run else None
