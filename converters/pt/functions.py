@@ -11,6 +11,7 @@ from converters.pt.chains import chain, function_name
 from converters.pt.drives import AxesUnknown, Constant, Drive, Place, Source, Stream
 from converters.pt.layers import layer
 from converters.pt.neurons import neuron
+from converters.pt.products import product
 from converters.pt.streams import Builder, Handler
 from converters.pt.tape import Ref
 from converters.pt.torch_nn import Chain
@@ -89,12 +90,12 @@ def subtract(builder: Builder, place: Place) -> Drive:
 
 
 def multiply(builder: Builder, place: Place) -> Drive:
-    """A signal times a constant."""
+    """A signal times a constant; of two signals only where both are spikes."""
     a, b = place.operands
     for fixed, other in ((builder.constant_stream(a), b), (builder.constant_stream(b), a)):
         if fixed is not None:
             return _affine(builder, place, other, fixed, None)
-    raise Unsupported(str(place.call), "multiplies two signals, which no synapse does", "a gate must be a constant after training")
+    return product(builder, place)
 
 
 def divide(builder: Builder, place: Place) -> Drive:

@@ -16,7 +16,7 @@ from converters.pt import snndeploy_nn
 from converters.pt.braincog import BRAINCOG
 from converters.pt.neuron import Library, Neuron, NeuronClass, Settings
 from converters.pt.norse import NORSE
-from converters.pt.repositories import COMPLEMENTARY_LIF, GATED_LIF
+from converters.pt.repositories import COMPLEMENTARY_LIF, GATED_LIF, PARAMETRIC_LIF
 from converters.pt.sinabs import SINABS
 from converters.pt.slayer import SLAYER
 from converters.pt.snntorch import SNNTORCH
@@ -25,7 +25,7 @@ from converters.pt.torch_nn import Convert
 from snndeploy.arrays import Shape
 from snndeploy.errors import Unsupported
 
-LIBRARIES = (SNNTORCH, SPIKINGJELLY, NORSE, SINABS, BRAINCOG, SLAYER, GATED_LIF, COMPLEMENTARY_LIF)
+LIBRARIES = (SNNTORCH, SPIKINGJELLY, NORSE, SINABS, BRAINCOG, SLAYER, GATED_LIF, COMPLEMENTARY_LIF, PARAMETRIC_LIF)
 COSMETIC = frozenset(["__init__", "extra_repr", "__repr__", "__str__", "__doc__", "__module__", "__qualname__", "__annotations__"])
 """What a subclass may define without changing what the class computes."""
 
@@ -102,6 +102,8 @@ def refusal(module: Any) -> tuple[str, str] | None:
     for ancestor, library in ancestors(module):
         if library is None:
             continue
+        if ancestor.__name__ in library.layers:
+            return None
         name = f"{library.name}'s {ancestor.__name__}"
         if ancestor.__name__ in library.refused:
             return f"is {name}: {library.refused[ancestor.__name__]}", "use a neuron of the table in the documentation"

@@ -97,8 +97,9 @@ class Recorder(TorchFunctionMode):
             where, _ = user_frames()
             hint = "only a forward pass that is the same for all data can be traced"
             raise Unsupported(where, f"the program depends on a tensor's numbers ({name})", hint)
-        result = func(*args, **kwargs)
         changed = args[0] if name == "__setitem__" or (name.endswith("_") and not name.endswith("__")) else None
+        before = {} if changed is None else {i: self.tensors[i].clone() for i in self._sharing(changed)}
+        result = func(*args, **kwargs)
         outs = [changed] if changed is not None else list(tensors_in(result))
         if outs and (name in RANDOM or (self.depends(packed) and name not in MAKES)):
             self.write(name, packed, outs, None)
@@ -107,6 +108,8 @@ class Recorder(TorchFunctionMode):
                 self.constants[self.enter_value(tensor)] = numbers(tensor)
         if changed is not None:
             self._forget_views(changed)
+        for value, numbers_then in before.items():
+            self.tensors[value] = numbers_then
         return result
 
     def write(self, name: str, packed: Any, outs: Iterable[Tensor], module: nn.Module | None, sample: Sample | None = None) -> None:
@@ -123,12 +126,16 @@ class Recorder(TorchFunctionMode):
         self.calls.append(call)
         self.producers.update({value: (call, values.index(value)) for value in values})
 
+    def _sharing(self, changed: Tensor) -> list[int]:
+        """The values that lie in a tensor's memory."""
+        memory = changed.untyped_storage().data_ptr()
+        return [i for i, t in enumerate(self.tensors) if t is changed or (memory and t.untyped_storage().data_ptr() == memory)]
+
     def _forget_views(self, changed: Tensor) -> None:
         """Other tensors on the same memory changed as well; whoever reads them now reads something untraced."""
-        memory = changed.untyped_storage().data_ptr()
-        for tensor in self.tensors[:]:
-            if tensor is not changed and memory and tensor.untyped_storage().data_ptr() == memory:
-                self.unknown[self.enter_value(tensor)] = "a view of a tensor that was changed in place"
+        for value in self._sharing(changed):
+            if self.tensors[value] is not changed:
+                self.unknown[self.enter_value(self.tensors[value])] = "a view of a tensor that was changed in place"
 
     def before(self, module: nn.Module, path: str, args: Any, kwargs: Any) -> None:
         """Forward pre-hook of every module."""

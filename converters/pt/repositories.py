@@ -1,5 +1,6 @@
-"""Neurons of two papers' repositories, which are no packages: known by their classes' names and attributes.
+"""Neurons of papers' repositories, which are no packages: known by their classes' names and attributes.
 
+    Parametric-Leaky-Integrate-and-Fire-Spiking-Neuron (fangwei123456, ICCV 2021)   codes/models.py: PLIFNode
     Gated-LIF (CAS-CLab, NeurIPS 2022)          layers.py: LIFSpike, LIFSpike_CW, LIFSpike_CW_softsimple, tdBatchNorm
     Complementary-LIF (HuuYuLong, ICML 2024)    modules/neuron.py: ComplementaryLIFNeuron, MultiStepCLIFNeuron, CLIFSpike
 
@@ -15,7 +16,7 @@ from typing import Any
 
 from converters.pt.gated import RAW, fused, gated
 from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, strictness
-from converters.pt.spikingjelly import forget, memory
+from converters.pt.spikingjelly import forget, memory, paper_parametric
 from converters.pt.torch_nn import Chain, batch_norm
 from snndeploy.arrays import Shape, frozen
 from snndeploy.ir.layers import BatchNorm
@@ -92,6 +93,15 @@ GATED_LIF = Library(
         "tdBatchNorm": frozenset(["alpha", "Vth", "running_mean"]),
     },
 )
+
+PARAMETRIC_LIF = Library(
+    name="parametric-lif",
+    neurons={"PLIFNode": NeuronClass(paper_parametric, {"w": REQUIRED, "v_threshold": 1.0, "v_reset": 0.0})},
+    memory=memory,
+    forget=forget,
+    marks={"PLIFNode": frozenset(["w", "tau", "v_threshold", "v_reset"])},
+)
+"""SpikingJelly's ParametricLIFNode before it was there: 1/tau = sigmoid(w), also of the input."""
 
 _CLIF = NeuronClass(complementary, {"tau": 2.0, "decay_input": False, "v_threshold": 1.0, "v_reset": None})
 _CLIF_MARKS = frozenset(["tau", "decay_input", "v_threshold", "v_reset", "_memories"])

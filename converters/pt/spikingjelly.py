@@ -113,10 +113,15 @@ def integer_lif(settings: Settings, shape: Shape) -> Neuron:
     )
 
 
-def _lif(settings: Settings, shape: Shape, rate: Floats) -> LIF:
+def paper_parametric(settings: Settings, shape: Shape) -> Neuron:
+    """PLIFNode of the PLIF paper's repository, from which ParametricLIFNode came: its input is always decayed."""
+    return Neuron(_lif(settings, shape, frozen(1.0 / (1.0 + np.exp(-settings.array("w", shape)))), decayed=True))
+
+
+def _lif(settings: Settings, shape: Shape, rate: Floats, decayed: bool = False) -> LIF:
     fired, reset = _fires(settings), _reset(settings)
     threshold = settings.array("v_threshold", shape)
-    gain = frozen(rate if settings("decay_input") else 1.0)
+    gain = frozen(rate if decayed or settings("decay_input") else 1.0)
     return LIF(frozen(1.0 - rate), gain, threshold, strict=fired, amount=threshold, v_init=reset["rest"], **reset)
 
 
@@ -202,6 +207,7 @@ SPIKINGJELLY = Library(
         "Linear": linear,
         "VotingLayer": voting,
         "PrintShapeModule": nothing,
+        **dict.fromkeys(["Dropout", "Dropout2d", "MultiStepDropout", "MultiStepDropout2d"], nothing),
         "WSConv2d": standardized_conv,
         "WSLinear": standardized_linear,
         **{f"{kind}{n}d": build for kind, build in _POOLS.items() for n in (1, 2)},
