@@ -17,13 +17,21 @@ import converters
 import snndeploy as sd
 from snndeploy import errors
 from snndeploy.arrays import frozen
-from snndeploy.chip.network import ChipNetwork
+from snndeploy.chip.models import HostInput, Lif
+from snndeploy.chip.network import ChipNetwork, Dense, Population, Projection, Wire
 from snndeploy.cli import commands
+from snndeploy.flow.divergence.bisecting import bisect
+from snndeploy.flow.divergence.chip_reading import weights_apart
 from snndeploy.flow.divergence.shrinking import minimal
+from snndeploy.flow.divergence.sides import Side
+from snndeploy.flow.feeding import Feed
 from snndeploy.ir.graph import Edge, Graph
-from snndeploy.ir.layers import Input, Linear, Output
+from snndeploy.ir.layers import BatchNorm, Input, Linear, Output
 from snndeploy.ir.neurons.lif import LIF
+from snndeploy.passes import PIPELINE
+from snndeploy.report.bisection import bisection_to_text
 from snndeploy.report.codes import CODES
+from snndeploy.sim.chip import run_chip
 
 ROOT = Path(__file__).resolve().parents[1]
 T = 6
@@ -118,13 +126,32 @@ def test_a_graph_whose_chip_network_lost_its_bias(files):
     done = call("bisect", files / "net.graph.onnx", files / "biased.loihi2.onnx", "--data", files / "data.npz", "--json", "--no-shrink")
     found = json.loads(done.output)
     assert (found["layer"], found["cause"]) == ("lif1", "bias")
+    turned = call("bisect", files / "biased.loihi2.onnx", files / "net.graph.onnx", "--data", files / "data.npz", "--json", "--no-shrink")
+    assert json.loads(turned.output)["cause"] == "bias"
 
 
-def test_one_file_is_taken_through_its_passes(files):
-    done = call("bisect", files / "net.graph.onnx", "--data", files / "data.npz", "--json")
+def test_one_file_is_taken_through_its_passes(files, monkeypatch):
+    batch_norm = Graph(
+        {**chain().nodes, "bn": BatchNorm(frozen(0.25), frozen(0.5), frozen(0.125))},
+        (*(e for e in chain().edges if e != Edge("fc1", "lif1")), Edge("fc1", "bn"), Edge("bn", "lif1")),
+        steps=T,
+    )
+    converters.save(batch_norm, files / "bn.graph.onnx")
+    done = call("bisect", files / "bn.graph.onnx", "--data", files / "data.npz", "--json")
     found = json.loads(done.output)
-    assert (done.exit_code, found["verdict"]) in ((0, "exact"), (1, "not_checked"))
+    assert (done.exit_code, found["verdict"], len(found["pairs"])) == (0, "exact", 2)
+    wrong = replace(PIPELINE[-1], name="raise thresholds", apply=raised)
+    monkeypatch.setattr("snndeploy.flow.lowering.PIPELINE", (*PIPELINE[:-1], wrong, PIPELINE[-1]))
+    done = call("bisect", files / "bn.graph.onnx", "--data", files / "data.npz", "--json")
+    broken = [p for p in json.loads(done.output)["pairs"] if not p["equal"]]
+    assert done.exit_code == 1
+    assert [(p["b"], p["first"]["layer"]) for p in broken] == [("after raise thresholds", "lif1")]
     assert call("bisect", files / "net.loihi2.onnx", "--data", files / "data.npz").exit_code == 2
+
+
+def raised(graph):
+    """A pass that does what none may do."""
+    return graph.replace({"lif1": replace(graph.nodes["lif1"], threshold=frozen(1.5))})
 
 
 @pytest.mark.parametrize(
@@ -153,6 +180,76 @@ def test_delta_debugging_finds_the_two_that_matter():
     assert runs < 40
     assert len(minimal(np.arange(40), differs, budget=1)[0]) <= 40
     assert minimal(np.arange(1), differs)[0].tolist() == [0]
+
+
+# ---- layers of other kinds
+
+
+def wired(**registers):
+    """The host writes biases, and current through a wire; the neuron behind never fires."""
+    hosts = (Population("b", (3,), HostInput(8, signed=True, static=True)), Population("w", (3,), HostInput(8, signed=True)))
+    model = Lif(**{"du": 100, "dv": 200, "vth": 40, "bias_mant": 0, "bias_exp": 5, **registers})
+    quiet = Population("q", (2,), Lif(du=7, dv=9, vth=100_000), shift=1)
+    populations = (*hosts, Population("n", (3,), model), quiet)
+    projections = (
+        Projection("bn", "b", "n", Wire(as_bias=True)), Projection("wn", "w", "n", Wire()),
+        Projection("nq", "n", "q", Dense([[3, -4, 5], [1, 2, 0]])),
+    )  # fmt: skip
+    return ChipNetwork("test", {p.name: p for p in populations}, projections, steps=5)
+
+
+def hosted():
+    rng = np.random.default_rng(5)
+    return Feed({"b": rng.integers(0, 60, (1, 4, 3)).astype(float), "w": rng.integers(-40, 60, (5, 4, 3)).astype(float)}, None, 5)
+
+
+def test_what_the_host_writes_is_cut_out_too():
+    found = bisect(Side("a", wired()), Side("b", wired(dv=900)), hosted()).bisection
+    assert (found.culprit, found.cause) == ("n", "decay")
+    assert found.reduced.entries <= 2
+    assert found.a_around[0].input is not None
+
+
+def test_state_that_no_output_shows():
+    found = bisect(Side("a", wired()), Side("b", replace(wired(), populations={**wired().populations, "q": quieter()})), hosted()).bisection
+    assert (found.culprit, found.cause, found.hidden) == ("q", "decay", True)
+    assert "give the same outputs, but" in bisection_to_text(found)
+    assert found.reduced.entries >= 1
+
+
+def quieter():
+    return replace(wired().populations["q"], model=Lif(du=8, dv=9, vth=100_000))
+
+
+def test_two_faults_in_one_layer_are_the_structure_or_unknown():
+    broken = wired(vth=49, dv=900, bias_exp=4)
+    assert bisect(Side("a", wired()), Side("b", broken), hosted(), shrinking=False).bisection.cause == "structure"
+
+    def run(network, inputs, **how):
+        ours = network.populations["n"]
+        held = {} if isinstance(ours.model, HostInput) else {"n": replace(ours, model=broken.populations["n"].model)}
+        return run_chip(replace(network, populations={**network.populations, **held}), inputs, **how)
+
+    found = bisect(Side("a", wired()), Side("b", wired(), run), hosted())
+    assert (found.bisection.culprit, found.bisection.cause) == ("n", "unknown")
+    assert "cause unknown: nothing that was tried reproduces the difference (" in bisection_to_text(found.bisection)
+
+
+W = np.array([[3, -5, 7], [2, 4, -6]])
+WEIGHTS = {
+    "order": W[::-1],
+    "sign-mode": np.array([[2, -4, 6], [2, 4, -6]]),
+    "exponent": W * 4,
+    "duplicate": np.where(W == 7, 14, W),
+    "lost": np.where(W == 7, 0, W),
+    "rounding": np.where(W == 4, 5, W),
+    "weights": np.where(W == 4, 50, W),
+}
+
+
+@pytest.mark.parametrize("cause", WEIGHTS)
+def test_how_weights_differ(cause):
+    assert weights_apart(Dense(W), Dense(WEIGHTS[cause]))[0] == cause
 
 
 # ---- explain

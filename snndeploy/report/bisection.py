@@ -76,7 +76,7 @@ def _claims(found: Bisection) -> list[str]:
     whose = f"layer {found.culprit} differs by itself: fed the same input, its outputs still differ"
     claims.append(whose if found.culprit else "no layer differs when it is fed the same: only what feeds it does")
     known = CODES.get(found.cause)
-    meaning = f": {known.meaning}" if known else ""
+    meaning = f": {known.meaning.partition(';')[0]}" if known else ""
     tried = f" ({plural(found.tried, 'change')} tried)" if found.tried else ""
     best = f". {found.suspects[0].words}" if found.suspects else ""
     return [*claims, f"cause {found.cause}{meaning}{tried}{best}"]

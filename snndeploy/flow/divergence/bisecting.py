@@ -124,7 +124,9 @@ def _suspects(s: Sides, layer: str, pair: Alone | None, hidden: bool) -> tuple[t
     )
     feeds = {n: v[:, few] for n, v in pair.feeds_a.items()}
     reads = "spikes" if isinstance(s.a.network, Graph) else s.a.network.populations[layer].reads
-    return trials.suspects(trials.Case(layer, part(s.a, layer), part(s.b, layer), feeds, s.a.execute, reads), target)
+    parted = int(pair.unequal[:, few[0]].reshape(len(pair.unequal), -1).any(axis=1).argmax())
+    prefix = s.a.shift(layer) + parted + 1
+    return trials.suspects(trials.Case(layer, part(s.a, layer), part(s.b, layer), feeds, s.a.execute, reads, prefix), target)
 
 
 def _samples_with(apart: Series) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -43,6 +43,10 @@ class Target:
             return "all"
         return "no" if self.hidden else "output"
 
+    def until(self, steps: int) -> Target:
+        """The first sample's first steps alone."""
+        return replace(self, output=self.output[:steps, :1], words={w: x[:steps, :1] for w, x in self.words.items()})
+
     def _equal(self, x: Series, y: Series) -> bool:
         length = min(len(x), len(y))
         return bool(np.array_equal(x[self.start : length].reshape(-1), y[self.start : length].reshape(-1)))
@@ -58,6 +62,8 @@ class Case:
     feeds: Mapping[str, Series]
     execute: Execute
     reads: str = "spikes"
+    prefix: int = 0
+    """By this step (in its own time) the first sample has parted: what does not mend that is no cause."""
 
 
 def suspects(case: Case, target: Target) -> tuple[tuple[Suspect, ...], int]:
@@ -110,6 +116,11 @@ def _outcome(case: Case, network: Graph | ChipNetwork, target: Target) -> Litera
     feeds = {name: values for name, values in case.feeds.items() if fed_name(name) in held}
     if any(n.endswith(fed_name("")) and n.removesuffix(fed_name("")) not in feeds for n in held):
         return "no"
+    short = _matched(case, network, {name: values[: case.prefix, :1] for name, values in feeds.items()}, target.until(case.prefix))
+    return _matched(case, network, feeds, target) if short != "no" else "no"
+
+
+def _matched(case: Case, network: Graph | ChipNetwork, feeds: Mapping[str, Series], target: Target) -> Literal["all", "output", "no"]:
     trace = run_part(network, feeds, case.execute)
     return target.matched(given(trace, case.layer, case.reads), words(trace, case.layer))
 
