@@ -433,3 +433,109 @@ def test_two_inputs_are_not_states_where_nothing_compares(tmp_path):
     w = Writer()
     w("Relu", w("Add", "a", "b"), out="y")
     assert list(read(w.model({"a": (6,), "b": (6,)}, {"y": (6,)}), tmp_path).graph.named(Input)) == ["a", "b"]
+
+
+# --------------------------------------------------------------------------------------------------------- loops
+
+
+def info(name, shape, kind=TensorProto.FLOAT):
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def scanned(tail, outs, *, batch_first=False, sizes=("T", "N"), wrap="Scan", start=0.0, before=()):
+    """x -> (Transpose) -> Scan or Loop of a layer, a neuron and a read-out -> ``tail``."""
+    w = Writer()
+    s, _ = leaky(w, w.linear("now", 5, 6), "mem", "mem_out")
+    w("Add", w("Mul", 0.5, "acc"), w.linear(s, 6, 3, 1), out="acc_out")
+    w("Identity", s, out="spk_out")
+    w("Identity", "acc_out", out="acc_now")
+    nodes, states = list(w.nodes), [info("mem", ["N", 6]), info("acc", ["N", 3])]
+    results = [info("mem_out", ["N", 6]), info("acc_out", ["N", 3]), info("spk_out", ["N", 6]), info("acc_now", ["N", 3])]
+    outer = [*before]
+    x = "seq" if batch_first else "x"
+    if batch_first:
+        outer.append(helper.make_node("Transpose", ["x"], ["seq"], name="to_time", perm=[1, 0, 2]))
+    loop_outs = ["mem_end", "acc_end", "spk_seq", "acc_seq"]
+    if wrap == "Scan":
+        body = helper.make_graph(nodes, "body", [*states, info("now", ["N", 5])], results, w.tensors)
+        outer.append(helper.make_node("Scan", ["mem0", "acc0", x], loop_outs, name="the_scan", body=body, num_scan_inputs=1))
+        outer_tensors = []
+    else:
+        take = helper.make_node("Gather", [x, "k"], ["now"], name="take", axis=0)
+        keep = helper.make_node("Identity", ["go"], ["go_on"], name="keep")
+        ins = [info("k", [], TensorProto.INT64), info("go", [], TensorProto.BOOL), *states]
+        body = helper.make_graph([take, *nodes, keep], "body", ins, [info("go_on", [], TensorProto.BOOL), *results], w.tensors)
+        outer += [
+            helper.make_node("Shape", [x], ["dims"], name="dims"),
+            helper.make_node("Gather", ["dims", "zero"], ["trips"], name="trips", axis=0),
+            helper.make_node("Loop", ["trips", "true", "mem0", "acc0"], loop_outs, name="the_loop", body=body),
+        ]
+        outer_tensors = [numpy_helper.from_array(np.array(0), "zero"), numpy_helper.from_array(np.array(True), "true")]
+    starts = [numpy_helper.from_array(np.full((BATCH, n), start, np.float32), f"{s}0") for s, n in (("mem", 6), ("acc", 3))]
+    axes = [numpy_helper.from_array(np.array([0]), "over"), numpy_helper.from_array(np.array(-1), "end")]
+    first = [sizes[1], sizes[0], 5] if batch_first else [*sizes, 5]
+    graph = helper.make_graph([*outer, *tail], "g", [info("x", first)], outs, [*starts, *axes, *outer_tensors])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+TAILS = {
+    "none": (("Identity", ["acc_seq"], {}), None),
+    "sum": (("ReduceSum", ["acc_seq", "over"], {"keepdims": 0}), "sum"),
+    "mean": (("ReduceMean", ["acc_seq"], {"axes": [0], "keepdims": 0}), "mean"),
+    "max": (("ReduceMax", ["acc_seq"], {"axes": [0], "keepdims": 0}), "max"),
+    "last": (("Gather", ["acc_seq", "end"], {"axis": 0}), "last"),
+    "final": (("Identity", ["acc_end"], {}), "last"),
+    "turned": (("Transpose", ["acc_seq"], {"perm": [1, 0, 2]}), None),
+}
+
+
+@pytest.mark.parametrize("wrap", ["Scan", "Loop"])
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("tail", TAILS)
+def test_loops_over_time_and_their_read_outs(tmp_path, wrap, batch_first, tail):
+    (op, inputs, attributes), decode = TAILS[tail]
+    end = helper.make_node(op, inputs, ["y"], name="tail", **attributes)
+    proto = scanned([end], [info("y", None)], batch_first=batch_first, wrap=wrap, sizes=(7, BATCH))
+    loaded = read(proto, tmp_path)
+    assert loaded.steps == 7
+    assert loaded.graph.nodes["y"].decode == (decode or "none")
+    assert list(loaded.graph.named(Input)) == ["x"]
+    pair = sd.deploy.hold_against_original(loaded)
+    assert pair.compared == (3 * BATCH if decode else 3 * BATCH * 7)
+    assert not pair.different
+    x = np.random.default_rng(1).integers(-4, 13, (7, BATCH, 5)) / 4.0
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    wanted = session.run(["y"], {"x": (np.moveaxis(x, 0, 1) if batch_first else x).astype(np.float32)})[0]
+    series = run_reference(loaded.graph, {"x": x}, 7).outputs["y"]
+    ours = {"none": series, "sum": series.sum(0), "mean": series.mean(0), "max": series.max(0), "last": series[-1]}[decode or "none"]
+    np.testing.assert_allclose(np.moveaxis(ours, 0, 1) if tail == "turned" else ours, wanted, rtol=1e-6)
+
+
+def test_a_loop_of_any_length_takes_its_steps_from_the_data(tmp_path):
+    proto = scanned([helper.make_node("Identity", ["spk_seq"], ["y"])], [info("y", None), info("mem_end", None)], sizes=("T", BATCH))
+    loaded = read(proto, tmp_path)
+    assert loaded.steps is None
+    assert list(loaded.graph.named(Output)) == ["y"]
+    assert not sd.deploy.hold_against_original(loaded).different
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"start": 0.5}, "the_scan .*starts at another value than 0"),
+        ({"before": [helper.make_node("Relu", ["x"], ["relu"], name="early")]}, r"early \(Relu\).*outside the loop"),
+    ],
+)
+def test_loops_without_a_meaning(tmp_path, change, words):
+    tail = [helper.make_node("Identity", ["spk_seq"], ["y"])]
+    with pytest.raises(Unsupported, match=words):
+        read(scanned(tail, [info("y", None)], sizes=(7, BATCH), **change), tmp_path)
+
+
+def test_a_layer_behind_a_loop(tmp_path):
+    tail = [helper.make_node("Softplus", ["spk_seq"], ["y"], name="late")]
+    with pytest.raises(Unsupported, match=r"late \(Softplus\).*behind the loop"):
+        read(scanned(tail, [info("y", None)], sizes=(7, BATCH)), tmp_path)
+    tail = [helper.make_node("Mul", ["spk_seq", "spk_seq"], ["y"], name="late")]
+    with pytest.raises(Unsupported, match="no plain read-out"):
+        read(scanned(tail, [info("y", None)], sizes=(7, BATCH)), tmp_path)

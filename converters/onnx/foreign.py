@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto
 
 from converters import Fact, LayerSource, Loaded, Options
+from converters.onnx import scanning
 from converters.onnx.drafting import Drafting
 from converters.onnx.net import Net, prepare
 from converters.onnx.operators import read
@@ -46,6 +47,9 @@ def load(model: ModelProto, where: str, options: Options) -> Loaded:
     infos = [i for i in model.graph.input if i.name not in constants]
     if not infos:
         raise ModelError(where, "has no input", "the data must enter somewhere")
+    if scanning.loops(model.graph.node):
+        ordered = in_order(model.graph, {*constants, *(i.name for i in infos)}, where)
+        return scanning.load(model, ordered, constants, opset, options, where)
     shapes = {i.name: input_shape(i, options, len(infos), where) for i in infos}
     batch, nodes = batch_of(infos, where), in_order(model.graph, {*constants, *shapes}, where)
     net = _one_step(model.graph, nodes, constants, shapes, opset, batch, options)

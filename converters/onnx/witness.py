@@ -65,21 +65,28 @@ def _run(
     kind: Any,
 ) -> dict[str, Floats] | None:
     made = session(runtime, model)
-    if made is None:
-        return None
     states = {name: value.astype(kind) for name, value in start.items()}
     wanted = [*names, *pairs.values()]
     series: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
     for t in range(len(next(iter(data.values())))):
         given = {name: np.ascontiguousarray(values[t]).astype(kind) for name, values in data.items()}
-        try:
-            results = dict(zip(wanted, made.run(wanted, {**given, **states}), strict=True))
-        except Exception:  # noqa: BLE001 - as above
+        results = answers(made, wanted, {**given, **states})
+        if results is None:
             return None
         states = {before: results[after] for before, after in pairs.items()}
         for name in names:
             series[name].append(np.asarray(results[name], np.float64))
     return {name: np.stack(values) for name, values in series.items()}
+
+
+def answers(made: Any, names: list[str], given: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]] | None:
+    """One call of a session; None where there is none, or it cannot run."""
+    if made is None:
+        return None
+    try:
+        return dict(zip(names, made.run(names, given), strict=True))
+    except Exception:  # noqa: BLE001 - native errors without a common class; then there is no run to compare with
+        return None
 
 
 def _batch(model: ModelProto) -> int:
