@@ -81,7 +81,7 @@ def wrong(node: Node, seed: int, neurons: int = NEURONS) -> tuple[float, NeuronP
     for t, now in enumerate(np.round(x * gain * SCALE)):
         wanted, real = node.step((x[t],), real, NUMPY)  # type: ignore[assignment]
         defined, words = grid.step((now / 64,), words, NUMPY)  # type: ignore[assignment]
-        sent, state, _ = program_step(program, state, now.astype(np.int64), t)
+        sent, state, *_ = program_step(program, state, now.astype(np.int64), t)
         if not np.array_equal(defined, sent):
             raise SystemExit(f"{program.name}: the program is not its definition at step {t}")
         different |= (wanted != sent)[0]

@@ -23,6 +23,7 @@ class Activity:
         updates: neuron-steps computed.
         active: neuron-steps in which a synaptic input or bias other than 0 arrived.
         wraps: neuron-steps in which u wrapped; ``saturations``: in which v was clipped.
+        outside: neuron-steps in which a neuron program read a table beyond its ends, where its last value holds.
     """
 
     spikes: Ints
@@ -31,6 +32,7 @@ class Activity:
     active: int
     wraps: int = 0
     saturations: int = 0
+    outside: int = 0
 
     @property
     def neurons(self) -> int:
@@ -78,6 +80,6 @@ def merge(parts: list[Trace]) -> Trace:
 
 
 def _add(parts: list[Activity]) -> Activity:
-    totals = {n: sum(getattr(p, n) for p in parts) for n in ("updates", "active", "wraps", "saturations")}
+    totals = {n: sum(getattr(p, n) for p in parts) for n in ("updates", "active", "wraps", "saturations", "outside")}
     spikes = np.sum([p.spikes for p in parts], axis=0)
     return Activity(spikes, np.concatenate([p.per_sample for p in parts]), **totals)

@@ -337,7 +337,7 @@ def run_program(node: IntegerNeuron, sums: np.ndarray) -> np.ndarray:
     words = {word: np.full(sums.shape[1:], value, np.int64) for word, value in code.state.items()}
     sent = []
     for t, a in enumerate(sums.astype(np.int64)):
-        y, words, _ = program_step(code, words, a << 6, t)
+        y, words, *_ = program_step(code, words, a << 6, t)
         sent.append(y)
     return np.stack(sent)
 

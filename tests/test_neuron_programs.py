@@ -126,7 +126,7 @@ def runs(node, x, precision=FINE):
     for t, now in enumerate(whole):
         y, real = node.step((x[t],), real, NUMPY)
         d, words = grid.step((now / 64,), words, NUMPY)
-        s, state, _ = program_step(program, state, now.astype(np.int64), t)
+        s, state, *_ = program_step(program, state, now.astype(np.int64), t)
         np.testing.assert_array_equal(d, s)
         for word, value in state.items():
             np.testing.assert_array_equal(words[word], value)
@@ -157,7 +157,7 @@ def test_a_coarse_grid_and_values_at_the_end_of_the_words_change_nothing_between
     words, state = spread(grid.initial_state((3, 50)), 2), {w: np.full((2, 3, 50), v, np.int64) for w, v in program.state.items()}
     for t, now in enumerate(extreme):
         d, words = grid.step((now / 64,), words, NUMPY)
-        s, state, _ = program_step(program, state, now, t)
+        s, state, *_ = program_step(program, state, now, t)
         np.testing.assert_array_equal(d, s)
 
 

@@ -94,6 +94,13 @@ def test_a_chip_without_programs_refuses_and_names_the_nearest_neuron(name, chip
     assert (finding.code, finding.severity) == ("L010", "blocker")
 
 
+@pytest.mark.parametrize("name", NODES)
+def test_the_nearest_neuron_is_deployed_where_the_neuron_is_refused(name):
+    deployment = sd.convert(network(nearest(NODES[name]).neuron), spikes(), chip="loihi1")
+    pair = deployment.verdict.pairs[-1]
+    assert (pair.grade, pair.different) == ("exact", 0)
+
+
 def test_the_refusal_measures_accuracy_where_there_are_labels():
     x, y = spikes(), np.arange(40) % 10
     with pytest.raises(Unsupported) as refusal:
@@ -102,7 +109,7 @@ def test_the_refusal_measures_accuracy_where_there_are_labels():
 
 
 def test_the_nearest_neurons_say_what_they_lose():
-    assert nearest(CLIF(0.5, 0.5)).neuron == LIF(0.5, v_reset=-0.06)
+    assert nearest(CLIF(0.5, 0.5)).neuron == LIF(0.5, v_reset=-0.06, v_init=-0.06)
     hard = GLIF([1.0], [0.9], [0.0], [0.0], [0.0], [1.0])
     assert nearest(hard).neuron == LIF(0.9, strict=True)
     assert "same" in nearest(hard).words

@@ -95,7 +95,7 @@ words = st.one_of(st.sampled_from([0, 1, -1, MAX24, -MAX24]), st.integers(-MAX24
 def test_vectors_compute_what_single_neurons_compute(code, neurons, step):
     program = NeuronProgram("random", {"v": 0, "w": 0}, CONSTANTS, tuple(code), TABLES)
     v, w, current = (np.array(column, np.int64) for column in zip(*neurons, strict=True))
-    sent, after, saturated = program_step(program, {"v": v, "w": w}, current, step)
+    sent, after, saturated, _ = program_step(program, {"v": v, "w": w}, current, step)
     expected = [scalar_step(program, {"v": a, "w": b}, i, step) for a, b, i in neurons]
     assert sent.tolist() == [e[0] for e in expected]
     assert after["v"].tolist() == [e[1]["v"] for e in expected]
@@ -105,7 +105,7 @@ def test_vectors_compute_what_single_neurons_compute(code, neurons, step):
 
 def test_constants_differ_by_neuron_and_name_without_k():
     program = assemble("c", "ADD v v k.c\nGE p v c\nSPK p v", {"v": 0}, {"c": np.array([1, -1])})
-    sent, after, _ = program_step(program, {"v": np.zeros((2, 2), np.int64)}, np.zeros((2, 2), np.int64), 0)
+    sent, after, *_ = program_step(program, {"v": np.zeros((2, 2), np.int64)}, np.zeros((2, 2), np.int64), 0)
     assert after["v"].tolist() == [[1, -1], [1, -1]]
     assert sent.tolist() == [[1, -1], [1, -1]]
 
@@ -119,7 +119,7 @@ def test_a_soft_reset_keeps_what_the_equation_keeps():
     for t, current in enumerate([99, 60, 200, -50, 0, 150]):
         h = trunc(v, 1) + current
         v = h - 100 if h >= 100 else h
-        sent, state, _ = program_step(program, state, np.array([current]), t)
+        sent, state, *_ = program_step(program, state, np.array([current]), t)
         spikes.append(int(sent[0]))
         assert state["v"].tolist() == [v]
     assert spikes == [0, 1, 1, 0, 0, 1]

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -43,8 +43,12 @@ def split() -> dict[str, Any]:
     return dict(zip(("x", "x_test", "y", "y_test"), parts, strict=True))
 
 
-def layers(net: Digits) -> list[tuple[nn.Conv2d | nn.Linear, nn.BatchNorm2d | None]]:
-    """Each layer with weights, and the BatchNorm that will be folded into it."""
+Layers: TypeAlias = Sequence[tuple[nn.Conv2d | nn.Linear, nn.BatchNorm2d | None]]
+"""Layers with weights, each with the BatchNorm that will be folded into it."""
+
+
+def layers(net: Digits) -> Layers:
+    """The demo network's."""
     block = net.block
     return [(net.conv1, net.bn1), (block.conv1, block.bn1), (block.conv2, block.bn2), (net.conv2, net.bn2), (net.fc, None)]
 
@@ -61,11 +65,11 @@ def grid(weight: Tensor, norm: nn.BatchNorm2d | None, bits: int) -> Tensor:
 
 
 @contextlib.contextmanager
-def replaced(net: Digits, change: Any) -> Iterator[None]:
+def replaced(of: Layers, change: Any) -> Iterator[None]:
     """While inside, every layer's weight is ``change(weight, step)``; afterwards it is what it was."""
-    kept = [(layer.weight, layer.weight.detach().clone()) for layer, _ in layers(net)]
+    kept = [(layer.weight, layer.weight.detach().clone()) for layer, _ in of]
     with torch.no_grad():
-        for layer, norm in layers(net):
+        for layer, norm in of:
             layer.weight.copy_(change(layer.weight, grid(layer.weight, norm, NOISE_BITS)))
     yield
     with torch.no_grad():
@@ -104,7 +108,7 @@ def train(net: Digits, x: Tensor, y: Tensor) -> None:
         for part in torch.split(torch.randperm(len(x)), BATCH)[: len(x) // BATCH]:
             emitted.clear()
             optimizer.zero_grad()
-            with replaced(net, noisy):
+            with replaced(layers(net), noisy):
                 loss = functional.cross_entropy(net(shifted(x[part])), y[part], label_smoothing=0.05)
                 (loss + SPIKE_PRICE * torch.stack(emitted).sum() / net.T).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -154,7 +158,7 @@ def main(kind: Reset, folder: Path) -> None:
     net = digits(reset=kind)
     train(net, x, y)
     print(f"float: training {accuracy(net, x, y):.4f}, held back {accuracy(net, x_test, y_test):.4f}")
-    with replaced(net, lambda weight, step: torch.round(weight / step) * step):
+    with replaced(layers(net), lambda weight, step: torch.round(weight / step) * step):
         print(f"weights rounded to {NOISE_BITS} bits: held back {accuracy(net, x_test, y_test):.4f}")
     for name, (count, rate, bursts) in rates(net, x_test).items():
         print(f"{name}: {count} neurons, {rate:.3f} outputs a step, {bursts:.3f} bursts a step")

@@ -93,7 +93,7 @@ def build(
         whole = integer_inputs(quantized, data.first(PROBE))
         lowered = lower_bursts(quantized, profile, burst, whole, data.steps)
     except Unsupported as refusal:
-        raise priced(refusal, graph, data) from None
+        raise priced(refusal, graph, ranged) from None
     integer = drive.apply(lowered.graph, clears=profile.features["programs"])
     check_normal_form(integer)
     network = _assemble(integer, profile, quantized, ranged, settings, lowered.units)

@@ -38,7 +38,8 @@ def nearest(node: Node) -> Nearest:
     """The hard-resetting LIF nearest to ``node``; what is lost must be measured on data."""
     kind = type(node).__name__
     if isinstance(node, CLIF):
-        lif = LIF(node.decay, node.gain, node.threshold, node.strict, "hard", frozen(CLIF_RESET), rest=node.rest, v_init=node.v_init)
+        low = frozen(CLIF_RESET)  # it starts there too: a fixed LIF starts where it resets to
+        lif = LIF(node.decay, node.gain, node.threshold, node.strict, "hard", low, rest=node.rest, v_init=low)
         return Nearest(kind, lif, f"resets to {CLIF_RESET} and has no second membrane")
     if isinstance(node, GLIF):
         exact = not (node.decay_fired.any() or node.bias.any() or node.bias_fired.any() or node.steps)

@@ -103,7 +103,7 @@ def layers(trace: Trace) -> list[Json]:
     samples = max(1, trace.samples)
     return [
         {"name": n, "neurons": a.neurons, "spikes_per_sample": float(a.spikes.sum()) / samples, "rate": a.rate}
-        | {"wraps": a.wraps, "saturations": a.saturations}
+        | {"wraps": a.wraps, "saturations": a.saturations, "outside_tables": a.outside}
         for n, a in trace.activity.items()
     ]
 

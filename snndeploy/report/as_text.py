@@ -173,7 +173,8 @@ def activity(trace: Trace, shifts: Mapping[str, int] | None = None) -> str:
     rows = []
     for name, a in trace.activity.items():
         spikes = float(a.spikes.sum()) / max(1, trace.samples)
-        odd = [f"{what}: {n:,}" for n, what in ((a.wraps, "wraps of u"), (a.saturations, "clips of v")) if n]
+        counts = ((a.wraps, "wraps of u"), (a.saturations, "clips of v"), (a.outside, "table ranges left"))
+        odd = [f"{what}: {n:,}" for n, what in counts if n]
         rate = percent(a.rate) if a.updates else "-"
         rows.append((name, number(a.neurons), number(round(spikes, 1)), rate, number(late.get(name, 0)), ", ".join(odd)))
     return table(("layer", "neurons", "spikes", "rate", "late", ""), rows)

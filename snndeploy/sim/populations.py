@@ -36,12 +36,13 @@ class Drive:
 
 @dataclass(frozen=True, eq=False)
 class Fired:
-    """What a step gave: the payloads sent, the words afterwards, and how many neurons wrapped or saturated."""
+    """What a step gave: the payloads sent, the words afterwards, and how many neurons wrapped, saturated, or left a table."""
 
     spikes: NDArray[Any]
     state: State
     wraps: int = 0
     saturations: int = 0
+    outside: int = 0
 
 
 Stepper: TypeAlias = Callable[[State, Drive], Fired]
@@ -186,5 +187,5 @@ def _program(program: NeuronProgram, shape: tuple[int, ...], state: State, drive
     current = kernels.wrap24(whole)
     wraps = int(np.count_nonzero(current != whole))
     since = max(0, drive.step - max(program.reset_at, 1))
-    sent, words, saturations = program_step(program, state, np.broadcast_to(current, shape), since)
-    return Fired(sent, words, wraps, saturations)
+    sent, words, saturations, outside = program_step(program, state, np.broadcast_to(current, shape), since)
+    return Fired(sent, words, wraps, saturations, outside)

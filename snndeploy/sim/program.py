@@ -48,7 +48,7 @@ def interpolate(table: Ints, low: int, step: int, x: Ints) -> Ints:
     return np.asarray(table[i] + rise // step)
 
 
-def program_step(program: NeuronProgram, state: Mapping[str, Ints], current: Ints, step: int) -> tuple[Ints, dict[str, Ints], int]:
+def program_step(program: NeuronProgram, state: Mapping[str, Ints], current: Ints, step: int) -> tuple[Ints, dict[str, Ints], int, int]:
     """One step of every neuron.
 
     Args:
@@ -58,22 +58,43 @@ def program_step(program: NeuronProgram, state: Mapping[str, Ints], current: Int
         step: counted from 0 at the program's reset; selects the entry of a time table (the last one after its end).
 
     Returns:
-        The payload sent (0: nothing), the new words, and in how many neurons a write saturated.
+        The payload sent (0: nothing), the new words, in how many neurons a write saturated, and in how many a table was
+        read left or right of its entries.
     """
     words: dict[str, Ints] = {"I": current, **state}
     sent = np.zeros(current.shape, np.int64)
     clipped: Bools | None = None
+    left: Bools | None = None
     for line in program.code:
         if line.op == "SPK":
             sent = np.where(_value(program, words, line.args[0]) != 0, _value(program, words, line.args[1]), sent)
             continue
         written = np.broadcast_to(np.asarray(_result(program, words, line, step), np.int64), current.shape)
+        if line.op == "LUT":
+            outside = np.broadcast_to(_outside(program, words, line), current.shape)
+            left = outside if left is None else left | outside
         if written.size and (written.max() > STATE_MAX or written.min() < -STATE_MAX):
             outside = np.abs(written) > STATE_MAX
             clipped = outside if clipped is None else clipped | outside
             written = saturate(written)
         words[line.args[0]] = written
-    return sent, {name: words[name] for name in state}, 0 if clipped is None else int(np.count_nonzero(clipped))
+    return sent, {name: words[name] for name in state}, _count(clipped), _count(left)
+
+
+def _count(marked: Bools | None) -> int:
+    return 0 if marked is None else int(np.count_nonzero(marked))
+
+
+def _outside(program: NeuronProgram, words: Mapping[str, Ints], line: Instruction) -> Bools:
+    """Where a LUT is read beyond its first or last entry, which hold there."""
+    low, width = _located(program, line.args[1])
+    x = _value(program, words, line.args[2])
+    return np.asarray((x < low) | (x > low + width * (len(program.tables[line.args[1]]) - 1)))
+
+
+def _located(program: NeuronProgram, table: str) -> tuple[int, int]:
+    """Where a table's first entry stands, and how far apart they are."""
+    return int(program.constants[f"{table}.lo"]), int(program.constants[f"{table}.step"])
 
 
 def _result(program: NeuronProgram, words: Mapping[str, Ints], line: Instruction, step: int) -> Any:
@@ -81,9 +102,8 @@ def _result(program: NeuronProgram, words: Mapping[str, Ints], line: Instruction
         table = program.tables[line.args[1]]
         return table[min(step, len(table) - 1)]
     if line.op == "LUT":
-        name = line.args[1]
-        low, width = (int(program.constants[f"{name}.{part}"]) for part in ("lo", "step"))
-        return interpolate(program.tables[name], low, width, _value(program, words, line.args[2]))
+        low, width = _located(program, line.args[1])
+        return interpolate(program.tables[line.args[1]], low, width, _value(program, words, line.args[2]))
     return ARITHMETIC[line.op](*(_value(program, words, operand) for operand in line.args[1:]))
 
 

@@ -27,11 +27,11 @@ class SpikeCount:
         """Count one step's outputs ``[B, *shape]``."""
         self.spikes += output != 0
 
-    def activity(self, updates: int, active: int, wraps: int = 0, saturations: int = 0) -> Activity:
+    def activity(self, updates: int, active: int, wraps: int = 0, saturations: int = 0, outside: int = 0) -> Activity:
         """The events with these other totals."""
         total: Ints = self.spikes.sum(axis=0, dtype=np.int64)
         per_sample = self.spikes.reshape(len(self.spikes), total.size).sum(axis=1, dtype=np.int64)
-        return Activity(total, per_sample, updates, active, wraps, saturations)
+        return Activity(total, per_sample, updates, active, wraps, saturations, outside)
 
 
 class PopulationRecord:
@@ -43,7 +43,7 @@ class PopulationRecord:
         self.output = np.empty(self.shape if keep else 0, _dtype(population))
         self.states: dict[str, NDArray[np.int32]] = {}
         self.count = SpikeCount(population.shape, samples)
-        self.active = self.wraps = self.saturations = 0
+        self.active = self.wraps = self.saturations = self.outside = 0
         self.biased = np.broadcast_to(bias_of(population.model) != 0, population.shape)
 
     def injected(self, step: int, values: NDArray[Any]) -> None:
@@ -59,6 +59,7 @@ class PopulationRecord:
         self.active += count_active(self.biased, drive, self.samples)
         self.wraps += fired.wraps
         self.saturations += fired.saturations
+        self.outside += fired.outside
         if self.keep:
             self.output[drive.step - 1] = fired.spikes if self.population.reads == "spikes" else fired.state[self.population.reads]
         for word, values in fired.state.items() if self.keep_states else ():
@@ -67,7 +68,7 @@ class PopulationRecord:
     def activity(self) -> Activity:
         """Its events; the host's inputs are sent, but the chip updates no neuron for them."""
         updates = 0 if isinstance(self.population.model, HostInput) else self.steps * self.count.spikes.size
-        return self.count.activity(updates, self.active, self.wraps, self.saturations)
+        return self.count.activity(updates, self.active, self.wraps, self.saturations, self.outside)
 
 
 def count_active(biased: Bools, drive: Drive, samples: int) -> int:

@@ -66,9 +66,10 @@ def candidates(node: Any, limits: Limits) -> tuple[Candidate, ...]:
 def graded(node: Any, limits: Limits) -> Candidate:
     """The neuron as one program with a graded payload."""
     payload = int(np.abs(node.levels).max(initial=0)).bit_length()
+    other = ", or --burst ping-pong" if node.rungs > 1 and node.reset == "hard" else ""
     fits = payload <= limits.payload_bits or (node.rungs == 1 and bool((node.levels == 1).all()))
     conditions = (
-        programs(limits, "L010: choose a chip with neuron programs, or --burst ping-pong"),
+        programs(limits, _beyond_the_fixed(node), f"L010: choose a chip with neuron programs{other}"),
         Condition("payload bits", fits, f"{payload} bits", f"{limits.payload_bits} bits", "L012: coarser levels (kappa)"),
         no_wrap("no word of the program saturates", [limits.input_bound * _accumulated(node, limits.steps), constant_part(node)]),
     )
@@ -77,6 +78,18 @@ def graded(node: Any, limits: Limits) -> Candidate:
         (Edge("in", "neuron"), Edge("neuron", "out")),
     )
     return Candidate("graded", graph, conditions)
+
+
+def _beyond_the_fixed(node: Any) -> str:
+    """What the fixed LIF has not."""
+    has = {
+        "its floor": node.floor is not None,
+        "its late reset": node.late,
+        f"its {node.rungs} levels": node.rungs > 1,
+        "its subtracting reset": node.reset == "subtract",
+        "its spikes without reset": node.reset == "none",
+    }
+    return " and ".join(what for what, it_has in has.items() if it_has) or "its threshold or level off the fixed grid"
 
 
 def _accumulated(node: Any, steps: int | None) -> float:
@@ -158,7 +171,7 @@ def _lateral_conditions(node: Any, limits: Limits, divisible: bool) -> tuple[Con
     stays = bool((node.amounts <= node.thresholds + 1).all() and (node.thresholds >= 0).all())
     largest = 2 * float(np.abs(node.thresholds).max()) / UNIT
     return (
-        programs(limits, "L010: the fixed LIF resets to zero only; choose a chip with neuron programs"),
+        programs(limits, "its subtracting reset", "L010: the fixed LIF resets to zero only; choose a chip with neuron programs"),
         Condition("lateral weights are whole", divisible, _off_grid(node), "thresholds and amounts on that grid",
                   "L006: --burst lateral snaps them, and prints by how much"),
         Condition("potential stays at or above 0 after a spike", stays, "amount - threshold", "<= 1, thresholds >= 0", "use graded"),

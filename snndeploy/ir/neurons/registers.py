@@ -47,9 +47,9 @@ def constant_part(node: Any) -> float:
     return float(np.ceil((np.abs(node.bias).max() + amount) / UNIT))
 
 
-def programs(limits: Limits, hint: str) -> Condition:
-    """The construction runs as a neuron program."""
-    return Condition("neuron programs", limits.programs, "needed", "available" if limits.programs else "not on this chip", hint)
+def programs(limits: Limits, why: str, hint: str) -> Condition:
+    """The construction runs as a neuron program, for this reason."""
+    return Condition("neuron programs", limits.programs, "available" if limits.programs else "not on this chip", f"one for {why}", hint)
 
 
 def no_wrap(name: str, parts: Sequence[float]) -> Condition:
