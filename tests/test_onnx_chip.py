@@ -330,3 +330,15 @@ def test_the_demo_network_is_equal(chip, burst):
     pair = integer_onnx_pair(*fed(made.network, part(samples, 0, 2), "direct", 0))
     assert pair.equal, pair.first
     assert pair.compared > 100_000
+
+
+def test_products_of_delayed_synapses_wrap_one_by_one():
+    rng = np.random.default_rng(4)
+    dense = Dense(rng.integers(-(1 << 20), 1 << 20, (3, 4)), rng.integers(0, 3, (3, 4)))
+    host = HostInput(20, signed=True)
+    populations = {"x": Population("x", (4,), host), "n": Population("n", (3,), Lif(4095, 0, 40))}
+    network = ChipNetwork("loihi2", populations, (Projection("a", "x", "n", dense, -3, graded=True),))
+    data = rng.integers(*host.payloads, (6, 2, 4))
+    assert (np.abs(data).max() * np.abs(dense.weights).max()) >= 1 << 31
+    pair = integer_pair_of(network, {"x": data}, steps=9)
+    assert pair.equal, pair.first
