@@ -12,7 +12,12 @@ from snndeploy.report.words import plural
 from snndeploy.verdict import Bisection, Moment, Reduced, Suspect
 
 Json = dict[str, Any]
-EVIDENCE = {"all": "every output and state word", "output": "every output", "no": "nothing"}
+EVIDENCE = {
+    "all": "every output and state word",
+    "output": "every output",
+    "inferred": "inferred from the numbers, not run",
+    "no": "nothing",
+}
 
 
 def bisection_to_json(found: Bisection, written: str | None = None) -> Json:
@@ -87,7 +92,7 @@ def _layers(found: Bisection) -> list[Sequence[str]]:
 
 
 def _suspect(s: Suspect) -> tuple[str, str, str]:
-    return s.cause, f"{s.words} (read in the files)" if s.read else s.words, EVIDENCE[s.reproduces]
+    return s.cause, f"{s.words} (read in the files)" if s.read and s.reproduces != "inferred" else s.words, EVIDENCE[s.reproduces]
 
 
 def _around(moments: Sequence[Moment]) -> str:

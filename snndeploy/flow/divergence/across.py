@@ -11,7 +11,7 @@ from snndeploy.arrays import same
 from snndeploy.chip.models import DECAY_UNIT, Lif
 from snndeploy.chip.network import ChipNetwork, Wire
 from snndeploy.flow.divergence import chip_changes
-from snndeploy.flow.divergence.around import graph_sums
+from snndeploy.flow.divergence.around import around, graph_sums
 from snndeploy.flow.divergence.comparing import Alone, Sides
 from snndeploy.flow.divergence.rules import Rules, arriving, run_lif
 from snndeploy.flow.divergence.sides import Series, Side, part, run_part, seen, unit
@@ -56,6 +56,7 @@ def _tried(graph: Side, chip: Side, layer: str, apart: Alone, steps: int) -> Ite
             yield Suspect(change[0], f"on the chip: {change[1]}", outcome(output))
     model, node = network.populations[layer].model, graph.network.nodes[layer]  # type: ignore[union-attr]
     if not isinstance(model, Lif):
+        yield from _near(graph, layer, apart)
         return
     sums, bias = arriving(network, layer, apart.feeds_b)
     for words, rules in (("v >= threshold fires", Rules(strict=False)), ("the reset subtracts the threshold", Rules(reset="subtract"))):
@@ -68,7 +69,21 @@ def _tried(graph: Side, chip: Side, layer: str, apart: Alone, steps: int) -> Ite
     kept = same(exact[shift : shift + steps], seen(chip, apart.run_b, layer)[shift : shift + steps])
     words = "the chip's registers, computed without cutting off fractions, give the chip's output: what was rounded is the registers"
     yield Suspect("rounding", words, "output" if kept else "no", read=True)
-    yield Suspect("rounding", "registers and decays were rounded; neither alone explains it", "output", read=True)
+    yield Suspect("rounding", "registers and decays were rounded; neither alone explains it", "inferred", read=True)
+
+
+def _near(graph: Side, layer: str, apart: Alone) -> Iterator[Suspect]:
+    """A neuron of another kind: where the graph's membrane was so near a threshold that rounding decides."""
+    step, sample, *neuron = (int(i) for i in np.unravel_index(int(apart.unequal.argmax()), apart.unequal.shape))
+    moments = around(graph, layer, apart.run_a, apart.feeds_a, (step, sample, tuple(neuron)))
+    before = next((m.before for m in moments if m.step == step), None)
+    node: Any = graph.network.nodes[layer]  # type: ignore[union-attr]
+    levels = np.ravel(getattr(node, "thresholds", getattr(node, "threshold", [])))
+    if before is None or not levels.size:
+        return
+    away = float(np.abs(levels - before).min())
+    words = f"the graph's membrane, {before:.6g}, lies {away:.3g} from a threshold: so near that rounding decides"
+    yield Suspect("rounding", words, "inferred" if away <= NOT_ROUNDING * float(np.abs(levels).max()) else "no", read=True)
 
 
 def _numbers(
@@ -79,7 +94,7 @@ def _numbers(
     keep = 1 - model.dv / DECAY_UNIT
     off = float(np.abs(keep - node.decay).max())
     yield Suspect(
-        "decay", f"the chip keeps {keep.flat[0]:.5g}, the graph {node.decay.flat[0]:.5g}", "output" if off > DECAY_STEP else "no", True
+        "decay", f"the chip keeps {keep.flat[0]:.5g}, the graph {node.decay.flat[0]:.5g}", "inferred" if off > DECAY_STEP else "no", True
     )
     network = part(graph, layer)
     assert isinstance(network, Graph)
@@ -91,8 +106,8 @@ def _numbers(
     most, least = float(np.abs(gap).max(initial=0)), float(np.abs(gap).min(axis=(0, 1)).max(initial=0))
     far = NOT_ROUNDING * float(np.abs(node.threshold).max())
     words = f"what enters is off by up to {most:.3g}, by {least:.3g} even at best, where the threshold is {far / NOT_ROUNDING:.3g}"
-    yield Suspect("bias", words, "output" if least > far else "no", read=True)
-    yield Suspect("clipping" if _clipped(chip) else "weights", words, "output" if most > far else "no", read=True)
+    yield Suspect("bias", words, "inferred" if least > far else "no", read=True)
+    yield Suspect("clipping" if _clipped(chip) else "weights", words, "inferred" if most > far else "no", read=True)
 
 
 def _clipped(chip: ChipNetwork) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,16 +11,16 @@ from snndeploy.chip.models import DECAY_UNIT, Lif
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.flow.divergence.rules import arriving
 from snndeploy.flow.divergence.sides import Series, Side, fed_name, part, seen, words
-from snndeploy.ir.graph import Graph
-from snndeploy.ir.neurons.cubalif import CubaLIF
-from snndeploy.ir.neurons.lif import LIF
+from snndeploy.ir.graph import Graph, bind
 from snndeploy.ir.on_numpy import NUMPY
 from snndeploy.sim import kernels
 from snndeploy.sim.populations import bias_of
-from snndeploy.sim.reference import stepper
+from snndeploy.sim.reference import initial_states, stepper
 from snndeploy.trace import Trace
 from snndeploy.verdict import Moment
 
+UNREACHED = 1e30
+"""A threshold that no membrane meets."""
 BEFORE, AFTER = 2, 1
 """Steps shown around the first difference."""
 
@@ -74,12 +73,15 @@ def graph_sums(graph: Graph, layer: str, feeds: Mapping[str, Series]) -> Series:
 
 def _before(side: Side, layer: str, own: Mapping[str, Series], sums: Series | None, place: tuple[int, ...]) -> float | None:
     """v after integration and before the reset, by the rules, from the words of the step before."""
-    earlier = (place[0] - 1, *place[1:])
-    if sums is None or "v" not in own or place[0] == 0:
+    if sums is None or "v" not in own:
         return None
+    earlier = (place[0] - 1, *place[1:])
     if isinstance(side.network, Graph):
-        node = side.network.nodes[layer]
-        return _graph_before(node, {w: x[earlier[0]] for w, x in own.items()}, sums[place[0]], place[1:])
+        start = initial_states(side.network, sums.shape[1])[layer]
+        state = {w: x[earlier[0]] for w, x in own.items()} if place[0] else start
+        return graph_before(side.network.nodes[layer], state, sums[place[0]], place[1:])
+    if place[0] == 0:
+        return None
     model = side.network.populations[layer].model
     if not isinstance(model, Lif) or "u" not in own:
         return None
@@ -89,7 +91,10 @@ def _before(side: Side, layer: str, own: Mapping[str, Series], sums: Series | No
     return float(kept + int(own["u"][place]) + bias)
 
 
-def _graph_before(node: Any, state: Mapping[str, Series], x: Series, place: tuple[int, ...]) -> float | None:
-    if not isinstance(node, LIF | CubaLIF) or node.late:
+def graph_before(node: Any, state: Mapping[str, Series], x: Series, place: tuple[int, ...]) -> float | None:
+    """v of a neuron that cannot fire in this step; None where it has no threshold or no v."""
+    names = [n for n in ("threshold", "thresholds") if isinstance(getattr(node, n, None), np.ndarray)]
+    if not names or type(node).ports != 1:
         return None
-    return float(replace(node, reset="none").step((x,), state, NUMPY)[1]["v"][place])
+    v = bind(node, {n: np.full_like(getattr(node, n), UNREACHED) for n in names}).step((x,), state, NUMPY)[1].get("v")
+    return None if v is None or v.ndim != len(place) else float(v[place])

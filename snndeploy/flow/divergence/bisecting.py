@@ -67,7 +67,7 @@ def _readouts(equal: Bisection, a: Side, b: Side) -> Bisection:
         return equal
     said = f"read as {p}, T={a.network.steps}, against {q}, T={b.network.steps}"
     layer = DifferingLayer("read-out", 0, 0, own=True)
-    return replace(equal, layers=(layer,), culprit="read-out", suspects=(Suspect("window", said, "output", read=True),))
+    return replace(equal, layers=(layer,), culprit="read-out", suspects=(Suspect("window", said, "inferred", read=True),))
 
 
 def _found(s: Sides, compared: int, *, hidden: bool, shrinking: bool) -> Found:
@@ -108,7 +108,7 @@ def _stale(s: Sides, sample: int, hidden: bool) -> Suspect | None:
 
 def _suspects(s: Sides, layer: str, pair: Alone | None, hidden: bool) -> tuple[tuple[Suspect, ...], int]:
     if pair is None:
-        return (Suspect("input", "the input itself differs: its unit, its rounding or its encoding", "output", read=True),), 0
+        return (Suspect("input", "the input itself differs: its unit, its rounding or its encoding", "inferred", read=True),), 0
     if not pair.unequal.any():
         return (), 0
     if s.mixed:
