@@ -404,7 +404,7 @@ def test_generic_words(tmp_path):
         ({"neuron": {"fc": "IF(), Softmax()"}}, "is no layer or neuron known here"),
         ({"neuron": {"fc": "LIFCell(stateless=False, dt='short')"}}, "numbers are numbers|could not convert"),
         ({"neuron": {"fc": "IF()"}, "source": "brian"}, "'brian' is no library"),
-        ({"neuron": {"fc": "IF()"}, "arch": "net.py:Net"}, "is for files without code"),
+        ({"layer": {"fc": "Linear()"}, "arch": "net.py:Net"}, "is for files without code"),
     ],
 )
 def test_words_that_mean_nothing_are_option_errors(tmp_path, options, words):

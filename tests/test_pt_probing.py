@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import sys
+
 import numpy as np
 import pytest
 
@@ -88,6 +91,65 @@ def test_a_bare_file_has_no_classes(tmp_path):
     torch.save(net(MyLIF(), MyLIF()).state_dict(), tmp_path / "net.pt")
     with pytest.raises(OptionError, match="--arch"):
         load(tmp_path / "net.pt", Options(neuron_class={"MyLIF": "LIF"}))
+
+
+# -- --neuron with code --------------------------------------------------------------------------------------------
+
+
+class Twins(nn.Module):
+    """Two instances of one class that are not alike, by name."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.lif_in, self.fc2, self.lif_out = nn.Linear(6, 8), MyLIF(2.0, 0.5), nn.Linear(8, 4), MyLIF(4.0, 0.25)
+
+    def forward(self, x):
+        return self.lif_out(self.fc2(self.lif_in(self.fc1(x))))
+
+
+def test_places_are_named_one_by_one(tmp_path, monkeypatch):
+    """With --arch, too: what was said has the origin "user", and is held against the module's own answers."""
+    torch.manual_seed(0)
+    said = {"lif_in": "LIF(tau=2.0, threshold=0.5)", "lif_*": "LIF(tau=4.0)"}
+    module = Twins()
+    loaded = traced(module, neuron=said)
+    assert loaded.assumptions[0].startswith("MyLIF = LIF(tau=2.0, threshold=0.5) (--neuron): 0 of 1,0")
+    assert [float(loaded.graph.nodes[n].decay) for n in ("lif_in", "lif_out")] == [0.5, 0.75]
+    assert origins(loaded, "lif_in").items() >= {"decay": "user", "threshold": "user"}.items()
+    assert origins(loaded, "lif_out").items() >= {"decay": "user", "threshold": "model"}.items()
+    torch.save(module.state_dict(), tmp_path / "net.pt")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(sys.modules, "twins_of_a_test", sys.modules[__name__])
+    options = Options(arch="twins_of_a_test:Twins", neuron=said, input_shape=(6,))
+    again = load(tmp_path / "net.pt", options)
+    assert origins(again, "lif_out")["decay"] == "user"
+    with pytest.raises(Unsupported, match=r"is not LIF\(tau=3\.0\)"):
+        load(tmp_path / "net.pt", dataclasses.replace(options, neuron={"lif_out": "LIF(tau=3.0)"}))
+
+
+def test_a_place_outranks_a_class():
+    torch.manual_seed(0)
+    loaded = traced(Twins(), neuron={"lif_in": "LIF(tau=2.0)"}, neuron_class={"MyLIF": "LIF(tau=4.0)"})
+    assert [float(loaded.graph.nodes[n].decay) for n in ("lif_in", "lif_out")] == [0.5, 0.75]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"), [("lif_im", "lif_in"), ("fc1", "no part of the model that may be a neuron"), ("lif_in, fc*", "may be")]
+)
+def test_a_place_that_is_none_is_refused(pattern, words):
+    with pytest.raises(OptionError, match="--neuron '") as refused:
+        traced(Twins(), neuron={pattern: "LIF(tau=2.0)"})
+    assert words in str(refused.value)
+
+
+def test_a_library_chosen_tells_two_classes_of_one_name_apart():
+    """LIFNode is SpikingJelly's and BrainCog's, and they differ."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(6, 8), Own(lambda v, x: v + (x - v) / 2, lambda h: h >= 0.25, to(0.0)))
+    with pytest.raises(OptionError, match="--source"):
+        traced(module, neuron={"1": "LIFNode(tau=2.0, v_threshold=0.25)"})
+    loaded = traced(module, neuron={"1": "LIFNode(tau=2.0, v_threshold=0.25)"}, source="spikingjelly")
+    assert float(loaded.graph.nodes["1"].gain) == 0.5
 
 
 # -- found by running ----------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def from_module(module: Any, x: Any, options: Options | None = None) -> Loaded:
     chosen = options or Options()
     tracing = _part("tracing")
     inputs = tracing.named_inputs(module, x)
-    with _part("naming").adopted(module, chosen.neuron_class) as named, _part("probing").probed(module, inputs, named) as notes:
+    with _part("naming").adopted(module, chosen) as named, _part("probing").probed(module, inputs, named) as notes:
         loaded: Loaded = tracing.trace_module(module, inputs, chosen.timesteps, chosen.dt)
     loaded = _with_notes(loaded, tuple(notes))
     return _without_rectifiers(loaded) if chosen.relu is None else loaded
@@ -58,8 +58,8 @@ def load(path: Path, options: Options) -> Loaded:
             raise OptionError("--neuron-class", what, "give it too: --arch 'file.py:Net'; a bare file's neurons are said with --neuron")
         rebuilt: Loaded = _part("rebuilding").rebuild(content, options, str(path))
         return rebuilt
-    elif options.neuron or options.layer:
-        raise OptionError("--neuron", "is for files without code; with --arch the code says what its layers are", "leave one of them out")
+    elif options.layer:
+        raise OptionError("--layer", "is for files without code; with --arch the code says what its layers are", "leave one of them out")
     else:
         module = _part("arch").build(options.arch)
         reading.fill(module, content, str(path))

@@ -15,6 +15,7 @@ from converters.pt import libraries
 from converters.pt.blackbox import HINT, RANDOM, Box, Heard, Lead, box, numbers, repeats
 from converters.pt.fitting import FAR, RUNGS, Response, candidates, respond, scaled
 from converters.pt.keeping import resets_of
+from converters.pt.naming import Named
 from converters.pt.neuron import Neuron
 from converters.pt.trials import STEPS, Trial, compare, forgets, inputs
 from snndeploy.arrays import Floats
@@ -133,20 +134,20 @@ def _said(trial: Trial) -> str:
     return f"{trial.different} of {trial.compared:,} differ{rounding}"
 
 
-def check_named(part: nn.Module, heard: Heard, where: str, text: str) -> str:
+def check_named(named: Named, heard: Heard, where: str) -> str:
     """Hold a module against what the user said it is; gives the note. Raises ``Unsupported`` where they differ."""
-    kind = type(part).__name__
+    part, text = named.part, named.text
     try:
         asked = box(part, heard, where)
         response = respond(asked)
         meant = libraries.neuron(part, asked.shape, where)
         trial = _against(asked, meant, response)
     except Unsupported as why:
-        return f"ASSUMED: {kind} is {text} because --neuron-class says so; {why.what}, so it was held against the trial run only"
+        return f"{named.believed()}; {why.what}, so it was held against the trial run only"
     if trial.different:
         what = f"is not {text}: {trial.different:,} of {trial.compared:,} differ, first {trial.first}"
-        raise Unsupported(where, what, "leave --neuron-class out to have it found, or say another")
-    return f"{kind} = {text} (--neuron-class): {_said(trial)}"
+        raise Unsupported(where, what, f"leave {named.flag} out to have it found, or say another")
+    return f"{type(part).__name__} = {text} ({named.flag}): {_said(trial)}"
 
 
 def _against(asked: Box, meant: Neuron, response: Response | None) -> Trial:

@@ -38,7 +38,7 @@ def probed(module: nn.Module, inputs: Mapping[str, Tensor], named: Mapping[str, 
             part = module.get_submodule(path)
             where = f"{path or 'the model'} ({type(part).__name__})"
             if path in named:
-                notes.append(check_named(part, how, where, named[path].text))
+                notes.append(check_named(named[path], how, where))
             elif not any(path.startswith(f"{other}.") or not other for other in done) and spikes(part, how):
                 found = _found(part, how, where)
                 done.append(path)

@@ -47,7 +47,7 @@ SOURCE_OPTIONS: tuple[Decorator[Any], ...] = (
     click.option(
         "--neuron",
         multiple=True,
-        help="A bare file's neurons, by name or pattern: 'lif*: LIFNode(tau=2.0)' or 'lif*: tau=2.0'. May be repeated.",
+        help="Neurons by name or pattern: 'lif*: LIFNode(tau=2.0)' or, of a bare file, 'lif*: tau=2.0'. May be repeated.",
     ),
     click.option(
         "--neuron-class", multiple=True, help="A neuron class of your own code: 'MyLIF: LIF(tau=2.0)' or 'LIFSpike*: LIF'. May be repeated."
