@@ -134,6 +134,7 @@ class Loaded:
         assumptions: what was taken for granted, each with the option that changes it.
         steps: T where the model or the user says it, else None.
         witness: a run of the original model, where there is one to run.
+        probed: what running its parts showed them to be; the case count is in each.
     """
 
     graph: Graph
@@ -141,6 +142,7 @@ class Loaded:
     assumptions: tuple[str, ...] = ()
     steps: int | None = None
     witness: Witness | None = None
+    probed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -458,7 +458,8 @@ def test_snntorch_drops_its_reset_so_it_is_asked(tmp_path):
         late.graph.nodes["n0"].decay, np.float64(1), np.float64(1), True, "subtract", amount=np.float64(1), late=True
     )
     assert abs(late.graph.nodes["n0"].decay - 0.75) < 1e-7
-    assert facts(late, "n0")["reset"] == ("subtracts the threshold, one step late", "user")
+    assert facts(late, "n0")["reset"] == ("subtracts the threshold", "user")
+    assert facts(late, "n0")["reset timing"] == ("late: inside the next update", "user")
     assert load(path, reset="zero").graph.nodes["n0"].reset == "hard"
     assert load(path, reset="none").graph.nodes["n0"].reset == "none"
 

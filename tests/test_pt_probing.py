@@ -12,10 +12,13 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
+import snndeploy as sd  # noqa: E402
 from converters import Options  # noqa: E402
 from converters.pt import from_module, load  # noqa: E402
 from snndeploy.errors import OptionError, Unsupported  # noqa: E402
 from snndeploy.ir.neurons.lif import LIF  # noqa: E402
+from snndeploy.report import to_html, to_json, to_text  # noqa: E402
+from snndeploy.report.conversion import graph_to_json, graph_to_text  # noqa: E402
 from snndeploy.sim.reference import run_reference  # noqa: E402
 
 
@@ -66,7 +69,7 @@ def test_a_named_class_is_read_from_what_is_said_then_from_its_own_values(said, 
     found = [node for node in loaded.graph.nodes.values() if isinstance(node, LIF)]
     assert [float(node.decay) for node in found] == list(decays)
     assert [float(node.threshold) for node in found] == [0.5, 0.25]
-    assert loaded.assumptions[0].startswith(f"MyLIF = {said} (--neuron-class): 0 of 1,0")
+    assert loaded.probed[0].startswith(f"MyLIF = {said} (--neuron-class): 0 of 1,0")
     assert {"threshold": "model", "reset": "ASSUMED"}.items() <= origins(loaded, "1").items()
     assert module[1].v is None
     assert "_stands_for" not in vars(module[1])
@@ -113,7 +116,7 @@ def test_places_are_named_one_by_one(tmp_path, monkeypatch):
     said = {"lif_in": "LIF(tau=2.0, threshold=0.5)", "lif_*": "LIF(tau=4.0)"}
     module = Twins()
     loaded = traced(module, neuron=said)
-    assert loaded.assumptions[0].startswith("MyLIF = LIF(tau=2.0, threshold=0.5) (--neuron): 0 of 1,0")
+    assert loaded.probed[0].startswith("MyLIF = LIF(tau=2.0, threshold=0.5) (--neuron): 0 of 1,0")
     assert [float(loaded.graph.nodes[n].decay) for n in ("lif_in", "lif_out")] == [0.5, 0.75]
     assert origins(loaded, "lif_in").items() >= {"decay": "user", "threshold": "user"}.items()
     assert origins(loaded, "lif_out").items() >= {"decay": "user", "threshold": "model"}.items()
@@ -262,15 +265,33 @@ def test_an_unknown_class_is_found_by_its_answers(words):
     neuron = FOUND[words]()
     kept = {name: value for name, value in vars(neuron).items() if not name.startswith("_")}
     loaded = traced(nn.Sequential(nn.Linear(6, 8), neuron))
-    assert loaded.assumptions[0].startswith(f"{type(neuron).__name__} = {words}: 0 of 1,0")
+    assert loaded.probed[0].startswith(f"{type(neuron).__name__} = {words}: 0 of 1,0")
     assert origins(loaded, "1")["reset" if "reset" in words else "delay"] == "probed"
     assert {name: value for name, value in vars(neuron).items() if not name.startswith("_")} == kept
     assert neuron.training
 
 
+def test_what_was_found_is_no_assumption(tmp_path, monkeypatch):
+    """It stands under a title of its own, in text, page and JSON."""
+    torch.manual_seed(0)
+    loaded = traced(net(MyLIF(2.0, 0.5), MyLIF(2.0, 0.25)))
+    assert len(loaded.probed) == 2
+    assert not any("differ" in note for note in loaded.assumptions)
+    made = sd.convert(loaded, np.random.default_rng(0).random((4, 6)) * 3, chip="loihi2", timesteps=4)
+    report = sd.report(made)
+    assert report.probed == loaded.probed
+    assert not set(report.probed) & set(report.assumptions)
+    assert "Found by probing\n----------------\n  - MyLIF = LIF(decay 0.5, threshold 0.5" in to_text(report)
+    assert "<h2>Found by probing" in to_html(report)
+    assert to_json(report)["probed"] == list(loaded.probed)
+    said = graph_to_text("net", (), ("a",), "net.graph.onnx", loaded.probed)
+    assert said.index("Found by probing") < said.index("Assumed")
+    assert graph_to_json("net", (), (), "net.graph.onnx", loaded.probed)["probed"] == list(loaded.probed)
+
+
 def test_spikes_that_are_counted():
     loaded = traced(nn.Sequential(nn.Linear(6, 8), Levels(True)))
-    assert loaded.assumptions[0].startswith("Levels = MultiSpike(decay 1, threshold 0.5, >=, reset the threshold for each spike): 0 of 1,0")
+    assert loaded.probed[0].startswith("Levels = MultiSpike(decay 1, threshold 0.5, >=, reset the threshold for each spike): 0 of 1,0")
 
 
 class PerChannel(nn.Module):
@@ -348,7 +369,7 @@ class Whole(nn.Module):
 def test_every_way_to_take_time(module, shape):
     torch.manual_seed(0)
     loaded = traced(module(), torch.rand(shape) * 4)
-    assert "= LIF(decay 0." in loaded.assumptions[0]
+    assert "= LIF(decay 0." in loaded.probed[0]
     assert loaded.steps == 5
 
 

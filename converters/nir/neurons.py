@@ -111,15 +111,17 @@ def _comparison(chosen: Chosen) -> Fact:
 def _firing_facts(p: Primitive, chosen: Chosen, f: Firing) -> tuple[Fact, ...]:
     facts = [Fact("threshold", digest(f.theta), "file"), _comparison(chosen)]
     words = {
-        "zero": f"to {digest(f.v_reset)}, at once",
-        "late-zero": "to 0, and the input of that step is lost",
+        "zero": f"to {digest(f.v_reset)}",
+        "late-zero": "to 0, and the input of the next step is lost",
         "subtract": "subtracts the threshold",
         "multi": "subtracts the threshold for each of several spikes",
     }
-    timing = ", one step late" if f.late else ""
     origins: Mapping[str, Origin] = {"user": "user", "file": "file"}
     if p.resets:
-        facts.append(Fact("reset", words.get(f.reset, "none") + timing, origins.get(chosen.said["reset"], "ASSUMED")))
+        origin = origins.get(chosen.said["reset"], "ASSUMED")
+        facts.append(Fact("reset", words.get(f.reset, "none"), origin))
+        if f.reset != "none":
+            facts.append(Fact("reset timing", "late: inside the next update" if f.late else "in the step of the spike", origin))
     else:
         facts.append(Fact("reset", "none: an integrator and a Threshold do not reset", "file"))
     if f.floor is not None:

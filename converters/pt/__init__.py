@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ def from_module(module: Any, x: Any, options: Options | None = None) -> Loaded:
     inputs = tracing.named_inputs(module, x)
     with _part("naming").adopted(module, chosen) as named, _part("probing").probed(module, inputs, named) as notes:
         loaded: Loaded = tracing.trace_module(module, inputs, chosen.timesteps, chosen.dt)
-    loaded = _with_notes(loaded, tuple(notes))
+    assumed = tuple(note for note in notes if note.startswith("ASSUMED"))
+    loaded = replace(_with_notes(loaded, assumed), probed=tuple(note for note in notes if note not in assumed))
     return _without_rectifiers(loaded) if chosen.relu is None else loaded
 
 
@@ -118,7 +120,7 @@ def _without_rectifiers(loaded: Loaded) -> Loaded:
 
 
 def _with_notes(loaded: Loaded, notes: tuple[str, ...]) -> Loaded:
-    return Loaded(loaded.graph, loaded.semantics, (*notes, *loaded.assumptions), loaded.steps, loaded.witness)
+    return replace(loaded, assumptions=(*notes, *loaded.assumptions))
 
 
 def _part(name: str) -> Any:

@@ -142,9 +142,9 @@ def _transfer(
     files = [str(path) for path in deploy.save(made, stem)]
     report = deploy.report(made)
     if as_json:
-        click.echo(json.dumps(conversion_to_json(report, (), files, made.ok), allow_nan=False))
+        click.echo(json.dumps(conversion_to_json(report, report.layers, files, made.ok), allow_nan=False))
     else:
-        click.echo(conversion_to_text(report, (), files), nl=False)
+        click.echo(conversion_to_text(report, report.layers, files), nl=False)
     finish(made.ok)
 
 
@@ -166,9 +166,9 @@ def _convert_graph(model: str, options: converters.Options, stem: str, given: di
     Path(stem).parent.mkdir(parents=True, exist_ok=True)
     file = str(deploy.save_graph(loaded, stem))
     if as_json:
-        click.echo(json.dumps(graph_to_json(Path(stem).name, sources(loaded), loaded.assumptions, file), allow_nan=False))
+        click.echo(json.dumps(graph_to_json(Path(stem).name, sources(loaded), loaded.assumptions, file, loaded.probed), allow_nan=False))
     else:
-        click.echo(graph_to_text(Path(stem).name, sources(loaded), loaded.assumptions, file), nl=False)
+        click.echo(graph_to_text(Path(stem).name, sources(loaded), loaded.assumptions, file, loaded.probed), nl=False)
 
 
 def writable(model: str, stem: str, targets: tuple[str, ...]) -> None:

@@ -13,6 +13,7 @@ from snndeploy.chip.models import HostInput
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.cost import Cost
 from snndeploy.energy import Events
+from snndeploy.flow.chip_semantics import chip_rows
 from snndeploy.flow.deployment import Deployment
 from snndeploy.flow.semantics import facts, is_neuron
 from snndeploy.hw import Profile
@@ -35,6 +36,7 @@ def report_of(d: Deployment) -> Report:
             "bursts": d.offers,
             "quantization": tuple(QuantRow(s.layer, s.weight_bits, s.scale, s.error, _inexact(s.threshold_shift, s.decay_shift, s.notes))
                                   for s in d.scales),
+            "probed": d.loaded.probed,
             "max_drop": d.wishes.max_drop,
             "assumptions": (*d.assumptions, *_host_work(d.network)),
         }
@@ -52,6 +54,7 @@ def chip_report(
         verdict=verdict,
         trace=trace,
         steps=network.steps,
+        layers=chip_rows(network),
         shifts=dict(trace.shifts),
         cost=cost,
         events=events.counts(),

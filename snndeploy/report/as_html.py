@@ -209,7 +209,8 @@ def _findings(report: Report) -> str:
 
 def _evidence(report: Report) -> str:
     return (
-        section("Assumed", "Taken for granted, with the option that changes it.", card(bullets(report.assumptions)))
+        section("Found by probing", "Neurons of no known class, run beside what they are taken for.", card(bullets(report.probed)))
+        + section("Assumed", "Taken for granted, with the option that changes it.", card(bullets(report.assumptions)))
         + section("Not checked", "", card(bullets(report.unchecked)))
         + section("Sources", "Where the numbers were published.", card(bullets(references(report))))
     )

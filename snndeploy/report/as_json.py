@@ -50,6 +50,7 @@ def to_json(report: Report) -> Json:
         "bursts": [burst(r) for r in report.bursts],
         "quantization": [quantized(r) for r in report.quantization],
         "shifts": dict(report.shifts),
+        "probed": list(report.probed),
         "assumptions": list(report.assumptions),
         "not_checked": list(report.unchecked),
         "sources": dict(report.sources),

@@ -50,6 +50,7 @@ def to_text(report: Report) -> str:
         section("Placement", table(("layer", "cores", "neurons"), ((n, number(c), number(k)) for n, c, k in uses(report.placement)))),
         section("Findings", findings(report.placement.findings)),
         *(_cost(report, report.cost) if report.cost else ()),
+        probed(report.probed),
         section("Assumed", bullets(report.assumptions)),
         section("Not checked", bullets(report.unchecked)),
         section("Sources", bullets(references(report))),
@@ -117,6 +118,11 @@ def claims(report: Report) -> str:
 def neurons(rows: Iterable[LayerRow]) -> str:
     """The semantics table: every neuron's numbers, and where each was read."""
     return section("Neurons", table(("neurons", "fact", "value", "from"), neuron_facts(rows)))
+
+
+def probed(found: Iterable[str]) -> str:
+    """What running neurons of no known class found out."""
+    return section("Found by probing", bullets(found))
 
 
 def _layers(report: Report) -> Iterable[Sequence[str]]:

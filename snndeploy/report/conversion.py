@@ -27,6 +27,7 @@ def conversion_to_text(report: Report, sources: Sequence[LayerRow], files: Seque
         as_text.section("Comparisons", as_text.comparisons(other_pairs(report))),
         as_text.section("Proofs", proofs_to_text(report.verdict.proofs)),
         as_text.section("Findings", as_text.findings(severe)),
+        as_text.probed(report.probed),
         as_text.section("Assumed", as_text.bullets(report.assumptions)),
         as_text.section("Not checked", as_text.bullets(report.unchecked)),
         _files(files),
@@ -39,17 +40,19 @@ def conversion_to_json(report: Report, sources: Sequence[LayerRow], files: Seque
     return {**found, "schema": f"snndeploy.convert/{SCHEMA}", "files": list(files), "ok": ok, "semantics": _rows(sources), **proved}
 
 
-def graph_to_text(name: str, sources: Sequence[LayerRow], assumptions: Sequence[str], file: str) -> str:
+def graph_to_text(name: str, sources: Sequence[LayerRow], assumptions: Sequence[str], file: str, probed: Sequence[str] = ()) -> str:
     """The same where only the float graph was written."""
     title = f"{name}, the float graph"
     assumed = as_text.section("Assumed", as_text.bullets(assumptions))
-    return _joined(f"{title}\n{'=' * len(title)}", _layers(sources), as_text.neurons(sources), assumed, _files([file]))
+    return _joined(
+        f"{title}\n{'=' * len(title)}", _layers(sources), as_text.neurons(sources), as_text.probed(probed), assumed, _files([file])
+    )
 
 
-def graph_to_json(name: str, sources: Sequence[LayerRow], assumptions: Sequence[str], file: str) -> Json:
+def graph_to_json(name: str, sources: Sequence[LayerRow], assumptions: Sequence[str], file: str, probed: Sequence[str] = ()) -> Json:
     """The same as JSON; ``chip`` is null."""
     head = {"schema": f"snndeploy.convert/{SCHEMA}", "model": name, "chip": None, "files": [file], "ok": True}
-    return {**head, "semantics": _rows(sources), "assumptions": list(assumptions)}
+    return {**head, "semantics": _rows(sources), "probed": list(probed), "assumptions": list(assumptions)}
 
 
 def _joined(*parts: str) -> str:

@@ -134,6 +134,8 @@ class Report:
     raster_title: str = ""
     mesh: Mesh = field(default_factory=Mesh)
     max_drop: float = 0.5
+    probed: tuple[str, ...] = ()
+    """What neurons of no known class were found to be, and of how many steps none differed."""
     assumptions: tuple[str, ...] = ()
     not_checked: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
