@@ -14,8 +14,11 @@ from torch import nn  # noqa: E402
 
 import snndeploy as sd  # noqa: E402
 from converters import Options  # noqa: E402
-from converters.pt import from_module, load  # noqa: E402
+from converters.pt import from_module, load, probing  # noqa: E402
+from converters.pt.blackbox import Heard  # noqa: E402
+from converters.pt.finding import identify  # noqa: E402
 from snndeploy.errors import OptionError, Unsupported  # noqa: E402
+from snndeploy.ir.neurons.li import LI  # noqa: E402
 from snndeploy.ir.neurons.lif import LIF  # noqa: E402
 from snndeploy.report import to_html, to_json, to_text  # noqa: E402
 from snndeploy.report.conversion import graph_to_json, graph_to_text  # noqa: E402
@@ -205,6 +208,15 @@ FOUND = {
 }
 
 
+FOUND |= {
+    "LIF(decay 0.5, floor 0, threshold 1, >=, reset to 0)": lambda: Own(lambda v, x: torch.relu(v / 2 + x), lambda h: h >= 1, to(0.0)),
+    "LIF(decay 0.75, gain 1.5, floor 0, threshold 1, >, reset subtract 1)": lambda: Own(
+        lambda v, x: torch.relu(1.5 * (v / 2 + x)), lambda h: h > 1, less(1.0)
+    ),
+}
+"""SpikingJelly's KLIF in a class of one's own, with its k, and k = 1."""
+
+
 class Two(nn.Module):
     """Modules with two states."""
 
@@ -234,9 +246,9 @@ class Two(nn.Module):
 class Levels(nn.Module):
     """Several levels a step."""
 
-    def __init__(self, counts):
+    def __init__(self, counts, subtracts=False):
         super().__init__()
-        self.counts, self.v = counts, None
+        self.counts, self.subtracts, self.v = counts, subtracts, None
 
     def reset(self):
         self.v = None
@@ -248,7 +260,7 @@ class Levels(nn.Module):
             self.v = h - y * 0.5
         else:
             y = (h >= 0.5).to(x) + 0.5 * (h >= 1).to(x)
-            self.v = torch.where(y > 0, torch.zeros_like(h), h)
+            self.v = h - 0.5 * y if self.subtracts else torch.where(y > 0, torch.zeros_like(h), h)
         return y
 
 
@@ -257,6 +269,7 @@ FOUND |= {
     "LIF(decay 0.75, threshold 1, >, reset subtract 1, reset timing late: inside the next update)": lambda: Two("late"),
     "CubaLIF(decay 0.75, current decay 0, threshold 1, >=, reset to 0, reset timing late: inside the next update)": lambda: Two("lost"),
     "Burst(decay 1, threshold 0.5, >=, levels 2 ([2, 1] 1..1.5), reset to 0)": lambda: Levels(False),
+    "Burst(decay 1, threshold 0.5, >=, levels 2 ([2, 1] 1..1.5), reset subtract 0.5 a spike)": lambda: Levels(False, subtracts=True),
 }
 
 
@@ -418,6 +431,146 @@ def test_what_is_nearly_a_neuron_is_refused_with_the_first_case(kind, words):
     with pytest.raises(Unsupported, match=words) as refused:
         traced(nn.Sequential(nn.Linear(6, 8), Odd(kind)))
     assert "--neuron-class 'Odd: " in str(refused.value)
+
+
+class Leaks(nn.Module):
+    """A membrane that is read."""
+
+    def __init__(self, rounds=False):
+        super().__init__()
+        self.rounds, self.v = rounds, None
+
+    def forward(self, x):
+        self.v = x / 4 if self.v is None else self.v + (x - self.v) / 4
+        self.v = torch.clamp(self.v, max=3.0) if self.rounds else self.v
+        return self.v
+
+
+def test_a_class_that_leaks_and_never_fires():
+    torch.manual_seed(0)
+    loaded = traced(nn.Sequential(nn.Linear(6, 8), MyLIF(2.0, 0.5), nn.Linear(8, 4), Leaks()))
+    node = loaded.graph.nodes["3"]
+    assert isinstance(node, LI)
+    assert (float(node.decay), float(node.gain)) == (0.75, 0.25)
+    assert loaded.probed[1] == "Leaks = LI(decay 0.75, gain 0.25): 0 of 1,008,000 differ by more than rounding (1e-12 of the largest)"
+    assert origins(loaded, "3")["decay"] == "probed"
+    with pytest.raises(Unsupported):
+        from_module(nn.Sequential(nn.Linear(6, 4), Leaks(rounds=True)), torch.rand(3, 6))
+
+
+def test_equals_are_probed_once(monkeypatch):
+    """The million steps are run for the first; every other of the same settings is held against what that was found to be."""
+    probed = []
+    monkeypatch.setattr(probing, "identify", lambda part, *more: probed.append(part) or identify(part, *more))
+    torch.manual_seed(0)
+    sizes = (6, 8, 5, 7, 4)
+    neurons = (MyLIF(2.0, 0.1), MyLIF(2.0, 0.1), MyLIF(4.0, 0.1), MyLIF(2.0, 0.1))
+    module = nn.Sequential(*(p for i, n in enumerate(neurons) for p in (nn.Linear(sizes[i], sizes[i + 1]), n)))
+    loaded = traced(module)
+    assert [float(n.decay) for n in loaded.graph.nodes.values() if isinstance(n, LIF)] == [0.5, 0.5, 0.75, 0.5]
+    assert [part.tau for part in probed] == [2.0, 4.0]
+    assert "; at 2 more places 0 of " in loaded.probed[0]
+    assert len(loaded.probed) == 2
+
+
+class Tricky(MyLIF):
+    """Equal in every attribute, and yet another neuron at a width above 6."""
+
+    def forward(self, x):
+        s = super().forward(x)
+        self.v = self.v if x.shape[-1] < 7 else self.v / 2
+        return s
+
+
+def test_an_equal_that_answers_otherwise_is_probed_itself():
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(6, 5), Tricky(2.0, 0.1), nn.Linear(5, 8), Tricky(2.0, 0.1))
+    loaded = traced(module)
+    assert [float(n.decay) for n in loaded.graph.nodes.values() if isinstance(n, LIF)] == [0.5, 0.25]
+
+
+class Flat(nn.Module):
+    """Time and batch in one axis."""
+
+    def forward(self, x):
+        v, out = 0.0, []
+        for now in x.view(4, -1, *x.shape[1:]):
+            v = v / 2 + now
+            out.append((v >= 1).to(x))
+            v = v * (1 - out[-1])
+        return torch.stack(out).view(x.shape)
+
+
+class Flattened(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.n = nn.Linear(6, 8), Flat()
+
+    def forward(self, x):
+        return self.n(self.fc(x.flatten(0, 1))).view(*x.shape[:2], -1).mean(0)
+
+
+def test_time_and_batch_in_one_axis_is_refused_in_words():
+    with pytest.raises(Unsupported, match=r"n \(Flat\): it does not run on inputs of its own") as refused:
+        from_module(Flattened(), torch.rand(4, 3, 6))
+    assert "--neuron-class 'Flat: " in str(refused.value)
+
+
+class InPlace(MyLIF):
+    """Writes into what it is given."""
+
+    def forward(self, x):
+        s = super().forward(x.clone())
+        x.zero_()
+        return s
+
+
+class Step(nn.Module):
+    """A surrogate: of itself, a neuron without memory."""
+
+    def forward(self, x):
+        return (x >= 0).to(x)
+
+
+class LIFNode(nn.Module):
+    """As SpikingJelly's, whose surrogate is a module inside it."""
+
+    def __init__(self):
+        super().__init__()
+        self.tau, self.decay_input, self.v_threshold, self.v_reset, self.step_mode = 2.0, True, 0.25, 0.0, "s"
+        self.surrogate_function = Step()
+        self._memories = {"v": 0.0}
+
+    def reset(self):
+        self._memories["v"] = 0.0
+
+    def forward(self, x):
+        v = self._memories["v"]
+        h = v + (x - v) / self.tau
+        s = self.surrogate_function(h - self.v_threshold)
+        self._memories["v"] = h * (1 - s)
+        return s
+
+
+LIFNode.__module__ = "spikingjelly.activation_based.neuron"
+
+
+def test_what_is_inside_a_neuron_of_a_table_is_not_probed(monkeypatch):
+    monkeypatch.setattr(probing, "identify", lambda *_: pytest.fail("the surrogate was probed"))
+    torch.manual_seed(0)
+    loaded = traced(nn.Sequential(nn.Linear(6, 8), LIFNode()))
+    assert loaded.probed == ()
+    assert origins(loaded, "1")["threshold"] == "model"
+
+
+def test_inputs_are_copies():
+    torch.manual_seed(0)
+    x = torch.rand(3, 6)
+    kept = x.clone()
+    heard = Heard(x, (), ())
+    first = identify(InPlace(2.0, 0.1), heard, "here")
+    assert first.said.startswith("0 of 1,0")
+    assert torch.equal(x, kept)
 
 
 def test_random_generators_are_left_as_they_were():

@@ -64,7 +64,7 @@ class Box:
     def again(self, part: nn.Module, given: Floats) -> Floats:
         """The same from the state that ``part`` is in."""
         with alone(self.dtype, self.seed):
-            x = torch.from_numpy(np.ascontiguousarray(given)).to(self.dtype)
+            x = torch.from_numpy(np.array(given, order="C")).to(self.dtype)
             if self.lead != "B":
                 out = self._call(part, x if self.lead == "TB" else x.transpose(0, 1), self._start(x[0]))[0]
                 return numbers(out if self.lead == "TB" else out.transpose(0, 1))
@@ -126,13 +126,22 @@ def box(module: nn.Module, heard: Heard, where: str, dtype: torch.dtype = torch.
     Raises ``Unsupported`` where it can not be copied or run, is not deterministic, or mixes samples.
     """
     hint = HINT.format(kind=type(module).__name__)
-    try:
+    with by_itself(where, hint):
         with alone(dtype):
             part = copy.deepcopy(module).eval().to(dtype)
             keep(part)
         lead = _lead(part, heard, where, hint, dtype)
         shape = tuple(heard.given.shape[1 if lead == "B" else 2 :])
         return _smaller(Box(part, shape, lead, heard, dtype))
+
+
+@contextmanager
+def by_itself(where: str, hint: str) -> Iterator[None]:
+    """Raise ``Unsupported`` where the user's code fails, away from its place, on other samples or another number of steps."""
+    try:
+        yield
+    except CannotRun as why:
+        raise Unsupported(where, why.what, why.hint) from None
     except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
         said = str(error).strip().splitlines() or [type(error).__name__]
         raise Unsupported(where, f"cannot be run by itself: {said[0]}", hint) from None
@@ -179,7 +188,7 @@ def _smaller(whole: Box) -> Box:
     less = Box(whole.module, small, whole.lead, Heard(given, _cut(whole.heard.state, whole.heard.given, given), whole.heard.words))
     try:
         return less if less.run(np.zeros((2, 3, *small))).shape == (2, 3, *small) else whole
-    except (RuntimeError, TypeError, ValueError, IndexError):
+    except (CannotRun, RuntimeError, TypeError, ValueError, IndexError):
         return whole
 
 

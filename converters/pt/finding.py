@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from converters.pt import libraries
-from converters.pt.blackbox import HINT, RANDOM, Box, Heard, Lead, box, numbers, repeats
-from converters.pt.fitting import FAR, RUNGS, Response, candidates, respond, scaled
+from converters.pt.blackbox import HINT, RANDOM, Box, Heard, Lead, box, by_itself, numbers, repeats
+from converters.pt.fitting import FAR, RUNGS, Response, candidates, compact, respond, scaled
 from converters.pt.keeping import resets_of
 from converters.pt.naming import Named
 from converters.pt.neuron import Neuron
 from converters.pt.trials import STEPS, Trial, compare, forgets, inputs
 from snndeploy.arrays import Floats
-from snndeploy.errors import Unsupported
+from snndeploy.errors import SnnError, Unsupported
 
 FEW = 20_000
 """Steps that sort candidates out before the whole trial."""
@@ -29,11 +29,12 @@ MOST_ROUNDED = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a module is, how it takes time, and how sure that is, in words."""
+    """What a module is, how it takes time, how sure that is, in words, and the smallest input that fires."""
 
     neuron: Neuron
     lead: Lead
     said: str
+    start: Floats
 
 
 def spikes(part: nn.Module, heard: Heard) -> bool:
@@ -58,7 +59,23 @@ def identify(part: nn.Module, heard: Heard, where: str) -> Found:
     Raises ``Unsupported`` where none does, naming the first case of the nearest.
     """
     hint = HINT.format(kind=type(part).__name__)
-    asked = box(part, heard, where)
+    with by_itself(where, hint):
+        return _identified(box(part, heard, where), part, where, hint)
+
+
+def recognized(part: nn.Module, heard: Heard, before: Found, where: str) -> int:
+    """How many steps a module gives what its twin was found to be; 0 where it differs, or runs otherwise."""
+    try:
+        with by_itself(where, ""):
+            asked = box(part, heard, where)
+            fits = asked.lead == before.lead and np.broadcast_shapes(before.start.shape, asked.shape) == asked.shape
+            trial = compare(asked, before.neuron, before.start, FEW) if fits else None
+    except (SnnError, ValueError):
+        return 0
+    return 0 if trial is None or trial.different else trial.compared
+
+
+def _identified(asked: Box, part: nn.Module, where: str, hint: str) -> Found:
     response = respond(asked)
     if response is None:
         raise Unsupported(where, "fires, but what one step gives does not rise with its input through a few levels from 0", hint)
@@ -69,7 +86,8 @@ def identify(part: nn.Module, heard: Heard, where: str) -> Found:
         if not trial.different:
             trial = compare(asked, meant, start)
         if not trial.different and trial.ties <= MOST_ROUNDED * max(trial.tied, 1):
-            return Found(meant, asked.lead, f"{_said(trial)}{_checked(asked, start, where, hint, part)}")
+            said = f"{_said(trial)}{_checked(asked, start, where, hint, part)}"
+            return Found(meant, asked.lead, said, compact(start))
         if trial.first is not None and (worst is None or trial.different < worst[0]):
             worst = trial.different, f"the nearest, a {type(meant.node).__name__}, differs at {trial.first}"
     given = next(x for name, x in inputs(asked, response.starts[0], FEW, plain=False) if name == "random")
@@ -138,10 +156,11 @@ def check_named(named: Named, heard: Heard, where: str) -> str:
     """Hold a module against what the user said it is; gives the note. Raises ``Unsupported`` where they differ."""
     part, text = named.part, named.text
     try:
-        asked = box(part, heard, where)
-        response = respond(asked)
-        meant = libraries.neuron(part, asked.shape, where)
-        trial = _against(asked, meant, response)
+        with by_itself(where, ""):
+            asked = box(part, heard, where)
+            response = respond(asked)
+            meant = libraries.neuron(part, asked.shape, where)
+            trial = _against(asked, meant, response)
     except Unsupported as why:
         return f"{named.believed()}; {why.what}, so it was held against the trial run only"
     if trial.different:

@@ -106,7 +106,7 @@ def candidates(box: Box, response: Response) -> Iterator[tuple[Node, Scale | Non
     for measured in _measured(box, first, unit):
         try:
             if response.counts:
-                yield MultiSpike(_nice(measured.decay), threshold=_nice(measured.theta), floor=_some(measured.floor)), scale
+                yield MultiSpike(nice(measured.decay), threshold=nice(measured.theta), floor=_some(measured.floor)), scale
                 continue
             for node in _resetting(box, response, measured):
                 yield node, scale if len(response.levels) == 1 else None
@@ -140,7 +140,7 @@ def _measured(box: Box, first: Floats, unit: float) -> Iterator[Measured]:
         return
     root = np.sqrt(np.maximum(decay * decay - 4 * (decay * decay - third), 0))
     for v, i in (((decay + root) / 2, (decay - root) / 2), ((decay - root) / 2, (decay + root) / 2)):
-        yield Measured(first, _nice(v), zero, _nice(i), None)
+        yield Measured(first, nice(v), zero, nice(i), None)
 
 
 def _resetting(box: Box, response: Response, m: Measured) -> Iterator[Node]:
@@ -149,7 +149,7 @@ def _resetting(box: Box, response: Response, m: Measured) -> Iterator[Node]:
     left = [_left(box, m, low, high, float(response.levels[0])) for low, high in zip(response.starts, ends, strict=True)]
     if any(pair is None for pair in left):
         if len(response.levels) == 1 and m.current is None:
-            yield CubaLIF(frozen(0.0), _nice(m.decay), threshold=_nice(m.theta), late=True)
+            yield CubaLIF(frozen(0.0), nice(m.decay), threshold=nice(m.theta), late=True)
         return
     pairs = [pair for pair in left if pair is not None]
     for reset, values in _kinds(pairs, m):
@@ -186,23 +186,23 @@ def _kinds(pairs: list[tuple[Floats, Floats, Floats, Floats]], m: Measured) -> I
 
 def _nodes(response: Response, m: Measured, reset: Reset, values: list[Floats]) -> Iterator[Node]:
     theta, strict = threshold(m.theta)
-    common = {"reset": reset, "v_init": _nice(m.start)}
-    level = {"v_reset": _nice(values[0])} if reset == "hard" else {}
+    common = {"reset": reset, "v_init": nice(m.start)}
+    level = {"v_reset": nice(values[0])} if reset == "hard" else {}
     if len(response.levels) > 1:
         rungs = [threshold(start + m.decay * m.start) for start in response.starts]
         wide = (slice(None), *(None for _ in m.theta.shape))
-        amounts = np.stack([_nice(v) + np.zeros_like(m.theta) for v in values]) if reset == "subtract" else None
+        amounts = np.stack([nice(v) + np.zeros_like(m.theta) for v in values]) if reset == "subtract" else None
         ladder = np.stack([t + np.zeros_like(m.theta) for t, _ in rungs])
         stricts = tuple(s for _, s in rungs)
-        yield Burst(_nice(m.decay), ladder, response.levels[wide], stricts, amounts=amounts, floor=_some(m.floor), **common, **level)  # type: ignore[arg-type]
+        yield Burst(nice(m.decay), ladder, response.levels[wide], stricts, amounts=amounts, floor=_some(m.floor), **common, **level)  # type: ignore[arg-type]
         return
-    taken = _nice(values[0]) if reset == "subtract" else theta
+    taken = nice(values[0]) if reset == "subtract" else theta
     if m.current is not None:
         yield CubaLIF(m.current, m.decay, threshold=theta, strict=strict, amount=taken, **common, **level)  # type: ignore[arg-type]
         return
     late = reset == "subtract" and bool(np.allclose(taken * m.decay, theta, rtol=1e-12)) and bool((m.decay < 1).all())
     amount = theta if late else taken
-    decay = _nice(m.decay)
+    decay = nice(m.decay)
     yield LIF(decay, threshold=theta, strict=strict, amount=amount, late=late, floor=_some(m.floor), **common, **level)  # type: ignore[arg-type]
 
 
@@ -210,27 +210,27 @@ def scaled(node: Node, gain: Floats | None) -> Iterator[Node]:
     """The same neuron with another input gain: all potentials times it."""
     if gain is None or (gain == 1).all() or not isinstance(node, LIF):
         return
-    times = {name: _nice(getattr(node, name) * gain) for name in ("v_reset", "amount", "v_init")}
-    floor = None if node.floor is None else _nice(node.floor * gain)
+    times = {name: nice(getattr(node, name) * gain) for name in ("v_reset", "amount", "v_init")}
+    floor = None if node.floor is None else nice(node.floor * gain)
     for strict in (node.strict, not node.strict):
-        yield replace(node, gain=_nice(gain), threshold=_nice(node.threshold * gain), strict=strict, floor=floor, **times)  # type: ignore[arg-type]
+        yield replace(node, gain=nice(gain), threshold=nice(node.threshold * gain), strict=strict, floor=floor, **times)  # type: ignore[arg-type]
 
 
 def threshold(start: Floats) -> tuple[Floats, bool]:
     """The threshold whose first firing input is ``start``, and whether it is strict: the one with the shorter number."""
     below = np.nextafter(start, -np.inf)
     strict = bool((_short(below) == below).all() and not (_short(start) == start).all())
-    return _compact(below if strict else start), strict
+    return compact(below if strict else start), strict
 
 
-def _nice(values: Floats) -> Floats:
+def nice(values: Floats) -> Floats:
     """The short number, or the 1 - 1/tau of a short tau, that the measured one is up to rounding; else as measured."""
     with np.errstate(all="ignore"):
         tau = 1 - 1 / _short(1 / (1 - values))
     found = values
     for near in (tau, _short(values)):
         found = np.where(np.isfinite(near) & (np.abs(near - values) <= 4e-13 * np.maximum(np.abs(values), 1e-300)), near, found)
-    return _compact(found)
+    return compact(found)
 
 
 def _short(values: Floats) -> Floats:
@@ -239,10 +239,10 @@ def _short(values: Floats) -> Floats:
 
 
 def _some(values: Floats | None) -> Floats | None:
-    return None if values is None else _nice(values)
+    return None if values is None else nice(values)
 
 
-def _compact(values: Floats) -> Floats:
+def compact(values: Floats) -> Floats:
     """Axes along which nothing changes become 1, and a single number a scalar."""
     array = np.asarray(values, dtype=np.float64)
     for axis in range(array.ndim):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +59,32 @@ def resets_of(module: nn.Module) -> list[str]:
                 inspect.signature(method).bind()
                 found.append(name)
     return found
+
+
+def alike(a: nn.Module, b: nn.Module) -> bool:
+    """Whether two modules are of one class with equal attributes, parameters and buffers, part by part."""
+    pairs = list(itertools.zip_longest(a.modules(), b.modules()))
+    return all(type(x) is type(y) and _equal(_values(x), _values(y)) for x, y in pairs)
+
+
+def _values(part: nn.Module) -> dict[str, Any]:
+    return {
+        name: value for name, value in vars(part).items() if "_hook" not in name and name not in ("_modules", "training", "_stands_for")
+    }
+
+
+def _equal(a: Any, b: Any) -> bool:
+    """Equal as far as can be told; what can not be compared is not."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a.shape == b.shape and a.dtype == b.dtype and bool(torch.equal(a, b))
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(_equal(value, b[name]) for name, value in a.items())
+    if isinstance(a, tuple | list) and type(a) is type(b):
+        return len(a) == len(b) and all(map(_equal, a, b))
+    try:
+        return a is b or bool(a == b)
+    except (RuntimeError, TypeError, ValueError):
+        return False
 
 
 def _own(part: nn.Module) -> Iterator[tuple[str, Any]]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
 from converters.pt import libraries, stating, torch_nn
 from converters.pt.blackbox import Heard, alone, listening
-from converters.pt.finding import Found, check_named, identify, spikes
+from converters.pt.finding import Found, check_named, identify, recognized, spikes
+from converters.pt.keeping import alike
 from converters.pt.layers import entry, kind
+from converters.pt.leaking import leaks
 from converters.pt.libraries import ADOPTED
 from converters.pt.naming import Named, adopt
 from converters.pt.neuron import Library, Neuron, NeuronClass, Settings
@@ -33,19 +36,48 @@ def probed(module: nn.Module, inputs: Mapping[str, Tensor], named: Mapping[str, 
     notes: list[str] = []
     heard = _heard(module, inputs, named)
     done: list[str] = []
+    met: list[Met] = []
     with ExitStack() as undo:
         for path, how in heard.items():
             part = module.get_submodule(path)
             where = f"{path or 'the model'} ({type(part).__name__})"
             if path in named:
                 notes.append(check_named(named[path], how, where))
-            elif not any(path.startswith(f"{other}.") or not other for other in done) and spikes(part, how):
-                found = _found(part, how, where)
-                done.append(path)
-                _stand_in(part, found, bool(how.state), undo)
-                notes.append(f"{type(part).__name__} = {stating.in_words(found.neuron)}: {found.said}")
+            elif not any(path.startswith(f"{other}.") or not other for other in done):
+                found = _met(part, how, where, met)
+                if found is not None:
+                    done.append(path)
+                    _stand_in(part, found, bool(how.state), undo)
+        notes += [str(one) for one in met]
         notes += [n.unheard() for path, n in named.items() if path not in heard]
         yield list(dict.fromkeys(notes))
+
+
+@dataclass(eq=False)
+class Met:
+    """A class with its settings as it was first met, and how often and how long its equals were held against it."""
+
+    part: nn.Module
+    found: Found
+    places: int = 0
+    steps: int = 0
+
+    def __str__(self) -> str:
+        again = f"; at {self.places} more places 0 of {self.steps:,}" if self.places else ""
+        return f"{type(self.part).__name__} = {stating.in_words(self.found.neuron)}: {self.found.said}{again}"
+
+
+def _met(part: nn.Module, how: Heard, where: str, met: list[Met]) -> Found | None:
+    """What a module is: what its equal was found to be, if it holds here too; else by probing. None for no neuron."""
+    for one in met:
+        steps = recognized(part, how, one.found, where) if alike(part, one.part) else 0
+        if steps:
+            one.places, one.steps = one.places + 1, one.steps + steps
+            return one.found
+    found = _found(part, how, where) if spikes(part, how) else leaks(part, how, where)
+    if found is not None:
+        met.append(Met(copy.deepcopy(part), found))
+    return found
 
 
 def _found(part: nn.Module, how: Heard, where: str) -> Found:
