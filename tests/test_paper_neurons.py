@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from snndeploy.ir.neurons.glif import GLIF, glif, glif_f  # noqa: E402
 from snndeploy.ir.neurons.klif import KLIF, as_lif  # noqa: E402
 from snndeploy.ir.neurons.lif import LIF  # noqa: E402
 from snndeploy.passes.canonical import canonical  # noqa: E402
+from snndeploy.sim.reference import run_reference  # noqa: E402
 
 RECORDED = np.load(Path(__file__).parent / "data" / "paper_neurons.npz")
 CASES = sorted({name.split("/")[0] for name in RECORDED.files if "/" in name})
@@ -248,6 +250,32 @@ def test_the_fused_form_is_known_by_the_keys_it_lacks(tmp_path):
     node = opened(path, neuron={}).graph.nodes["lif"]
     assert isinstance(node, GLIF)
     assert not node.decay_fired.any()
+
+
+def test_a_file_of_ours_has_the_same_keys_and_its_comparison_is_assumed_or_said(tmp_path):
+    """snndeploy.nn.GLIF may fire at its threshold, and no file says so."""
+    from snndeploy import nn
+
+    module = torch.nn.Sequential(OrderedDict(fc=torch.nn.Linear(6, 3), lif=nn.GLIF(4, channels=3, strict=False)))
+    torch.save(module.state_dict(), tmp_path / "net.pth")
+    for said, strict, origin in (("soft_mode=True", True, "ASSUMED"), ("soft_mode=True, strict=False", False, "user")):
+        loaded = load(tmp_path / "net.pth", Options(neuron={"lif": said}))
+        assert loaded.graph.nodes["lif"].strict is strict
+        (comparison,) = [f.origin for s in loaded.semantics if s.layer == "lif" for f in s.facts if f.name == "comparison"]
+        assert comparison == origin
+
+
+@pytest.mark.parametrize("steps", [2, 3, 5])
+def test_a_network_tied_to_few_steps_is_traced_in_so_many(steps):
+    from snndeploy import nn
+
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Linear(6, 3), nn.GLIF(steps, threshold=0.1))
+    loaded = from_module(module, torch.rand(2, 6) * 3)
+    assert loaded.steps == steps
+    assert loaded.witness.steps == min(steps, 3)
+    run = run_reference(loaded.graph, loaded.witness.inputs, loaded.witness.steps)
+    np.testing.assert_array_equal(run.outputs["output"], loaded.witness.outputs["output"])
 
 
 def test_constants_for_other_channels_are_refused(tmp_path):

@@ -17,14 +17,16 @@ RAW = ("tau", "Vth", "leak", "reVth", "conduct")
 def gated(settings: Settings, shape: Shape) -> Neuron:
     """GLIF, layer- or channel-wise by the rank of ``conduct``.
 
-    Layer-wise gates are hard where ``static_gate``, channel-wise ones unless ``soft_mode`` (as in the repository).
+    Layer-wise gates are hard where ``static_gate``, channel-wise ones unless ``soft_mode`` (as in the repository). It fires
+    above its threshold, as the repository's does; ``snndeploy.nn.GLIF`` has the same keys and may fire at it: ``strict``.
     """
     channels = _raw(settings, "conduct").ndim > 1
     hard = not settings("soft_mode") if channels else bool(settings("static_gate"))
     gates = [_raw(settings, name) for name in ("alpha", "beta", "gamma")]
     sizes = [_per_channel(frozen(g > 0) if hard else NUMPY.sigmoid(g), shape, settings, channels) for g in gates]
     decay, threshold, leak, amount, conduct = (_table(settings, name, shape, channels) for name in RAW)
-    return Neuron(glif((sizes[0], sizes[1], sizes[2]), decay, threshold, leak, amount, conduct))
+    strict = bool(settings.get("strict", True))
+    return Neuron(glif((sizes[0], sizes[1], sizes[2]), decay, threshold, leak, amount, conduct, strict=strict))
 
 
 def fused(settings: Settings, shape: Shape) -> Neuron:

@@ -5,7 +5,8 @@
     Complementary-LIF (HuuYuLong, ICML 2024)    modules/neuron.py: ComplementaryLIFNeuron, MultiStepCLIFNeuron, CLIFSpike
 
 GLIF's parameters are raw, behind a sigmoid: ``alpha, beta, gamma, tau, Vth, leak, reVth`` [C] or one number, ``conduct``
-[T, C] or [T], whose length is the network's T. Whether its gates are soft or hard is a Python attribute and in no file.
+[T, C] or [T], whose length is the network's T. Whether its gates are soft or hard is a Python attribute and in no file;
+nor is its comparison: ``>`` in the repository, ``>`` or ``>=`` in snndeploy.nn, whose keys are the same.
 A CLIF leaves nothing in a state_dict.
 """
 
@@ -72,7 +73,7 @@ def _steps_or_one(module: Any) -> tuple[str, ...]:
 
 
 _GLIF_KEYS = frozenset(["alpha", "beta", "gamma", *RAW])
-_GLIF = NeuronClass(gated, {"soft_mode": REQUIRED, "static_gate": REQUIRED}, _GLIF_KEYS)
+_GLIF = NeuronClass(gated, {"soft_mode": REQUIRED, "static_gate": REQUIRED, "strict": True}, _GLIF_KEYS)
 _FUSED_KEYS = frozenset(["gamma", *RAW])
 
 GATED_LIF = Library(

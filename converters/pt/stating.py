@@ -100,6 +100,8 @@ def _without_kinds(node: Node) -> Iterator[tuple[str, str]]:
     """The facts of a neuron that knows no kinds of reset."""
     if hasattr(node, "threshold"):
         yield "threshold", show(node.threshold)
+    if isinstance(getattr(node, "strict", None), bool):
+        yield "comparison", ">" if node.strict else ">="  # type: ignore[attr-defined]
     if isinstance(node, MultiSpike):
         yield "comparison", ">="
         yield "reset", "the threshold for each spike"

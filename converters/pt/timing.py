@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from converters.pt import snndeploy_nn
 from snndeploy.errors import OptionError, Unsupported
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.neurons.glif import GLIF
+
+
+def longest(module: Any) -> int | None:
+    """For how many steps a module can run at most: what its GLIF parts, which state themselves, have constants for."""
+    stated = (part.to_node() for part in module.modules() if snndeploy_nn.states_itself(part))
+    return min((node.steps for node in stated if isinstance(node, GLIF) and node.steps is not None), default=None)
 
 
 def own_steps(graph: Graph, said: int | None) -> int | None:

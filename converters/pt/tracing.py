@@ -27,6 +27,7 @@ from converters.pt.slices import View
 from converters.pt.stating import facts
 from converters.pt.streams import Builder
 from converters.pt.tape import Tape
+from converters.pt.timing import longest
 from converters.pt.timing import own_steps as table_steps
 from snndeploy.arrays import Floats
 from snndeploy.errors import GraphError, ModelError, SnnError, Unsupported
@@ -119,11 +120,12 @@ def readings(module: nn.Module, inputs: Mapping[str, Tensor], timesteps: int | N
             raise Unsupported("the forward pass", "resets a neuron between its steps", "reset once, before the first step")
         yield from (Reading(tape, layout, steps, outside=False) for layout in layouts(tape, steps, whole))
         return
-    probes = record(module, [inputs] * PROBES, kind)
+    count = min(PROBES, longest(module) or PROBES)
+    probes = record(module, [inputs] * count, kind)
     if probes.reset_inside or timesteps == 1 or any(call.op in ("stack", "unbind", "getitem", "select") for call in tape.calls):
         yield from (Reading(tape, layout, 1, outside=False) for layout in layouts(tape, 1, whole))
     if not probes.reset_inside:
-        yield Reading(probes, "B", PROBES, outside=True)
+        yield Reading(probes, "B", count, outside=True)
 
 
 def own_steps(tape: Tape) -> tuple[int, bool]:
