@@ -59,7 +59,8 @@ def adopted(module: nn.Module, options: Options) -> Iterator[Mapping[str, Named]
     Raises ``OptionError`` for words that are no neuron, or a pattern that matches nothing of the module.
     """
     parts = {path: part for path, part in module.named_modules() if part is not module or not list(module.children())}
-    said = [("--neuron", *pair) for pair in options.neuron.items()] + [("--neuron-class", *pair) for pair in options.neuron_class.items()]
+    said: list[tuple[Flag, str, str]] = [("--neuron", *pair) for pair in options.neuron.items()]
+    said += [("--neuron-class", *pair) for pair in options.neuron_class.items()]
     source = library_named(options.source)[0] if said else None
     found: dict[str, Named] = {}
     with ExitStack() as undo:
