@@ -236,7 +236,7 @@ def check(
 
 def show(path: str | Path, options: converters.Options | None = None) -> str:
     """The graph or chip network in a file, as stable text."""
-    return str(saved.open_file(path, options))
+    return saved.shown(saved.open_file(path, options))
 
 
 def run(

@@ -292,3 +292,93 @@ def test_torch_rectifiers_are_converted_on_request():
     assert deployment.verdict.rates.original_accuracy == 1.0
     assert deployment.verdict.rates.points[-1].agreement >= 0.8
     assert next(p for p in deployment.verdict.pairs if p.a == "original model").equal
+
+
+def test_clipped_rectifiers_in_a_file_with_the_code_that_makes_the_module(tmp_path):
+    torch = pytest.importorskip("torch")
+    code = tmp_path / "six.py"
+    code.write_text(
+        "import torch\ndef net():\n    return torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.ReLU6(), torch.nn.Linear(8, 3))\n"
+    )
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.ReLU6(), torch.nn.Linear(8, 3)).eval()
+    torch.save(net.state_dict(), tmp_path / "six.pt")
+    x = torch.rand(24, 6) * 20
+    options = sd.Options(arch=f"{code}:net()", relu="if", input_shape=(6,))
+    loaded = sd.load(str(tmp_path / "six.pt"), x[:2], options)
+    (ceiling,) = (float(n.ceiling) for n in loaded.graph.named(Relu).values())
+    assert ceiling == 6.0
+    with pytest.raises(Unsupported, match="--relu if"):
+        sd.load(str(tmp_path / "six.pt"), x[:2], sd.Options(arch=f"{code}:net()", input_shape=(6,)))
+    deployment = sd.convert(str(tmp_path / "six.pt"), (x, net(x).argmax(1)), options=options, timesteps=64)
+    assert deployment.verdict.rates.points[-1].agreement >= 0.9
+
+
+# --------------------------------------------------------------------------------------------------------- files as they are
+
+
+def test_a_file_of_an_artificial_network_is_shown_as_one_and_not_run(tmp_path):
+    file, data = tmp_path / "ann.onnx", tmp_path / "x.npz"
+    nodes = [helper.make_node("Gemm", ["x", "w"], ["g"], name="fc"), helper.make_node("Relu", ["g"], ["y"], name="act")]
+    ins, outs = (helper.make_tensor_value_info(n, 1, ["N", 4]) for n in "xy")
+    weights = [numpy_helper.from_array(np.eye(4, dtype=np.float32), "w")]
+    graph = helper.make_graph(nodes, "g", [ins], [outs], weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file)
+    np.savez(data, x=np.ones((3, 4)))
+    text = CliRunner().invoke(commands, ["show", str(file)]).output
+    assert text.startswith("an artificial network: 1 rectifiers, no spikes")
+    refused = CliRunner().invoke(commands, ["run", str(file), "--data", str(data), "--timesteps", "4"])
+    assert refused.exit_code == 2
+    assert "act (ReLU)" in refused.stderr
+    assert "convert FILE --relu if" in " ".join(refused.stderr.split())
+
+
+def resnet8(rng, size=8):
+    """Stem, three residual blocks (the later two halve the map, with 1x1 shortcuts), global mean, classifier: random weights."""
+    nodes, tensors = [], []
+
+    def conv(x, name, cin, cout, kernel=3, stride=1):
+        weight = rng.normal(0, (2 / (cin * kernel**2)) ** 0.5, (cout, cin, kernel, kernel)).astype(np.float32)
+        tensors.extend(
+            [numpy_helper.from_array(weight, f"{name}.w"), numpy_helper.from_array(np.full(cout, 0.05, np.float32), f"{name}.b")]
+        )
+        pads = [kernel // 2] * 4
+        nodes.append(helper.make_node("Conv", [x, f"{name}.w", f"{name}.b"], [f"{name}.o"], name=name, pads=pads, strides=[stride] * 2))
+        return f"{name}.o"
+
+    def relu(x, name):
+        nodes.append(helper.make_node("Relu", [x], [f"{name}.o"], name=name))
+        return f"{name}.o"
+
+    x, width = relu(conv("x", "stem", 3, 4), "stem.relu"), 4
+    for k, (out, stride) in enumerate([(4, 1), (8, 2), (16, 2)]):
+        inner = conv(relu(conv(x, f"b{k}.one", width, out, 3, stride), f"b{k}.mid"), f"b{k}.two", out, out)
+        short = x if stride == 1 else conv(x, f"b{k}.short", width, out, 1, stride)
+        nodes.append(helper.make_node("Add", [inner, short], [f"b{k}.sum"], name=f"b{k}.add"))
+        x, width = relu(f"b{k}.sum", f"b{k}.out"), out
+    tensors.append(numpy_helper.from_array(rng.normal(0, 0.5, (16, 10)).astype(np.float32), "fc.w"))
+    nodes += [
+        helper.make_node("GlobalAveragePool", [x], ["pooled"], name="pool"),
+        helper.make_node("Flatten", ["pooled"], ["flat"], name="flat"),
+        helper.make_node("Gemm", ["flat", "fc.w"], ["y"], name="fc"),
+    ]
+    ins, outs = helper.make_tensor_value_info("x", 1, ["N", 3, size, size]), helper.make_tensor_value_info("y", 1, ["N", 10])
+    return helper.make_model(
+        helper.make_graph(nodes, "g", [ins], [outs], tensors), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+    )
+
+
+def test_a_residual_network_keeps_its_rates(tmp_path):
+    rng = np.random.default_rng(0)
+    onnx.save(resnet8(rng), tmp_path / "resnet8.onnx")
+    loaded = converters.load(tmp_path / "resnet8.onnx", sd.Options(relu="if"))
+    x = rng.random((16, 3, 8, 8))
+    wanted = run_reference(loaded.graph, {"x": x[None]}, 1).outputs["y.out" if "y.out" in loaded.graph.nodes else "y"][0]
+    graph, _ = spiking(loaded.graph, Feed({"x": x[None]}, None, 1))
+    errors = []
+    for steps in (8, 64):
+        trace = run_reference(graph, {"x": np.repeat(x[None], steps, 0)}, steps)
+        got = next(v for n, v in trace.outputs.items() if isinstance(graph.nodes[n], Output)).mean(axis=0)
+        errors.append(float(np.abs(got - wanted).mean() / np.abs(wanted).mean()))
+    assert errors[1] < errors[0]
+    assert errors[1] < 0.1

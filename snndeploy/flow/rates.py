@@ -44,6 +44,19 @@ def asked(loaded: converters.Loaded, relu: str | None) -> converters.Loaded:
     raise Unsupported(f"{next(iter(found))} (ReLU)", what, hint)
 
 
+def in_words(graph: Graph) -> str:
+    """What an artificial network is, in words; "" for a spiking one."""
+    found = graph.named(Relu)
+    return f"an artificial network: {len(found)} rectifiers, no spikes (convert --relu if makes it a spiking one)" if found else ""
+
+
+def refuse_artificial(graph: Graph) -> None:
+    """Raise ``Unsupported`` for an artificial network where a spiking one is to be run as it is."""
+    if graph.named(Relu):
+        hint = "convert it first, which balances it on data: snndeploy convert FILE --relu if --data samples.npz; then run what that writes"
+        raise Unsupported(f"{next(iter(graph.named(Relu)))} (ReLU)", f"is part of {in_words(graph).split(' (')[0]}", hint)
+
+
 def spiking(graph: Graph, seen: Feed) -> tuple[Graph, tuple[str, ...]]:
     """The spiking network that takes the place of an artificial one, balanced on ``seen``, and what must be said of it.
 

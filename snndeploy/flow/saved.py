@@ -18,6 +18,7 @@ from snndeploy.errors import ModelError, OptionError, did_you_mean
 from snndeploy.flow.against_lava import lava_pair
 from snndeploy.flow.against_onnxruntime import integer_onnx_pair, onnx_pair
 from snndeploy.flow.feeding import Feed, chip_predictions, describe_inputs, feed, float_predictions, held
+from snndeploy.flow.rates import in_words, refuse_artificial
 from snndeploy.flow.reporting import chip_report
 from snndeploy.hw import Profile, load_profile
 from snndeploy.ir.graph import Graph
@@ -60,6 +61,11 @@ def open_file(path: str | Path, options: converters.Options | None = None, steps
     return noun.graph if isinstance(noun, converters.Loaded) else noun
 
 
+def shown(noun: Graph | ChipNetwork) -> str:
+    """A network as stable text; of an artificial one it is said that it is one."""
+    return f"{in_words(noun)}\n{noun}" if isinstance(noun, Graph) and in_words(noun) else str(noun)
+
+
 @dataclass(frozen=True, eq=False)
 class FilePair:
     """A file, what it holds, and what the other file of its conversion holds (None where there is none).
@@ -88,6 +94,7 @@ def run_file(noun: Graph | ChipNetwork, samples: Samples, steps: int | None, enc
     if isinstance(noun, ChipNetwork):
         _same_steps(noun, steps)
         return _run_chip(noun, samples, encoding, seed)
+    refuse_artificial(noun)
     shapes = {n: node.shape for n, node in noun.named(Input).items()}
     data = feed(samples, shapes, steps or noun.steps, encoding, seed)
     graph, _ = describe_inputs(noun, data)
