@@ -24,6 +24,7 @@ from snndeploy.flow.proving import prove, prove_deployment
 from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.quantize.programs import program
 from snndeploy.verify.proofs.induction import check
+from snndeploy.verify.proofs.levels import prove_levels
 from snndeploy.verify.proofs.rewrites import symbolic, theorem
 
 BURSTS = {
@@ -60,9 +61,9 @@ def deployed():
 @pytest.mark.parametrize("burst", BURSTS)
 def test_every_obligation_of_a_deployed_network_is_proved(deployed, burst):
     proofs = prove(deployed(burst).network)
-    assert [dataclasses.replace(p, seconds=0.0) for p in prove_deployment(deployed(burst))] == [
-        dataclasses.replace(p, seconds=0.0) for p in proofs
-    ]
+    known = prove_deployment(deployed(burst))
+    assert [(p.name, p.layer, p.status) for p in known] == [(p.name, p.layer, p.status) for p in proofs]
+    assert {p.found.rsplit(", ")[-1] for p in known if p.name == "levels"} == (set() if burst == "graded" else {"the quantized levels"})
     assert {p.status for p in proofs} == {"proved"}
     assert {p.layer for p in proofs if p.name == ("program" if burst == "graded" else "burst")} == {"1", "3"}
 
@@ -135,6 +136,40 @@ def test_a_wrong_integer_is_refuted_by_a_run_that_replays(deployed, control):
     assert {p.status for p in proofs if p.layer == "3"} == {"proved"}
 
 
+LEVELS = {
+    "a rung scaled": ("ping-pong", lambda n: reweighted(n, "1.R2", "3.A1", 2), False),
+    "a rung lost": ("ping-pong", lambda n: reweighted(n, "1.R2", "3.A1", 0), False),
+    "one synapse of a rung": ("ping-pong", lambda n: one_synapse(n, "1.R2", "3.A1"), True),
+    "one synapse of a bank": ("look-ahead-direct", lambda n: one_synapse(n, "1.B2", "3.B2"), True),
+    "one synapse of A": ("look-ahead-direct", lambda n: one_synapse(n, "1.A", "3.A"), True),
+    "the constant": ("ping-pong-direct", lambda n: reweighted(n, "snndeploy.one", "3.B2", 0, "1.offset"), True),
+    "one synapse of a lateral rung": ("lateral", lambda n: one_synapse(n, "1.N2", "3.N1"), True),
+}
+
+
+def one_synapse(network: ChipNetwork, source: str, target: str) -> ChipNetwork:
+    """The network with the first synapse between the two off by one."""
+    projections = list(network.projections)
+    at = next(i for i, p in enumerate(projections) if (p.source, p.target) == (source, target))
+    weights = projections[at].synapses.weights.copy()
+    weights.flat[0] += 1
+    changed = dataclasses.replace(projections[at].synapses, weights=frozen_ints(weights))
+    projections[at] = dataclasses.replace(projections[at], synapses=changed)
+    return dataclasses.replace(network, projections=tuple(projections))
+
+
+@pytest.mark.parametrize("control", LEVELS)
+def test_a_wrong_level_or_constant_is_said(deployed, control):
+    """Against the quantized levels always; from the file alone where no set of levels explains it."""
+    burst, wrong, alone = LEVELS[control]
+    network, nodes = wrong(deployed(burst).network), deployed(burst).built.quantized.graph.named(IntegerNeuron)
+    against, claimed = ({p.layer: p for p in prove_levels(network, n)} for n in (nodes, {}))
+    assert against["1"].status == "failed"
+    assert "3." in against["1"].found
+    assert claimed["1"].status == ("failed" if alone else "proved")
+    assert {claimed["3"].status, against["3"].status} == {"proved"}
+
+
 @pytest.mark.parametrize(("line", "wrong"), [("GT p1 v k.t1", "GE p1 v k.t1"), ("SEL v p0 0 v", "SEL v p1 0 v"), ("SPK p0 y", "SPK p1 y")])
 def test_a_wrong_line_of_a_program_is_refuted_by_a_run(deployed, line, wrong):
     network = deployed("graded").network
@@ -198,7 +233,7 @@ def test_the_command_line_proves_prints_and_exits(deployed, tmp_path):
     ran = CliRunner().invoke(commands, ["verify", str(good), "--prove"])
     said = ran.output
     assert ran.exit_code == 0
-    assert "13 of 13 obligations proved" in said
+    assert "15 of 15 obligations proved" in said
     assert "no --data was given" in said
     ran = CliRunner().invoke(commands, ["verify", str(bad), "--prove", "--json"])
     assert ran.exit_code == 1

@@ -126,3 +126,15 @@ def test_the_budget_ends_all_questions_and_says_so():
     assert asked
     assert all(p.status == "unknown" and "budget of 0 s" in p.found for p in asked)
     assert {p.status for p in found if p.by == "arithmetic"} == {"proved"}
+
+
+def test_a_late_layer_that_rests_until_its_input_comes_counts_its_own_steps_only():
+    first = one([[100, -30]], vth=1 << 16)
+    late = {"x": first.populations["x"], "n": dataclasses.replace(first.populations["n"], shift=3)}
+    waiting = (dataclasses.replace(first.projections[0], delay=2),)
+    network = dataclasses.replace(first, populations=late, projections=waiting)
+    assert network.latency == 3
+    early = dataclasses.replace(network, projections=(dataclasses.replace(first.projections[0], delay=1),))
+    biased = dataclasses.replace(late["n"], model=Lif(4095, 0, 1 << 16, bias_mant=1))
+    spans = [bounds(n, n.populations["n"])[2] for n in (network, early, dataclasses.replace(network, populations={**late, "n": biased}))]
+    assert spans == [6, 9, 9]

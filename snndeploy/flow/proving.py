@@ -17,6 +17,7 @@ from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.sim.chip import run_chip
 from snndeploy.trace import Trace
 from snndeploy.verdict import Proof
+from snndeploy.verify.proofs.levels import prove_levels
 from snndeploy.verify.proofs.registers import prove_registers, without_obligation
 
 LIMIT = 20.0
@@ -47,7 +48,7 @@ def prove(
 
     with induction.budget(budget):
         layers, programs = prove_layers(network, _executed, limit, nodes or {}), prove_programs(network, _executed, limit)
-        found = (*prove_registers(network), *prove_rewrites(limit), *layers, *programs)
+        found = (*prove_registers(network), *prove_levels(network, nodes or {}), *prove_rewrites(limit), *layers, *programs)
         return found if induction.time_left() > 0 else tuple(_late(p, budget) for p in found)
 
 

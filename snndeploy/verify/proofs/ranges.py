@@ -186,7 +186,7 @@ def _summed(p: Projection, products: Ints, keys: Ints, size: int, source: Shape)
     if isinstance(s, Wire):
         return products
     if isinstance(s, Conv):
-        return _over_image(s, products, source)
+        return over_image(s, products, source)
     if isinstance(s, Dense):
         return np.asarray(products.sum(axis=1))
     total = np.zeros(size, np.int64)
@@ -194,7 +194,7 @@ def _summed(p: Projection, products: Ints, keys: Ints, size: int, source: Shape)
     return total
 
 
-def _over_image(s: Conv, products: Ints, source: Shape) -> Ints:
+def over_image(s: Conv, products: Ints, source: Shape) -> Ints:
     """[O * positions]: the products [O, C/groups, *K] of the taps that lie inside the image, position by position."""
     inside = [
         np.stack([(np.arange(o) * step + k * wide - pad >= 0) & (np.arange(o) * step + k * wide - pad < n) for k in range(taps)])

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from snndeploy.arrays import Ints
-from snndeploy.chip.models import STATE_MAX, HostInput, Lif
-from snndeploy.chip.network import ChipNetwork, Population, Wire
+from snndeploy.chip.models import STATE_MAX, HostInput, Lif, Model
+from snndeploy.chip.network import ChipNetwork, Population, Projection, Wire
 from snndeploy.chip.program import NeuronProgram
 from snndeploy.ir.neurons.decoupling import CONSTANT
 from snndeploy.verdict import Proof
@@ -54,10 +54,8 @@ def prove_registers(network: ChipNetwork) -> Iterator[Proof]:
             for what, span in (("no wrap of u", u), ("no clip of v", v)):
                 low, high = int(span[0].min()), int(span[1].max())
                 holds = low >= -STATE_MAX and high <= STATE_MAX and steps > 0
-                found = (
-                    f"{what[-1]} in {low}..{high} over {steps} steps, 24 bits hold {-STATE_MAX}..{STATE_MAX}" if steps else "open length"
-                )
-                statement = f"{what[-1]} stays within its 24 bits in every step, whatever the layers before it send"
+                found = f"{what[-1]} in {low}..{high} over {steps} steps, the register holds +-{STATE_MAX}" if steps else "open length"
+                statement = f"{what[-1]} stays within its 24 bits in every step that is read, whatever the layers before it send"
                 yield Proof(what, name, statement, "proved" if holds else "unknown", by="arithmetic", found=found)
 
 
@@ -74,7 +72,7 @@ def bounds(network: ChipNetwork, population: Population) -> tuple[Span, Span, in
     a, bias = _arriving(network, population)
     keep_u, keep_v, threshold = 4095 - register(population, "du"), kept(population), register(population, "vth") << 6
     now_u, now_v = (_hull(register(population, word)) for word in ("u", "v"))
-    whole_u, whole_v, last = now_u, now_v, network.steps + network.latency if network.steps else 0
+    whole_u, whole_v, last = now_u, now_v, _length(network)
     for step in range(1, (last or LONGEST) + 1):
         now_u = _low(_decayed(now_u[0], keep_u) + 64 * a[0]), _high(_decayed(now_u[1], keep_u) + 64 * a[1])
         before = _decayed(now_v[0], keep_v) + now_u[0] + bias[0], _decayed(now_v[1], keep_v) + now_u[1] + bias[1]
@@ -86,6 +84,30 @@ def bounds(network: ChipNetwork, population: Population) -> tuple[Span, Span, in
             break
         now_v = _low(before[0]), _high(np.minimum(before[1], np.maximum(threshold, 0)))
     return whole_u, whole_v, last
+
+
+def _length(network: ChipNetwork) -> int:
+    """In how many steps anything may arrive: T where every neuron rests until its own first step, else all chip steps; 0: open.
+
+    What comes after a layer's T steps is never read.
+    """
+    late = all(_arrives(network, p) >= network.populations[p.target].shift for p in network.projections)
+    quiet = late and all(_rests(p.model) for p in network.populations.values())
+    return network.steps + (0 if quiet or not network.steps else network.latency)
+
+
+def _arrives(network: ChipNetwork, p: Projection) -> int:
+    return network.populations[p.source].shift + p.delay + (not isinstance(p.synapses, Wire))
+
+
+def _rests(model: Model) -> bool:
+    if isinstance(model, Lif):
+        return bool((model.vth >= 0).all()) and not (model.bias_mant.any() or model.u.any() or model.v.any())
+    known = isinstance(model, NeuronProgram) and known_program(model)
+    if isinstance(model, NeuronProgram) and known:
+        biased = model.constants["bias"].any() if "bias" in model.constants else False
+        return bool((model.constants["t0"] >= 0).all()) and not biased and not any(model.state.values())
+    return isinstance(model, HostInput)
 
 
 def _arriving(network: ChipNetwork, population: Population) -> tuple[Span, Span]:
