@@ -290,6 +290,19 @@ def test_decays_that_no_binary_fraction_holds(tmp_path):
     assert not sd.deploy.hold_against_original(loaded).different
 
 
+def test_what_torch_writes_around_a_leaky(tmp_path):
+    """snnTorch clamps its decay in the graph and multiplies its spikes by their value, 1, on the way out and in the reset."""
+    w = Writer()
+    beta = w("Clip", w.tensor(0.75), 0.0, 1.0)
+    was = w("Mul", w.fire("mem", 1.0), 1.0)
+    base = w("Sub", w("Add", w("Mul", beta, "mem"), w.linear("x", 5, 6)), was)
+    spike = w("Mul", w.fire(base, 1.0), 1.0, out="spk")
+    w("Sub", base, w("Mul", w("Sub", w("Div", spike, 1.0), was), 1.0), out="mem_out")
+    loaded = equal(w.model({"x": (5,), "mem": (6,)}, {"spk": (6,), "mem_out": (6,)}), tmp_path, {"mem": "mem_out"})
+    assert float(neuron(loaded, ImmediateLIF).decay) == 0.75
+    assert [type(n).__name__ for n in loaded.graph.nodes.values()].count("Scale") == 0
+
+
 def test_a_read_out_that_never_fires(tmp_path):
     w = Writer()
     s1, _ = leaky(w, w.linear("x", 5, 6), "mem1", "mem1_out")

@@ -21,10 +21,10 @@ LARGEST = 2**27
 """Elements of one constant; beyond it a file is taken for damaged."""
 
 _FOLDED = """
-    Abs Add And Cast Ceil Concat Constant ConstantOfShape DepthToSpace DequantizeLinear Div Equal Exp Expand Flatten Floor Gather Gemm
+    Abs Add And Cast Ceil Clip Concat Constant ConstantOfShape DepthToSpace DequantizeLinear Div Equal Exp Expand Flatten Floor Gather Gemm
     Greater GreaterOrEqual Identity Less LessOrEqual Log MatMul Max Min Mod Mul Neg Not Or Pad Pow QuantizeLinear Range Reciprocal
-    ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum Reshape Round Shape Sign Size Slice SpaceToDepth Split Sqrt Squeeze Sub
-    Tile Transpose Unsqueeze Where Xor
+    ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum Relu Reshape Round Shape Sigmoid Sign Size Slice SpaceToDepth Split Sqrt Squeeze Sub
+    Tanh Tile Transpose Unsqueeze Where Xor
 """
 QUANTIZING = 19
 """The first operator set whose (de)quantization the evaluator knows; it means what the earlier ones mean."""

@@ -103,8 +103,9 @@ def prepare(
         node.input[:] = [same.get(name, name) for name in node.input]
         if _fold(node, known, shapes, opset):
             continue
-        if _copies(node, bools):
-            same[node.output[0]] = node.input[0]
+        copied = _copied(node, bools, known)
+        if copied is not None:
+            same[node.output[0]] = copied
             continue
         if _logical(node):
             bools.update(node.output)
@@ -137,11 +138,19 @@ def _fold(node: NodeProto, known: dict[str, Constant], shapes: Mapping[str, Shap
     return True
 
 
-def _copies(node: NodeProto, bools: Collection[str]) -> bool:
+def _copied(node: NodeProto, bools: Collection[str], known: Mapping[str, Constant]) -> str | None:
+    """What a node gives as it is; None for a node that does something. Spikes times a factor of 1 are such."""
     if node.op_type == "Identity" or (node.op_type == "Dropout" and len(node.input) == 1 and len([o for o in node.output if o]) == 1):
-        return True
+        return node.input[0]
+    if node.op_type in ("Mul", "Div"):
+        sides = ((0, 1), (1, 0)) if node.op_type == "Mul" else ((0, 1),)
+        return next((node.input[x] for x, one in sides if _is_one(known.get(node.input[one]))), None)
     to = next((a.i for a in node.attribute if a.name == "to"), 0)
-    return node.op_type == "Cast" and to in FLOATS and node.input[0] not in bools
+    return node.input[0] if node.op_type == "Cast" and to in FLOATS and node.input[0] not in bools else None
+
+
+def _is_one(value: Constant | None) -> bool:
+    return value is not None and np.size(value) == 1 and np.ndim(value) <= 1 and float(np.ravel(value)[0]) == 1.0
 
 
 def _logical(node: NodeProto) -> bool:
