@@ -141,12 +141,12 @@ def _fold(node: NodeProto, known: dict[str, Constant], shapes: Mapping[str, Shap
 def _copied(node: NodeProto, bools: Collection[str], known: Mapping[str, Constant]) -> str | None:
     """What a node gives as it is; None for a node that does something. Spikes times a factor of 1 are such."""
     if node.op_type == "Identity" or (node.op_type == "Dropout" and len(node.input) == 1 and len([o for o in node.output if o]) == 1):
-        return node.input[0]
+        return str(node.input[0])
     if node.op_type in ("Mul", "Div"):
         sides = ((0, 1), (1, 0)) if node.op_type == "Mul" else ((0, 1),)
-        return next((node.input[x] for x, one in sides if _is_one(known.get(node.input[one]))), None)
+        return next((str(node.input[x]) for x, one in sides if _is_one(known.get(node.input[one]))), None)
     to = next((a.i for a in node.attribute if a.name == "to"), 0)
-    return node.input[0] if node.op_type == "Cast" and to in FLOATS and node.input[0] not in bools else None
+    return str(node.input[0]) if node.op_type == "Cast" and to in FLOATS and node.input[0] not in bools else None
 
 
 def _is_one(value: Constant | None) -> bool:
