@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime
 import pytest
+from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
 import converters
 import snndeploy as sd
+from snndeploy.cli.commands import commands
 from snndeploy.errors import OptionError, Unsupported
 from snndeploy.ir.layers import Input, Output
 from snndeploy.ir.neurons.cubalif import CubaLIF
@@ -379,6 +381,17 @@ def test_a_choice_of_states_is_settled_by_names_or_by_the_user(tmp_path):
         read(proto, tmp_path, state={"p": "qq"})
     with pytest.raises(OptionError, match="no input 'r'"):
         read(proto, tmp_path, state={"r": "q"})
+
+
+def test_states_are_named_on_the_command_line(tmp_path):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(bare(Writer(), "q", "p").model({"x": (6,), "p": (6,)}, {"spk": (6,), "q": (6,)}).SerializeToString())
+    unclear = CliRunner().invoke(commands, ["show", str(path)])
+    assert (unclear.exit_code, "--state p=q" in unclear.stderr) == (2, True)
+    shown = CliRunner().invoke(commands, ["show", str(path), "--state", "p=q"])
+    assert shown.exit_code == 0
+    assert "LIF(decay=0.5" in shown.output
+    assert CliRunner().invoke(commands, ["show", str(path), "--state", "p"]).exit_code == 2
 
 
 def odd(kind):
