@@ -48,6 +48,7 @@ class Neuron:
         said: facts that no field of the node shows.
         asked: the settings that were asked for, by name.
         origin: where a fact comes from that no setting decides.
+        original: the node in its library's order of operations, where that rounds otherwise; a recording is held against it.
     """
 
     node: Node
@@ -61,6 +62,7 @@ class Neuron:
     said: tuple[Fact, ...] = ()
     asked: Mapping[str, Fact] = field(default_factory=dict)
     origin: Origin = "model"
+    original: Node | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,7 +240,7 @@ def without_memory(neuron: Neuron, where: str) -> Neuron:
         fresh = dataclasses.replace(node, decay=none, rest=start, v_init=start, reset="none", late=False)
     else:
         fresh = dataclasses.replace(node, decay=none, rest=start, v_init=start, reset="none", amounts=None)
-    return dataclasses.replace(neuron, node=fresh, membrane=None)
+    return dataclasses.replace(neuron, node=fresh, membrane=None, original=None)
 
 
 def buffered(names: Sequence[str], module: Any) -> tuple[Any, ...]:

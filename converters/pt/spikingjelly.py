@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from converters.pt.dividing import dividing
 from converters.pt.gated import spikingjelly_gated
 from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, counted, strictness
 from converters.pt.spikingjelly_rare import RARE, voting
@@ -42,7 +43,9 @@ from snndeploy.ir.neurons.lif import LIF
 
 def lif(settings: Settings, shape: Shape) -> Neuron:
     """LIFNode, and the online-learning OTTTLIFNode and SLTTLIFNode, which do the same after training."""
-    return Neuron(_lif(settings, shape, 1.0 / settings.array("tau", shape)))
+    tau = settings.array("tau", shape)
+    node = _lif(settings, shape, 1.0 / tau)
+    return Neuron(node, original=dividing(node, tau, not settings("decay_input")))
 
 
 def simple(settings: Settings, shape: Shape) -> Neuron:
