@@ -302,7 +302,7 @@ def test_spikingjelly_neurons_without_meaning():
     changed = Doubled()  # no class of the table any more: found out by running it
     net = on_grid(torch.nn.Sequential(torch.nn.Linear(5, 4), changed), 0)
     loaded = from_module(net, torch.rand(2, 5).double(), Options(timesteps=6))
-    assert any(note.startswith("Doubled = LIF") for note in loaded.assumptions)
+    assert any(note.startswith("Doubled = LIF") for note in loaded.probed)
     x = spikes_in(1, 6, 3, 5)
     changed.reset()
     wrong, fired = differences(loaded, torch.stack([net(now) for now in torch.from_numpy(x)]), x, 6)
