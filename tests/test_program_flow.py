@@ -38,6 +38,7 @@ NODES = {
     "CLIF": CLIF(0.5, 0.5),
     "GLIF": glif((0.6, 0.4, 0.7), [0.8], [0.5], [0.1], [0.3], CONDUCT),
     "KLIF": KLIF(0.5, k=1.2),
+    "KLIF that grows": KLIF(0.8, k=1.5),
     "Ternary": TernaryLIF(0.5),
     "ALIF": AdaptiveLIF(0.8, 0.9, 0.3),
     "MultiSpike": MultiSpike(0.5, threshold=0.7),

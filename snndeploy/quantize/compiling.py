@@ -27,13 +27,13 @@ def compiled(node: GridNeuron, name: str, reset_at: int = 0) -> NeuronProgram:
     if node.output not in node.results:
         code.send()
     code.leave()
-    state = {word: _start(word, value) for word, value in node.initial.items()}
+    state = {word: _start(name, word, value) for word, value in node.initial.items()}
     return NeuronProgram(name, state, _constants(node), tuple(code.lines), _tables(node), reset_at)
 
 
-def _start(word: str, values: Floats) -> int:
+def _start(name: str, word: str, values: Floats) -> int:
     if values.size and (values != values.flat[0]).any():
-        raise Unsupported("neuron", f"its word {word} starts differently from neuron to neuron", "start all neurons of a layer alike")
+        raise Unsupported(name, f"its word {word} starts differently from neuron to neuron", "start all neurons of a layer alike")
     return int(values.flat[0]) if values.size else 0
 
 

@@ -67,7 +67,7 @@ def gather(
         bound = real_sums(graph, synapses, {p: np.full((1, 1, *v.shape[2:]), payloads[p]) for p, v in sources.items()}, magnitude=True)
         level = payload_unit(reference[name])
         sums = real_sums(graph, synapses, sources)
-        program = programmed(expression, gain, constant, sums, float(bound.max(initial=0.0)), settings.steps, level)
+        program = programmed(name, expression, gain, constant, sums, float(bound.max(initial=0.0)), settings.steps, level)
         return Layer(name, node, synapses, frozen(constant), level, sources, reference[name], program=program)
     constant = constant + node.rest * (1.0 - node.decay)  # type: ignore[attr-defined]
     peak = _host_peak(graph, hosts, gain, {p.source: units[p.source] * payloads[p.source] for p in hosts})

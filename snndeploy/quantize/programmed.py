@@ -34,6 +34,7 @@ FINEST = 4
 class Programmed:
     """The layer's expression reading its synaptic sum (gain and constant inside), and where its terms lie."""
 
+    name: str
     expression: Expression
     seen: Ranges
     level: float
@@ -44,8 +45,11 @@ class Programmed:
         return UNIT / room(self.expression, self.seen)
 
     def neuron(self, scale: float) -> GridNeuron:
-        """The grid neuron when one weight unit is worth ``scale``."""
-        return fixed_point(self.expression, self.seen, Precision(UNIT / scale, self.level)).neuron
+        """The grid neuron when one weight unit is worth ``scale``; raises ``Unsupported`` as ``fixed_point``, in the layer's name."""
+        try:
+            return fixed_point(self.expression, self.seen, Precision(UNIT / scale, self.level)).neuron
+        except Unsupported as refusal:
+            raise Unsupported(self.name, refusal.what, refusal.hint) from None
 
 
 def by_registers(node: Node) -> bool:
@@ -77,10 +81,12 @@ def expression_of(name: str, node: Node, shape: Shape, programs: bool) -> Expres
         raise Unsupported(name, refusal.what, refusal.hint) from None
 
 
-def programmed(expression: Expression, gain: Floats, constant: Floats, sums: Floats, bound: float, steps: int, level: float) -> Programmed:
+def programmed(
+    name: str, expression: Expression, gain: Floats, constant: Floats, sums: Floats, bound: float, steps: int, level: float
+) -> Programmed:
     """The layer's neuron for real ``sums`` [T, B, *shape] (gain applied, constant not), which never exceed ``bound``."""
     entering = with_input(expression, gain, constant)
-    return Programmed(entering, ranges(entering, bound, steps, sums), level)
+    return Programmed(name, entering, ranges(entering, bound, steps, sums), level)
 
 
 def real_sums(graph: Graph, synapses: tuple[Synapse, ...], sources: dict[str, Floats], *, magnitude: bool = False) -> Floats:

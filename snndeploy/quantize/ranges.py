@@ -64,7 +64,8 @@ def _proven(expression: Expression, bound: float, steps: int) -> dict[int, Range
     for t in range(steps):
         values: dict[int, Ends] = {}
         for term in order:
-            values[id(term)] = ends = _ends(term, [values[id(a)] for a in term.args], state, bound, t)
+            with np.errstate(over="ignore"):  # an exponential's interval may have no end
+                values[id(term)] = ends = _ends(term, [values[id(a)] for a in term.args], state, bound, t)
             low, high = found.get(id(term), (np.inf, -np.inf))
             found[id(term)] = (min(low, float(np.min(ends[0]))), max(high, float(np.max(ends[1]))))
         state = {w: values[id(term)] for w, term in expression.after.items()}
