@@ -250,6 +250,7 @@ def test_no_other_file_is_written_over(made, name):
 
 
 def test_a_certificate_needs_data_and_a_chip_network_of_ours(made, tmp_path):
+    assert again("--certificate", str(made), "--prove").exit_code == 2
     assert again(str(made.with_name("n.loihi2.onnx")), "--prove", "--certificate", str(tmp_path / "o.json")).exit_code == 2
     verdict, samples = Verdict(()), sd.Samples({"": np.ones((2, 5, 6))})
     with pytest.raises(ModelError, match="not a file that snndeploy saved"):

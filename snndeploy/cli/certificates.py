@@ -91,10 +91,16 @@ def only_converted(certificate: str | None, prove: bool) -> None:
         )
 
 
-def check_again(certificate: str | None, data: str | None, as_json: bool) -> None:
-    """Without a FILE: the certificate itself; ``data`` says where its data are now. Exit code 1 if a check fails, or it says different."""
+def check_again(certificate: str | None, data: str | None, as_json: bool, refused: Mapping[str, object]) -> None:
+    """Without a FILE: the certificate itself; ``data`` says where its data are now. Exit code 1 if a check fails, or it says different.
+
+    ``refused``: options that a re-check does not take, and whether they were given.
+    """
     if certificate is None:
         raise OptionError("FILE", "is missing", "give a saved network, or --certificate FILE.json to check a certificate again")
+    for option, value in refused.items():
+        if value:
+            raise OptionError(option, "is not for a re-check, which runs the simulator alone", f"snndeploy verify MODEL --data D {option} ...")
     found = recheck(certificate, data)
     if as_json:
         click.echo(json.dumps(recheck_to_json(found), allow_nan=False))

@@ -88,7 +88,7 @@ def verify(
     Without FILE, --certificate FILE.json checks a certificate again, with NumPy alone: hashes, and the chip network's run.
     """
     if file is None:
-        check_again(certificate, given["data"], as_json)
+        check_again(certificate, given["data"], as_json, {"--prove": prove, "--against": against})
         return
     if certificate is not None:
         certifiable(certificate, given)

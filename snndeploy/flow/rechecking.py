@@ -162,4 +162,4 @@ def _trusted(c: Certificate, absent: list[HashedFile]) -> Iterator[str]:
     if c.passes:
         yield f"the conversion: {len(c.passes)} passes, {len(c.bursts)} burst constructions, the ranges of {len(c.quantization)} layers"
     if c.proofs:
-        yield f"{len(c.proofs)} proofs (--prove proves them again, with z3)"
+        yield f"{len(c.proofs)} proofs (verify MODEL --prove proves them again, with z3)"
