@@ -100,7 +100,9 @@ def check_again(certificate: str | None, data: str | None, as_json: bool, refuse
         raise OptionError("FILE", "is missing", "give a saved network, or --certificate FILE.json to check a certificate again")
     for option, value in refused.items():
         if value:
-            raise OptionError(option, "is not for a re-check, which runs the simulator alone", f"snndeploy verify MODEL --data D {option} ...")
+            raise OptionError(
+                option, "is not for a re-check, which runs the simulator alone", f"snndeploy verify MODEL --data D {option} ..."
+            )
     found = recheck(certificate, data)
     if as_json:
         click.echo(json.dumps(recheck_to_json(found), allow_nan=False))
