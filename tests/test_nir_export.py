@@ -172,8 +172,8 @@ def test_decays_and_gains_survive_exactly_or_to_a_few_roundings(tmp_path_factory
     back = loaded.graph.nodes["n"]
     words = ("decay", "gain", *(("current_decay", "current_gain") if cuba else ()))
     for word in words:
-        assert abs(float(getattr(back, word)) - float(getattr(node, word))) <= 1e-15, word
-    if decay * 64 % 1 == 0 and gain in (1.0, 0.5, 0.1):
+        assert abs(float(getattr(back, word)) - float(getattr(node, word))) <= 1e-14, word
+    if decay * 64 % 1 == 0 and gain in (1.0, 0.5, 0.1) and dt is None:
         assert dataclasses.replace(back, amount=node.amount) == node
 
 
