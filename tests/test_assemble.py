@@ -176,6 +176,20 @@ def test_reshapes_around_a_matrix_are_only_another_view():
     equal(chain(nodes), network, x=spikes(2, 3))
 
 
+def test_a_reshape_in_front_of_a_scale():
+    """A neuron whose output is reshaped before it is read: the read-out's own synapse is a scale."""
+    nodes = {
+        "x": Input((4,), "spikes"),
+        "r": Reshape((2, 2)),
+        "s": Scale(np.arange(1.0, 5).reshape(2, 2) * 256),
+        "n": plain(),
+        "y": Output(),
+    }
+    network = assembled(chain(nodes))
+    assert network.projections[0].synapses.columns.tolist() == [0, 1, 2, 3]
+    equal(chain(nodes), network, x=spikes(4))
+
+
 def test_weights_that_are_all_zero_need_no_projection():
     graph = chain({"x": Input((3,), "spikes"), "w": Linear(np.zeros((2, 3))), "n": plain(bias=640.0), "y": Output()})
     network = assembled(graph, restart=True)

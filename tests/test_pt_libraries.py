@@ -1021,3 +1021,39 @@ def test_a_delay_between_two_layers(tmp_path):
     delayed = load(saved(tmp_path, fc__weight=torch.eye(4)), neuron={"fc": "Delay(2)"}, source="spikingjelly")
     x = np.random.default_rng(2).integers(0, 2, (6, 3, 4)).astype(np.float64)
     np.testing.assert_array_equal(run(delayed.graph, x).outputs["output"], np.concatenate([np.zeros((2, 3, 4)), x[:-2]]))
+
+
+def test_a_window_of_the_wrong_shape_is_refused(tmp_path):
+    path = saved(tmp_path, fc__weight=torch.eye(4))
+    for text, why in (
+        ("SlidingPSN(k=3, weight=0.5, bias=-1.0)", "weight has the shape"),
+        ("SlidingPSN(k=2, weight=(0.5, 1.0), bias=(-1.0, 0.0))", "bias has the shape"),
+        ("MaskedPSN(k=2, T=3, weight=(0.5, 1.0), bias=-1.0, _lambda_=1.0)", "it is a matrix"),
+    ):
+        with pytest.raises(Unsupported, match=why):
+            load(path, neuron={"fc": text}, source="spikingjelly")
+
+
+SPIKINGJELLY_LAYERS = {
+    "PrintShapeModule": (torch.nn.Identity, ()),
+    "Dropout": (torch.nn.Dropout, ()),
+    "Dropout2d": (torch.nn.Dropout2d, ()),
+    "MultiStepDropout": (torch.nn.Dropout, ()),
+    "MultiStepDropout2d": (torch.nn.Dropout2d, ()),
+    "AvgPool1d": (torch.nn.AvgPool1d, (2,)),
+    "MaxPool1d": (torch.nn.MaxPool1d, (2,)),
+    "AdaptiveAvgPool1d": (torch.nn.AdaptiveAvgPool1d, (2,)),
+    "Conv1d": (torch.nn.Conv1d, (2, 3, 3)),
+    "BatchNorm1d": (torch.nn.BatchNorm1d, (2,)),
+    "ThresholdDependentBatchNorm1d": (torch.nn.BatchNorm1d, (2,)),
+}
+"""What spikingjelly's classes are by their ancestors, for those that no test runs beside the library."""
+
+
+@pytest.mark.parametrize("name", SPIKINGJELLY_LAYERS)
+def test_spikingjelly_layers_by_their_ancestors(name):
+    kind, arguments = SPIKINGJELLY_LAYERS[name]
+    torch.manual_seed(1)
+    layer = type(name, (kind,), {"__module__": "spikingjelly.activation_based.layer", "step_mode": "s"})(*arguments)
+    net = torch.nn.Sequential(layer, LIFNode()).eval()
+    witnessed(from_module(net, 3 * torch.rand(3, 2, 8), Options(timesteps=6)))

@@ -130,13 +130,16 @@ def layers() -> dict[str, Graph]:
     return {
         "linear": chain((4,), fc=Linear(eighths((5, 4), 1), eighths(5, 2)), n=lif),
         "linear on the last axis": chain((3, 4), fc=Linear(eighths((5, 4), 1)), n=lif),
+        "conv": chain((2, 5, 5), conv=Conv(eighths((3, 2, 3, 3), 1), None, (), ((1, 1), (1, 1))), n=lif),
         "conv, groups, dilation, uneven padding": chain((4, 7, 7), conv=conv, n=lif),
         "conv1d": chain((2, 9), conv=Conv(eighths((3, 2, 3), 1), None, (2,), ((1, 1),), (1,)), n=lif),
         "batch norm": chain((4, 3, 3), bn=norm, n=lif),
         "scale": chain((4,), s=Scale(frozen(eighths(4, 5)), frozen(0.5)), t=Scale(frozen(2.0)), n=lif),
-        "sum pool": chain((3, 5, 6), p=SumPool(*pool, frozen(0.25)), n=lif),
+        "sum pool": chain((3, 4, 6), p=SumPool((2, 2), (2, 2), ((0, 0), (0, 0)), frozen(0.25)), n=lif),
+        "sum pool, overlap, uneven padding": chain((3, 5, 6), p=SumPool(*pool, frozen(0.25)), n=lif),
         "sum pool 1d": chain((3, 9), p=SumPool((3,), (2,), ((0, 0),), frozen(1.0)), n=lif),
-        "max pool": chain((3, 5, 6), p=MaxPool(*pool), n=lif),
+        "max pool": chain((3, 4, 6), p=MaxPool((2, 2), (2, 2), ((0, 0), (0, 0))), n=lif),
+        "max pool, overlap, uneven padding": chain((3, 5, 6), p=MaxPool(*pool), n=lif),
         "flatten": chain((2, 3, 2), f=Reshape(), fc=Linear(eighths((4, 12), 1)), n=lif, r=Reshape((2, 2))),
         "residual": residual(),
         "concat": concatenated(),
@@ -167,7 +170,18 @@ def recurrent() -> Graph:
     return Graph(nodes, tuple(edges))
 
 
-ZOO = {**layers(), **{name: chain((5,), n=node) for name, node in {**neurons(), **rarer_neurons()}.items()}}
+def plain_neurons() -> dict[str, Node]:
+    """What fixed hardware has: no reset value, no initial value, nothing that differs from neuron to neuron."""
+    half = frozen(0.5)
+    made: dict[str, Node] = {
+        f"plain-lif-{'gt' if strict else 'ge'}": LIF(half, threshold=frozen(0.75), strict=strict) for strict in (True, False)
+    }
+    return {**made, "plain-cuba-gt": CubaLIF(half, half, threshold=frozen(0.75), strict=True), "plain-li": LI(half)}
+
+
+LAYERS = layers()
+NEURONS = {**plain_neurons(), **neurons(), **rarer_neurons()}
+ZOO = {**LAYERS, **{name: chain((5,), n=node) for name, node in NEURONS.items()}}
 
 
 def feed(graph: Graph, seed=0, low=-8, high=17):

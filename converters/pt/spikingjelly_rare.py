@@ -69,7 +69,9 @@ def exponential(settings: Settings, shape: Shape) -> Neuron:
 
 def sliding(settings: Settings, _: Shape) -> Neuron:
     """SlidingPSN: s = [sum over d of weight[k - 1 - d] x(t - d) + bias >= 0]."""
-    weight, bias = _numbers(settings("weight")), _numbers(settings("bias"))
+    weight, bias = _shaped(settings, "weight", 1), _numbers(settings("bias"))
+    if bias.size != 1:
+        raise Unsupported(settings.where, f"bias has the shape {list(bias.shape)}", "SlidingPSN's is one number")
     return _windowed(weight[::-1], frozen(-bias.reshape(())), _fires(settings))
 
 
@@ -78,7 +80,7 @@ def masked(settings: Settings, _: Shape) -> Neuron:
     if float(settings("_lambda_")) < 1:
         what = f"lambda is {float(settings('_lambda_')):g}, so that a step also sees later steps, which a chip cannot"
         raise Unsupported(settings.where, what, "train until lambda_ is 1")
-    weight, bias, order = _numbers(settings("weight")), _numbers(settings("bias")).reshape(-1), int(settings("k"))
+    weight, bias, order = _shaped(settings, "weight", 2), _numbers(settings("bias")).reshape(-1), int(settings("k"))
     steps = len(weight)
     order = min(order, steps)
     rows = np.array([[weight[t, t - d] if d <= t else np.nan for d in range(order)] for t in range(steps)])
@@ -92,6 +94,15 @@ def masked(settings: Settings, _: Shape) -> Neuron:
 def _numbers(value: Any) -> Floats:
     """A parameter, or what a user writes in its place."""
     return array(value) if hasattr(value, "detach") else frozen(value)
+
+
+def _shaped(settings: Settings, name: str, axes: int) -> Floats:
+    """A parameter with that many axes. Raises ``Unsupported``."""
+    values = _numbers(settings(name))
+    if values.ndim != axes or not values.size:
+        what = f"{name} has the shape {list(values.shape)}; it is {'a row' if axes == 1 else 'a matrix'}"
+        raise Unsupported(settings.where, what, "give the module's code: --arch 'file.py:Net'")
+    return values
 
 
 def _windowed(weights: Floats, threshold: Floats, strict: bool) -> Neuron:

@@ -164,10 +164,12 @@ def _synapses(
         grid = _grid(_ints(node.weight), target, conv_exponent, on_host)
         return [(ConvSynapses(m, node.stride, node.padding, node.dilation, node.groups), e) for m, e in grid]
     assert isinstance(node, Scale), "Path.synapse allows nothing else"
-    shape = graph.shapes[path.synapse(graph)]
+    synapse = path.synapse(graph)
+    shape = graph.shapes[synapse]
     size = int(np.prod(shape))
-    source = graph.shapes[path.source]
-    columns = np.broadcast_to(np.arange(int(np.prod(source))).reshape(source), shape).ravel()
+    line = (path.source, *path.nodes)
+    entering = graph.shapes[line[line.index(synapse) - 1]]  # a Reshape before it keeps the order of what passes
+    columns = np.broadcast_to(np.arange(int(np.prod(entering))).reshape(entering), shape).ravel()
     weights = _ints(np.broadcast_to(node.scale, shape)).ravel()
     grid = _grid(weights, target, True, on_host)
     return [(_sparse(np.arange(size), columns, m), e) for m, e in grid]
