@@ -999,7 +999,7 @@ def test_the_command_line_takes_patterns(tmp_path, monkeypatch):
     done = runner.invoke(main, ["convert", "net.pt", "--chip", "none", *words])
     assert done.exit_code == 0, done.output
     assert converters.load(tmp_path / "net.graph.onnx").graph.nodes["fc.neuron"] == LIF(np.array(0.5), np.array(0.5))
-    for wrong, why in ((["--neuron", "LIF()"], "not a pattern"), (["--neuron", "fc: IF()", "--neuron", "fc: LI(2)"], "given twice")):
+    for wrong, why in ((["--neuron", "LIF()"], "not two parts"), (["--neuron", "fc: IF()", "--neuron", "fc: LI(2)"], "given twice")):
         refused = runner.invoke(main, ["convert", "net.pt", "--chip", "none", *wrong])
         assert refused.exit_code == 2
         assert why in refused.output
@@ -1056,4 +1056,5 @@ def test_spikingjelly_layers_by_their_ancestors(name):
     torch.manual_seed(1)
     layer = type(name, (kind,), {"__module__": "spikingjelly.activation_based.layer", "step_mode": "s"})(*arguments)
     net = torch.nn.Sequential(layer, LIFNode()).eval()
-    witnessed(from_module(net, 3 * torch.rand(3, 2, 8), Options(timesteps=6)))
+    shape = (3, 2, 4, 4) if name.endswith("2d") else (3, 2, 8)
+    witnessed(from_module(net, 3 * torch.rand(shape), Options(timesteps=6)))
