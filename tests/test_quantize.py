@@ -46,7 +46,7 @@ def run_quantize(graph, x, steps=STEPS, **settings) -> Quantized:
     inputs = x if isinstance(x, dict) else {"x": x}
     trace = run_reference(graph, inputs, steps)
     whole = {name: np.broadcast_to(values, (steps, *values.shape[1:])) for name, values in inputs.items()}
-    return quantize(graph, Settings(steps, **{"programs": True, "payload_bits": 16, **settings}), {**trace.outputs, **whole})
+    return quantize(graph, Settings(steps, **{"programs": True, **settings}), {**trace.outputs, **whole})
 
 
 def outputs(q: Quantized, x, name, steps=STEPS):
@@ -279,10 +279,12 @@ def test_a_gain_folds_into_the_rows_it_scales(shape):
     gain = np.random.default_rng(2).uniform(0.5, 2, shape)
     linear, x = Linear(random_weights(6, 9), np.full(6, 0.1)), spikes(9)
     q = run_quantize(chain(Input((9,), "spikes"), linear, LIF(frozen(0.5), frozen(gain), frozen(0.4))), x)
-    folded = q.graph.nodes["a"].weight * q.layers[0].scale
-    assert np.abs(folded - linear.weight * np.broadcast_to(gain, (6,))[:, None]).max() < 2 * q.layers[0].scale
+    unit = q.layers[0].scale
+    folded = q.graph.nodes["a"].weight * unit
+    most = np.abs(folded).max()  # a finer unit may be worth more than the largest weights, which are then cut
+    assert np.abs(folded - np.clip(linear.weight * np.broadcast_to(gain, (6,))[:, None], -most, most)).max() < 2.01 * unit
     assert q.layers[0].error < 0.02
-    assert q.graph.nodes["b"].bias * q.layers[0].scale / 64 == pytest.approx(np.broadcast_to(0.1 * gain, (6,)), rel=0.02)
+    assert q.graph.nodes["b"].bias * unit / 64 == pytest.approx(np.broadcast_to(0.1 * gain, (6,)), abs=unit / 2)
 
 
 def test_gains_of_images_fold_by_shape_not_by_size():
@@ -362,13 +364,12 @@ def test_a_bias_too_large_for_its_register_is_left_to_a_synapse(decoupled):
     assert q.layers[0].error < 0.01
 
 
-@pytest.mark.parametrize(("step", "seed"), [(1, 0), (64, 1)])
-def test_a_bias_is_a_mantissa_with_an_exponent(step, seed):
-    bias = np.random.default_rng(seed).normal(size=6)
+def test_a_bias_is_a_mantissa_with_an_exponent():
+    bias = np.random.default_rng(1).normal(size=6)
     graph = chain(Input((9,), "spikes"), Linear(random_weights(6, 9), bias), LIF(frozen(0.5)))
-    q = run_quantize(graph, spikes(9), bias_step=step)
+    q = run_quantize(graph, spikes(9))
     got = q.graph.nodes["b"].bias
-    exponent = max(int(np.log2(step)), int(np.ceil(np.log2(np.abs(got).max() / 4095))))
+    exponent = max(6, int(np.ceil(np.log2(np.abs(got).max() / 4095))))
     assert (got % 2**exponent == 0).all()
     assert (np.abs(got - bias * 64 / q.layers[0].scale) <= 2**exponent / 2 + 1e-9).all()
 

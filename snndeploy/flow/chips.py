@@ -66,10 +66,8 @@ def settings_for(graph: Graph, profile: Profile, steps: int, weight_bits: Mappin
     return Settings(
         steps=steps,
         weight_bits=weight_bits,
-        payload_bits=int(profile.limit("payload_bits")) if graded else 0,
         programs=programs,
         conv_exponent=profile.features["conv_exponent"],
-        bias_step=64,  # biases come through synapses, in whole weight units
         decoupled=decoupled,
         snap=burst == "lateral",
         host_inputs=hosts,

@@ -169,7 +169,7 @@ def _integers(graph: Graph, layer: Layer, scale: float, fit: Fit, settings: Sett
             nodes[s.host], constant = HostCurrent(frozen(bias), HOST_SHIFT, exponent), frozen(np.zeros(()))
     if layer.program is not None:
         return {**nodes, layer.name: layer.program.neuron(scale)}
-    nodes[layer.name] = to_integers(layer.node, constant, scale, layer.unit, settings.bias_step, settings.snap, fit.below)
+    nodes[layer.name] = to_integers(layer.node, constant, scale, layer.unit, settings.snap, fit.below)
     return nodes
 
 

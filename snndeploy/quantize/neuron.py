@@ -35,9 +35,7 @@ def gain_of(node: Node) -> Floats:
     raise Unsupported(type(node).__name__, "has no integer form yet", "choose --chip none to keep the float graph")
 
 
-def to_integers(
-    node: Node, constant: Floats, scale: float, level_unit: float, bias_step: int, snap: bool, below: bool = False
-) -> IntegerNeuron:
+def to_integers(node: Node, constant: Floats, scale: float, level_unit: float, snap: bool, below: bool = False) -> IntegerNeuron:
     """The integer neuron of ``node`` when one weight unit is worth ``scale``.
 
     ``constant`` [*shape] is the real constant that enters the membrane each step (gain applied). Thresholds of
@@ -53,7 +51,7 @@ def to_integers(
         raise Unsupported(type(node).__name__, "its membrane starts at a value other than its reset", "start the neuron at v_reset")
     du = 4095.0 - np.round(4096.0 * node.current_decay) if isinstance(node, CubaLIF) else 4095.0
     dv = 4096.0 - np.round(4096.0 * node.decay)  # type: ignore[attr-defined]
-    bias = _bias(constant * per_unit, bias_step, drivable=not isinstance(node, CubaLIF))
+    bias = _bias(constant * per_unit, drivable=not isinstance(node, CubaLIF))
     if isinstance(node, LI):
         none = np.zeros((0,))
         return IntegerNeuron(frozen(du), frozen(dv), none, none, frozen(bias))
@@ -116,11 +114,11 @@ def _amounts(v: Floats, thresholds: Floats, snapped: Floats, grid: int) -> Float
     return np.where(v <= thresholds, np.minimum(rounded, snapped + (grid == 1)), rounded)
 
 
-def _bias(v: ArrayLike, step: int, drivable: bool) -> Floats:
-    """Mantissa << exponent, one exponent a layer, mantissa at most 4095; or multiples of 64, to be driven by a synapse."""
+def _bias(v: ArrayLike, drivable: bool) -> Floats:
+    """Multiples of 64, as a synapse drives them: mantissa << 6 or 7, one exponent a layer, at most 4095; or as many as it takes."""
     wanted = np.asarray(v, dtype=np.float64)
     largest = float(np.abs(wanted).max(initial=0.0))
-    exponents = (e for e in range(BIAS_EXP_MAX + 1) if round(largest / 2**e) <= BIAS_MANT_MAX and 2**e >= min(step, 2**BIAS_EXP_MAX))
+    exponents = (e for e in range(UNIT.bit_length() - 1, BIAS_EXP_MAX + 1) if round(largest / 2**e) <= BIAS_MANT_MAX)
     exponent = next(exponents, None)
     if exponent is None and drivable:
         return np.asarray(np.round(wanted / UNIT) * UNIT)

@@ -19,10 +19,8 @@ class Settings:
     Attributes:
         steps: time steps T of a sample (an accumulating read-out must not saturate in T steps).
         weight_bits: bits by layer pattern, first match wins; "*" is the default.
-        payload_bits: bits of a graded spike, 0 where spikes are binary.
         programs: the chip runs neuron programs.
         conv_exponent: convolutions have a weight exponent.
-        bias_step: biases are multiples of this (64 where they are driven through synapses).
         decoupled: burst neurons will become several plain ones, so each rung's weights must fit the synapse grid.
         host_inputs: real-valued inputs whose first layer the host computes (chips without graded spikes).
         snap: soft-reset thresholds are rounded so that lateral synapses are whole.
@@ -30,10 +28,8 @@ class Settings:
 
     steps: int
     weight_bits: Mapping[str, int] = field(default_factory=dict)
-    payload_bits: int = 0
     programs: bool = False
     conv_exponent: bool = False
-    bias_step: int = 1
     decoupled: bool = False
     snap: bool = False
     host_inputs: frozenset[str] = frozenset()

@@ -68,7 +68,7 @@ def drivable(node: Any) -> Condition:
     """The construction has delayed synapses, so the bias must come with the input, as a synapse from the constant."""
     whole = bool((node.bias % UNIT == 0).all())
     return Condition(
-        "bias on the weights' grid", whole, f"{np.abs(node.bias).max():g}", f"a multiple of {UNIT}", "quantize with bias_step 64"
+        "bias on the weights' grid", whole, f"{np.abs(node.bias).max():g}", f"a multiple of {UNIT}", "round it to whole weight units"
     )
 
 
