@@ -361,7 +361,11 @@ def _reached(name: str, words: Mapping[str, set[str]]) -> set[str]:
     return all_words
 
 
-REFUSES = re.compile(r"refused|without_(a_)?meaning|mean_nothing|errors?$|cut_files|every_awkward|option")
+NOT_RUN = "refused without_(a_)?meaning mean_nothing errors?$ cut_files every_awkward option contradicts that_are_no_ is_none are_not_states loss"
+REFUSES = re.compile("|".join(NOT_RUN.split()))
+"""Tests by their names that show a refusal, not a run."""
+    r"refused|without_(a_)?meaning|mean_nothing|errors?$|cut_files|contradicts|that_are_no_|is_none|are_not_states|every_awkward|option"
+)
 
 
 def test_of(word: str, *patterns: tuple[str, str]) -> str:
@@ -614,6 +618,30 @@ def torch_table() -> str:
     return text + "\nRefused:\n\n" + "\n".join(refused) + "\n"
 
 
+@functools.cache
+def read_rows() -> dict[str, dict[str, list[str]]]:
+    """What is read of other tools' files: format -> test -> the operators or primitives that it runs."""
+    from converters.nir.primitive import FIELDS  # noqa: PLC0415
+    from converters.onnx.operators import MONOTONE, TABLE, VIEWS  # noqa: PLC0415
+
+    operators = (*TABLE, *sorted(VIEWS), *sorted(MONOTONE))
+    words = {"ONNX operators": (operators, "test_onnx_foreign.py"), "NIR primitives": (tuple(FIELDS), "test_nir*.py")}
+    found: dict[str, dict[str, list[str]]] = {}
+    for what, (names, files) in words.items():
+        for name in names:
+            found.setdefault(what, {}).setdefault(test_of(name, (files, "")) or "none yet", []).append(name)
+    return found
+
+
+def read_tables() -> str:
+    """Those rows as tables."""
+    text = "\n## Files of other tools\n\nWhat is read, and the test that reads it; any other operator is refused by name.\n"
+    for what, rows in read_rows().items():
+        lines = [[", ".join(f"`{n}`" for n in names), f"`{test}`"] for test, names in rows.items()]
+        text += "\n" + table([what, "test"], lines)
+    return text
+
+
 def page() -> str:
     """The whole page."""
     notes = Notes()
@@ -632,7 +660,7 @@ def page() -> str:
         layers,
         READS_HEAD,
     ]
-    return "".join([*parts, torch_table(), *map(library_table, libraries()), "\n", notes.text()])
+    return "".join([*parts, torch_table(), *map(library_table, libraries()), read_tables(), "\n", notes.text()])
 
 
 def main() -> None:

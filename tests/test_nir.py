@@ -264,6 +264,11 @@ def test_odd_padding_of_same_is_said_and_strided_same_refused(tmp_path):
         load(chain(tmp_path, [1, 4, 4], node("Conv2d", stride=1, **{**fields, "padding": "reflect"})))
 
 
+def test_identity_passes_everything(tmp_path):
+    x, y = run(load(chain(tmp_path, [4], node("Identity"), node("Scale", scale=full(2.0)))))
+    assert np.array_equal(y, 2 * x)
+
+
 @pytest.mark.parametrize(("kind", "factor"), [("SumPool2d", 1.0), ("AvgPool2d", 0.25)])
 def test_pools(tmp_path, kind, factor):
     fields = {"kernel_size": np.array([2, 2]), "stride": np.array([2, 2]), "padding": np.array([1, 0])}

@@ -252,6 +252,14 @@ def test_parts_of_a_layer(tmp_path):
     equal(model(nodes, (4, 3), weights, opset=11), tmp_path, (4, 3))
 
 
+def test_channels_that_become_places_and_back(tmp_path):
+    weights = {"w": dyadic(np.random.default_rng(8), 2, 2, 3, 3), "last": np.asarray([2])}
+    nodes = [node("DepthToSpace", ["x"], ["d"], blocksize=2), node("Conv", ["d", "w"], ["c"], pads=[1, 1, 1, 1])]
+    nodes += [node("Relu", ["c"], ["r"]), node("SpaceToDepth", ["r"], ["s"], blocksize=2)]
+    nodes += [node("GlobalAveragePool", ["s"], ["g"]), node("Squeeze", ["g", "last"], ["y"])]
+    equal(model(nodes, (8, 2, 2), weights), tmp_path, (8, 2, 2))
+
+
 def test_zeros_around_a_map(tmp_path):
     rng = np.random.default_rng(8)
     weights = {"pads": np.asarray([0, 0, 1, 0, 0, 0, 2, 1]), "w": dyadic(rng, 2, 2, 3, 3)}
@@ -288,10 +296,10 @@ def test_layers_that_do_nothing(tmp_path):
     equal(model([*nodes, node("Neg", ["c"])], (6,)), tmp_path, (6,))
 
 
-@pytest.mark.parametrize("op", ["Softmax", "LogSoftmax", "Sigmoid", "ArgMax"])
+@pytest.mark.parametrize("op", ["Softmax", "LogSoftmax", "Sigmoid", "HardSigmoid", "ArgMax"])
 def test_what_only_names_the_class_is_left_out_and_said(tmp_path, op):
     weights = {"w": dyadic(np.random.default_rng(11), 5, 6)}
-    attributes = {} if op == "Sigmoid" else {"axis": 1}
+    attributes = {} if op.endswith("Sigmoid") else {"axis": 1}
     loaded = read(model([node("Gemm", ["x", "w"], ["h"], transB=1), node(op, ["h"], **attributes)], (6,), weights), tmp_path)
     assert loaded.assumptions == (f"the last layer's {op} is left out: it does not change which output is largest",)
 
