@@ -361,11 +361,12 @@ def _reached(name: str, words: Mapping[str, set[str]]) -> set[str]:
     return all_words
 
 
-NOT_RUN = "refused without_(a_)?meaning mean_nothing errors?$ cut_files every_awkward option contradicts that_are_no_ is_none are_not_states loss"
-REFUSES = re.compile("|".join(NOT_RUN.split()))
-"""Tests by their names that show a refusal, not a run."""
-    r"refused|without_(a_)?meaning|mean_nothing|errors?$|cut_files|contradicts|that_are_no_|is_none|are_not_states|every_awkward|option"
+NOT_RUN = (
+    "refused without_(a_)?meaning mean_nothing errors?$ cut_files every_awkward option contradicts that_are_no_ is_none "
+    "are_not_states every_loss"
 )
+"""Tests by their names that show a refusal, not a run."""
+REFUSES = re.compile("|".join(NOT_RUN.split()))
 
 
 def test_of(word: str, *patterns: tuple[str, str]) -> str:
