@@ -425,6 +425,9 @@ def test_the_model_is_never_overwritten(folder):
     Path("net.html").write_bytes(Path("old.loihi2.onnx").read_bytes())
     os.link("old.loihi2.onnx", "same.html")
     assert "is the network itself" in refused("report", "old.loihi2.onnx", "--data", "data.npz", "-o", "same.html")
+    Path("mine.json").write_text("{}")
+    said = refused("report", "old.loihi2.onnx", "--data", "data.npz", "--certificate", "mine.json", "-o", "mine.json")
+    assert "is the certificate itself" in said
 
 
 def test_places_that_cannot_be_written(folder):

@@ -161,13 +161,20 @@ def raised(graph):
         (("net.loihi2.onnx", "broken.loihi2.onnx", "--data", "data.npz", "-o", "x.txt"), "no .npz"),
         (("net.loihi2.onnx", "--data", "data.npz", "-o", "x.npz"), "two networks"),
         (("net.loihi2.onnx", "other.graph.onnx", "--data", "data.npz"), "no layer of the same name"),
+        (("net.loihi2.onnx", "other.graph.onnx", "--data", "data.npz"), "two versions of one network"),
+        (("net.loihi2.onnx", "built.graph.onnx", "--data", "data.npz"), "lif1 was built of several neurons"),
+        (("net.loihi2.onnx", "broken.loihi2.onnx", "--data", "data.npz", "-o", "data.npz"), "the data itself, which is never overwritten"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(files, words, said):
     other = Graph({"x": Input((6,)), "cell": LIF(frozen(0.5))}, (Edge("x", "cell"),), steps=T)
     converters.save(other, files / "other.graph.onnx")
+    parts = Graph({"x": Input((6,)), "lif1.B1": LIF(frozen(0.5))}, (Edge("x", "lif1.B1"),), steps=T)
+    converters.save(parts, files / "built.graph.onnx")
+    before = (files / "data.npz").read_bytes()
     done = call("bisect", *(files / w if "." in w and not w.startswith(("-", "x")) else w for w in words))
     assert done.exit_code == 2
+    assert (files / "data.npz").read_bytes() == before
     assert said in done.output
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from snndeploy.arrays import frozen
 from snndeploy.errors import DataError, OptionError
+from snndeploy.flow.feeding import Feed, describe_inputs
+from snndeploy.ir import on_numpy
 from snndeploy.ir.graph import Edge, Graph
 from snndeploy.ir.layers import Concat, Input, Linear, Output, Scale, Sum
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF, integrate_and_fire
+from snndeploy.ir.on_numpy import NUMPY
 from snndeploy.sim.reference import run_reference, stepper
 
 ONE = Scale(1.0)
@@ -139,3 +143,24 @@ def test_wrong_options_are_refused():
         run_reference(graph, {"x": column(1)}, 0)
     with pytest.raises(OptionError, match="no node"):
         run_reference(graph, {"x": column(1)}, 1, record=["q"])
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_convolution_in_parts_is_the_convolution(monkeypatch, groups):
+    rng = np.random.default_rng(groups)
+    x, weight = rng.integers(-8, 8, (5, 4, 7, 6)).astype(float), rng.integers(-8, 8, (6, 4 // groups, 3, 2)).astype(float)
+    whole = NUMPY.conv(x, weight, (2, 1), ((1, 1), (0, 1)), (1, 2), groups)
+    monkeypatch.setattr(on_numpy, "WINDOWS", 1)
+    assert np.array_equal(NUMPY.conv(x, weight, (2, 1), ((1, 1), (0, 1)), (1, 2), groups), whole)
+
+
+def test_layers_are_listed_in_running_order():
+    nodes = {"b": LIF(frozen(0.5)), "a": LIF(frozen(0.5)), "x": Input((3,)), "out": Output("sum")}
+    graph = Graph(nodes, (Edge("x", "b"), Edge("b", "a"), Edge("a", "out")), steps=2)
+    assert list(run_reference(graph, {"x": np.ones((2, 1, 3))}, 2).activity) == ["b", "a"]
+
+
+@pytest.mark.parametrize(("steps", "notes"), [(1, 0), (3, 1)])
+def test_a_run_of_one_step_assumes_nothing_about_time(steps, notes):
+    graph = Graph({"x": Input((2,), static=True), "out": Output("sum")}, (Edge("x", "out"),), steps=steps)
+    assert len(describe_inputs(graph, Feed({"x": np.full((1, 4, 2), 0.5)}, None, steps))[1]) == notes

@@ -16,6 +16,7 @@ from snndeploy.arrays import Shape
 from snndeploy.chip.models import HostInput, Lif, Resonator, SigmaDelta
 from snndeploy.chip.network import ChipNetwork, Conv, Population, Projection, Wire
 from snndeploy.errors import Unsupported
+from snndeploy.ir.neurons.decoupling import CONSTANT
 
 DECODINGS = {"spikes": ("sum", "count", "mean"), "v": ("last", "membrane", "none"), "sigma": ("last", "membrane", "none")}
 """The read-outs that ``load`` gives back, or that answer the same."""
@@ -51,10 +52,15 @@ def layers_of(network: ChipNetwork) -> tuple[list[Layer], int]:
     return writer.layers, network.steps
 
 
+def _listed(network: ChipNetwork) -> str:
+    constant = f"{CONSTANT} (the constant that the conversion drives biases by)"
+    return ", ".join(constant if name == CONSTANT else name for name in network.inputs())
+
+
 def _host(network: ChipNetwork) -> Population:
     inputs = list(network.inputs().values())
     if network.host or len(inputs) != 1:
-        what = f"the host computes {', '.join(network.host)}" if network.host else f"{len(inputs)} inputs"
+        what = f"the host computes {', '.join(network.host)}" if network.host else f"{len(inputs)} inputs: {_listed(network)}"
         raise Unsupported(network.chip, what, "a .net file has one input, and every layer on the chip")
     return inputs[0]
 

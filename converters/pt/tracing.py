@@ -199,7 +199,7 @@ def _notes(reading: Reading, module: nn.Module, used: set[str], steps: int | Non
     elif reading.layout != "B":
         order = f"[{', '.join(LEADS[reading.layout])}, ...]".replace("TB", "T * B").replace("BT", "B * T")
         yield f"the model takes its input as {order} and runs {steps} steps"
-    else:
+    elif steps != 1:
         yield f"the same input value enters at each of the model's {steps} steps"
     for path, part in module.named_modules():
         idle = kind(part) is not None and (entry(part) or ("", None))[1] is not torch_nn.nothing

@@ -24,7 +24,7 @@ from snndeploy.cli.options import (
     wishes_of,
     with_options,
 )
-from snndeploy.cli.refusing import finish, refusing
+from snndeploy.cli.refusing import finish, keep, refusing
 from snndeploy.cli.terminal import working
 from snndeploy.data import Samples
 from snndeploy.errors import OptionError
@@ -102,7 +102,7 @@ def convert(
 def check(model: str, *, as_json: bool, **given: Any) -> None:
     """Would MODEL fit the chip? Every finding with its rule, place, value, limit and fix. Writes nothing.
 
-    Without --data the model's own trial run on random spikes stands in.
+    Without --data the model's own trial run on random spikes stands in, where it has one: with --arch, not for bare weights.
     """
     options, wishes = options_of(given), wishes_of(given)
     samples = samples_of(given, shape=options.input_shape or _entering(model, given, options))
@@ -179,5 +179,4 @@ def writable(model: str, stem: str, targets: tuple[str, ...]) -> None:
     for target in map(Path, targets):
         if target.is_dir():
             raise OptionError("-o", f"{target} is a folder", "choose another stem: -o DIR/STEM")
-        if target.exists() and Path(model).exists() and target.samefile(model):
-            raise OptionError("-o", f"{target} is the model itself, which is never overwritten", "choose another stem: -o DIR/STEM")
+        keep(str(target), model=model)

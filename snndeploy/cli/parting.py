@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from snndeploy.cli.options import DATA_OPTIONS, SOURCE_OPTIONS, as_json, encoding, options_of, samples_of, with_options
-from snndeploy.cli.refusing import finish, refusing
+from snndeploy.cli.refusing import finish, keep, refusing
 from snndeploy.cli.terminal import working
 from snndeploy.errors import OptionError, did_you_mean
 from snndeploy.flow.parting import bisect_files, stages, write_input
@@ -36,12 +36,12 @@ def bisect(a: str, b: str | None, *, shrink: bool, output: str | None, as_json: 
     known mistake is then tried on that layer of A; the one that reproduces B is named. Without B, every pass of the
     conversion of A is run before and after. Exit code 0: equal; 1: they differ.
     """
+    if output is not None:
+        _writable(output, a, b, given["data"])
     samples = samples_of(given, NEEDS_DATA)
     assert samples is not None
     options, how = options_of(given), (encoding(given["encode"]), given["seed"])
     if b is None:
-        if output is not None:
-            raise OptionError("-o", "goes with two networks", "give B too")
         with working(f"the passes of {Path(a).name}"):
             verdict = stages(a, samples, given["timesteps"], *how, options)
         click.echo(json.dumps(verify_to_json(a, verdict), allow_nan=False) if as_json else verify_to_text(a, verdict), nl=as_json)
@@ -55,6 +55,15 @@ def bisect(a: str, b: str | None, *, shrink: bool, output: str | None, as_json: 
     else:
         click.echo(bisection_to_text(found.bisection, written), nl=False)
     finish(found.bisection.equal)
+
+
+def _writable(output: str, a: str, b: str | None, data: str | None) -> None:
+    """Refuse before the work what could not be written after it, or would be written over what was read."""
+    if b is None:
+        raise OptionError("-o", "goes with two networks", "give B too")
+    if Path(output).suffix != ".npz":
+        raise OptionError("-o", f"{output!r} is no .npz", "e.g. -o reduced.npz")
+    keep(output, network=a, other=b, data=data)
 
 
 @click.command(short_help="What a code, a cause, an error or a grade means, and what to do.")

@@ -6,6 +6,7 @@ import errno
 import functools
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -39,6 +40,17 @@ def refusing(command: Callable[..., None]) -> Callable[..., None]:
             raise click.exceptions.Exit(INTERRUPTED) from None
 
     return run
+
+
+def keep(output: str | None, **read: str | None) -> None:
+    """Refuse an output that is one of the files read, by any name or link; ``read`` holds them by what they are.
+
+    Raises:
+        OptionError: it would be overwritten.
+    """
+    for role, name in read.items():
+        if output is not None and name is not None and Path(output).exists() and Path(name).exists() and Path(output).samefile(name):
+            raise OptionError("-o", f"{output} is the {role} itself, which is never overwritten", "choose another name: -o ...")
 
 
 def finish(fine: bool) -> None:

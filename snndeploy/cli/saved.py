@@ -16,7 +16,7 @@ from snndeploy import deploy
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.cli.certificates import certifiable, certificate_of, check_again, proved_file
 from snndeploy.cli.options import DATA_OPTIONS, FILE_OPTIONS, as_json, encoding, file_options_of, max_drop, samples_of, with_options
-from snndeploy.cli.refusing import finish, refusing
+from snndeploy.cli.refusing import finish, keep, refusing
 from snndeploy.cli.terminal import working, write
 from snndeploy.data import Samples
 from snndeploy.errors import OptionError
@@ -132,7 +132,7 @@ def report(file: str, *, max_drop: float, output: str | None, certificate: str |
 
     What is counted is exact; energy and latency are estimates from published numbers, with their range.
     """
-    kind = _kind(file, output)
+    kind = _kind(file, output, certificate)
     shown = None if certificate is None else certificate_of(file, certificate)
     samples, options = _samples(file, given), file_options_of(given)
     with working(f"reporting on {Path(file).name}"):
@@ -149,12 +149,11 @@ def report(file: str, *, max_drop: float, output: str | None, certificate: str |
     finish(made.verdict.grade == "exact" and made.placement.fits and not _lost(made.verdict, max_drop))
 
 
-def _kind(file: str, output: str | None) -> str:
+def _kind(file: str, output: str | None, certificate: str | None) -> str:
     suffix = ".txt" if output is None else Path(output).suffix.lower()
     if suffix not in (".html", ".htm", ".json", ".txt"):
         raise OptionError("-o", f"{output!r} does not say which kind of report", "end it in .html, .json or .txt")
-    if output is not None and Path(output).exists() and Path(file).exists() and Path(output).samefile(file):
-        raise OptionError("-o", f"{output} is the network itself, which is never overwritten", "choose another name")
+    keep(output, network=file, certificate=certificate)
     return suffix
 
 

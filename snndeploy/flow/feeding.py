@@ -70,7 +70,7 @@ def describe_inputs(graph: Graph, data: Feed) -> tuple[Graph, tuple[str, ...]]:
         values = data.inputs[name]
         static = len(values) == 1 and (data.steps > 1 or node.static)
         carries = node.carries if node.carries != "real" else carried(values)
-        if static:
+        if static and data.steps > 1:
             notes.append(
                 f"ASSUMED input {name} {list(node.shape)} has no time axis in the data: the same value enters at all {data.steps} steps"
             )

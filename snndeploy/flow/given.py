@@ -86,7 +86,7 @@ def example(samples: Samples) -> Any:
 def stand_in(loaded: converters.Loaded) -> Feed:
     """The original model's own trial run in place of data; raises ``OptionError`` where there is none."""
     if loaded.witness is None:
-        raise OptionError("--data", "nothing can stand in for data here", "give --data samples.npz")
+        raise OptionError("--data", "nothing can stand in for data here: no code of the model was run (--arch)", "give --data samples.npz")
     return Feed(loaded.witness.inputs, None, loaded.witness.steps)
 
 

@@ -45,10 +45,17 @@ def bisect_files(
     if first.name == second.name:
         first, second = replace(first, name=str(a)), replace(second, name=str(b))
     if not set(first.layers) & set(second.layers):
-        raise ModelError(
-            f"{a}, {b}", "have no layer of the same name", "compare two stages of one conversion, or two versions of one network"
-        )
+        raise ModelError(f"{a}, {b}", "have no layer of the same name", _instead(first, second))
     return bisect(first, second, data, shrinking=shrinking)
+
+
+def _instead(first: Side, second: Side) -> str:
+    """What to compare where no layer has its counterpart: a burst layer may be built of several neurons."""
+    both = (*first.layers, *second.layers)
+    for layer in both:
+        if any(other.startswith(f"{layer}.") for other in both):
+            return f"{layer} was built of several neurons: `snndeploy verify` holds it, or compare with a conversion by --burst graded"
+    return "compare two stages of one conversion, or two versions of one network"
 
 
 def _steps(noun: Graph | ChipNetwork) -> int | None:

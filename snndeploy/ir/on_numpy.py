@@ -13,6 +13,9 @@ from snndeploy.arrays import Floats, Shape
 from snndeploy.errors import DataError
 from snndeploy.ir.xp import Pads
 
+WINDOWS = 2**21
+"""Entries of a convolution's windows that are copied at once (16 MB); all samples of all steps at once took gigabytes."""
+
 
 class NumpyNamespace:
     """See ``Namespace``; arrays are float64."""
@@ -89,7 +92,17 @@ def _windows(x: Floats, reach: Shape, stride: Shape, padding: Pads, fill: float)
 
 
 def _contract(windows: Floats, weight: Floats, groups: int) -> Floats:
-    """[B, C, *S_out, *K] with [O, C/groups, *K] -> [B, O, *S_out], one matrix product a group."""
+    """[B, C, *S_out, *K] with [O, C/groups, *K] -> [B, O, *S_out], a few samples at a time: the windows overlap, and are copied."""
+    spatial = windows.shape[2 : windows.ndim - (weight.ndim - 2)]
+    out = np.empty((len(windows), len(weight), *spatial), np.result_type(windows, weight))
+    some = max(1, WINDOWS // max(1, math.prod(windows.shape[1:])))
+    for start in range(0, len(windows), some):
+        out[start : start + some] = _contracted(windows[start : start + some], weight, groups)
+    return out
+
+
+def _contracted(windows: Floats, weight: Floats, groups: int) -> Floats:
+    """The same for all samples at once, one matrix product a group."""
     batch, spatial = windows.shape[0], windows.shape[2 : 2 + weight.ndim - 2]
     axes = (0, *range(2, 2 + len(spatial)), 1, *range(2 + len(spatial), windows.ndim))
     if groups == 1:

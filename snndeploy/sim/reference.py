@@ -101,7 +101,8 @@ def run_reference(
     started = time.perf_counter()
     ports = {name: Port(node.shape, node.static) for name, node in graph.named(Input).items()}
     batch = _check(inputs, ports, steps)
-    neurons = {name: words for name, words in initial_states(graph, batch).items() if words}
+    first = initial_states(graph, batch)
+    neurons = {name: first[name] for name in graph.order if first[name]}
     names = _recorded(graph, neurons, record)
     kept = {name: np.empty((steps, batch, *graph.shapes[name])) for name in names}
     words = {f"{n}.{w}": np.empty((steps, *value.shape)) for n in names if states for w, value in neurons.get(n, {}).items()}
