@@ -670,13 +670,15 @@ def test_a_deep_network_does_not_exhaust_the_stack():
 
 REFUSED = {
     "relu": lambda p, x: p[0](F.relu(x)),
-    "interpolate": lambda p, x: p[0](F.interpolate(x[:, None], scale_factor=2)),
+    "interpolate": lambda p, x: p[0](F.interpolate(x[:, None], scale_factor=2, mode="linear")),
     "two signals": lambda p, x: x * p[0](x),
     "divides": lambda p, x: p[0](1 / x),
     "softmax": lambda p, x: F.softmax(p[0](x), dim=1),
     "ge": lambda p, x: (p[0](x) >= 0.5).double(),
-    "channel slice": lambda p, x: p[0](x[:, :3]),
-    "channel permutation": lambda p, x: p[0](x.view(-1, 2, 3).permute(0, 2, 1)),
+    "batch slice": lambda p, x: p[0](x[:1]),
+    "batch permutation": lambda p, x: p[0](x.view(-1, 2, 3).permute(2, 0, 1)),
+    "no feature is left": lambda p, x: p[0](x[:, 2]),
+    "places chosen by the data": lambda p, x: p[0](x.index_select(1, (10 * x[0, :2]).long() % 2)),
     "batch mixed in": lambda p, x: p[0](x.flatten(0)),
     "sum of all": lambda p, x: p[0](x).sum(),
     "random": lambda p, x: p[0](x + 0.1 * torch.randn(6)),
@@ -723,7 +725,8 @@ def test_control_flow_on_data_is_refused(read):
     ("module", "reason"),
     [
         (nn.ReLU(), "rectifier"),
-        (nn.Upsample(scale_factor=2), "up-sampling"),
+        (nn.Upsample(scale_factor=2, mode="bilinear"), "mixes neighbouring values"),
+        (nn.Upsample(scale_factor=1.5), "no whole factor"),
         (nn.LayerNorm(6), "run time"),
         (nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular"), "padding_mode"),
         (nn.BatchNorm2d(1, track_running_stats=False), "track_running_stats"),

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from converters.pt.axes import RULES, argument, dims
+from converters.pt.axes import argument, dims
 from converters.pt.chains import chain, function_name
+from converters.pt.deriving import PERMUTES, RESHAPES, RULES, TAKES
 from converters.pt.drives import AxesUnknown, Constant, Drive, Place, Source, Stream
+from converters.pt.gathers import gather
 from converters.pt.layers import layer
 from converters.pt.neurons import neuron
 from converters.pt.products import product
@@ -22,7 +24,6 @@ from snndeploy.ir.layers import Concat, Conv, Linear, Reshape, Scale, Sum
 from snndeploy.ir.rectifier import Relu
 
 REASONS: Mapping[str, str] = {
-    "interpolate": "up-sampling repeats spikes to other places, which no node expresses yet",
     "matmul": "the product of two signals is no synapse; with fixed weights use nn.Linear",
     "softmax": "it is not needed to find the largest output; return the logits",
     "log_softmax": "it is not needed to find the largest output; return the logits",
@@ -240,6 +241,7 @@ HANDLERS: Mapping[str, Handler] = {
     **dict.fromkeys(["cat", "concat", "concatenate"], concat),
     **dict.fromkeys(["view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as", "reshape_as"], reshape),
     **dict.fromkeys(["mean", "sum"], reduce),
+    **dict.fromkeys([*TAKES, *RESHAPES, *PERMUTES, "getitem", "select", "unbind"], gather),
     **dict.fromkeys(["avg_pool1d", "avg_pool2d"], _pool(average, AVERAGE)),
     **dict.fromkeys(["max_pool1d", "max_pool2d"], _pool(maximum, MAXIMUM)),
     **dict.fromkeys(["adaptive_avg_pool1d", "adaptive_avg_pool2d"], _pool(adaptive_average, ("output",))),

@@ -13,6 +13,7 @@ from converters.pt.drives import Constant, Drive, Place
 from converters.pt.streams import Builder
 from converters.pt.tape import Call
 from converters.pt.torch_nn import Chain, Convert
+from snndeploy.arrays import Shape
 from snndeploy.errors import SnnError, Unsupported
 from snndeploy.ir.on_numpy import NUMPY
 
@@ -78,17 +79,20 @@ def layer(builder: Builder, place: Place) -> Drive:
         if None in place.calls and _value(nodes, np.zeros((1, *shape))).any():
             what = "has a bias, but is not computed at the first step, where its input does not exist yet"
             raise Unsupported(str(call), what, "start from zeros: torch.zeros(...) instead of None")
-        _check(nodes, builder.shared[call.key][0], builder.view.axes.lead(operand), call)
+        _check(nodes, shape, builder.shared[call.key][0], builder.view.axes.lead(operand), call)
     except SnnError as error:
         raise type(error)(str(call), error.what, error.hint) from None
     return chain(builder, place, nodes, path_of(call), numbered=False)
 
 
-def _check(nodes: Chain, first: Call, lead: int, call: Call) -> None:
+def _check(nodes: Chain, shape: Shape, first: Call, lead: int, call: Call) -> None:
     """Run the nodes on what the module got at its first call; they must give what it gave, up to float32 rounding."""
     if first.sample is None or not nodes:
         return
     given, gave = first.sample.given, first.sample.gave
+    found = entry(first.module) if first.module is not None and given.shape[lead:] != shape else None
+    if found is not None:
+        nodes = found[1](first.module, given.shape[lead:])
     value = _value(nodes, given.reshape(-1, *given.shape[lead:]))
     error = float(np.max(np.abs(value.reshape(gave.shape) - gave), initial=0.0))
     bound = 1e-4 * float(np.max(np.abs(gave), initial=0.0)) + 1e-5

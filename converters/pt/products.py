@@ -13,6 +13,7 @@ from snndeploy.arrays import frozen
 from snndeploy.errors import Unsupported
 from snndeploy.ir.layers import Scale
 from snndeploy.ir.neurons.lif import LIF
+from snndeploy.ir.paths import moves
 
 BOTH = LIF(frozen(0.0), threshold=frozen(1.5), reset="none")
 """Fires where the sum of two spikes is 2, and forgets: their AND in the same step."""
@@ -47,7 +48,7 @@ def binary(builder: Builder, handle: int) -> bool:
         return node is not None
     alone = len(entering) == len({port for _, port in entering})
     inverted = isinstance(node, Scale) and node.shift is not None and bool(np.all(node.scale == -1) and np.all(node.shift == 1))
-    return alone and (node.emits == "same" or inverted) and all(binary(builder, source) for source, _ in entering)
+    return alone and (moves(node) or inverted) and all(binary(builder, source) for source, _ in entering)
 
 
 def _name(place: Place) -> str:

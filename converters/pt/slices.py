@@ -87,6 +87,8 @@ def _indexed(view: View, call: Call, _: int, element: Element) -> Element | None
     if tokens is None or items is None or view.axes.of(element[0]) is None or view.axes.features(value) != view.axes.features(element[0]):
         return None
     plain = [item for item in items if item is not None]
+    if not all(isinstance(item, int | slice) for item in plain):
+        return None
     for item, mark in zip(plain, tokens, strict=True):
         if mark == "T" and element[1] is None:
             return (value, _start(item) % view.axes.steps)
@@ -106,6 +108,8 @@ def _selected(view: View, call: Call, position: int, element: Element) -> Elemen
         at, index = int(argument(call, 1, "dim", 0)), position
     else:
         at, index = int(argument(call, 1, "dim")), int(argument(call, 2, "index"))
+    if tokens[at % len(tokens)] == "f":
+        return None
     return (value, index % view.axes.steps) if tokens[at % len(tokens)] == "T" else (value, element[1])
 
 

@@ -5,12 +5,14 @@ An empty chain is a layer that does nothing when it is not training. What is not
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
+from converters.pt.moving import moved, nearest
 from converters.pt.windows import adaptive_average, average, maximum, per_axis
 from snndeploy.arrays import Floats, Shape, frozen
 from snndeploy.errors import Unsupported
@@ -26,7 +28,6 @@ TRANSPARENT = ("container", "flatten", "dropout")
 """Modules of torch.nn whose forward is looked into, because functions do their work."""
 
 REASONS: Mapping[str, str] = {
-    "Upsample": "up-sampling repeats spikes to other places, which no node expresses yet; use a strided or plain convolution",
     "ConvTranspose2d": "transposed convolution has no node yet",
     "MaxUnpool2d": "un-pooling needs the positions of maxima, which spikes do not carry",
     "LayerNorm": "its mean and variance are computed from the data at run time, not after training",
@@ -111,6 +112,24 @@ def rectifier(module: Any, _: Shape) -> Chain:
     return (Relu(frozen(6.0) if type(module).__name__ == "ReLU6" else None),)
 
 
+def upsample(module: Any, shape: Shape) -> Chain:
+    """Upsample and UpsamplingNearest2d of mode nearest, by whole factors: asked of torch, on the places of the features."""
+    places = torch.arange(math.prod(shape), dtype=torch.float64).reshape(1, *shape)
+    with torch.no_grad():
+        mode, size, factor = str(module.mode), module.size, module.scale_factor
+        if not mode.startswith("nearest"):
+            return nearest(shape, np.zeros(shape, dtype=np.int64), mode)
+        taken = torch.nn.functional.interpolate(places, size, factor, mode, recompute_scale_factor=module.recompute_scale_factor)
+    return nearest(shape, taken[0].numpy().astype(np.int64), mode)
+
+
+def channel_shuffle(module: Any, shape: Shape) -> Chain:
+    """PixelShuffle, PixelUnshuffle and ChannelShuffle: permutations of the features, asked of the module."""
+    places = torch.arange(math.prod(shape), dtype=torch.float64).reshape(1, *shape)
+    with torch.no_grad():
+        return moved(shape, type(module).forward(module, places)[0].numpy().astype(np.int64))
+
+
 def nothing(_: Any, __: Shape) -> Chain:
     """A layer that gives what it gets."""
     return ()
@@ -131,6 +150,9 @@ TABLE: Mapping[str, Convert] = {
     "torch.nn.modules.pooling.MaxPool2d": max_pool,
     "torch.nn.modules.pooling.AdaptiveAvgPool1d": adaptive_avg_pool,
     "torch.nn.modules.pooling.AdaptiveAvgPool2d": adaptive_avg_pool,
+    "torch.nn.modules.upsampling.Upsample": upsample,
+    **{f"torch.nn.modules.{name}": channel_shuffle for name in ("pixelshuffle.PixelShuffle", "pixelshuffle.PixelUnshuffle")},
+    "torch.nn.modules.channelshuffle.ChannelShuffle": channel_shuffle,
 }
 ANY_LEAD = frozenset(["torch.nn.modules.linear.Linear", "torch.nn.modules.linear.Identity"])
 """Layers that work on the last axes alone, so that time and batch may both lead."""

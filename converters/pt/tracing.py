@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from converters import Fact, LayerSource, Loaded, Witness
 from converters.pt import libraries, torch_nn
-from converters.pt.axes import LEADS, Layout, derive
+from converters.pt.axes import LEADS, Layout
+from converters.pt.deriving import derive
 from converters.pt.drives import most_telling
 from converters.pt.functions import HANDLERS, unsupported
 from converters.pt.layers import entry, kind, qualified
@@ -122,10 +123,21 @@ def readings(module: nn.Module, inputs: Mapping[str, Tensor], timesteps: int | N
         return
     count = min(PROBES, longest(module) or PROBES)
     probes = record(module, [inputs] * count, kind)
-    if probes.reset_inside or timesteps == 1 or any(call.op in ("stack", "unbind", "getitem", "select") for call in tape.calls):
+    if probes.reset_inside or timesteps == 1 or chooses_time(tape):
         yield from (Reading(tape, layout, 1, outside=False) for layout in layouts(tape, 1, whole))
     if not probes.reset_inside:
         yield Reading(probes, "B", count, outside=True)
+
+
+def chooses_time(tape: Tape) -> bool:
+    """Whether the program stacks steps, or takes them from an axis of one step: not where it takes features alone."""
+    axes = derive(tape, "B", 1)
+    for call in tape.calls:
+        if call.op in ("unbind", "getitem", "select"):
+            value = tape.first_ref(call)
+            if axes.of(call.outs[0]) is None or (value in tape.inputs and 1 in tape.shapes[value][:2]):
+                return True
+    return any(call.op == "stack" for call in tape.calls)
 
 
 def own_steps(tape: Tape) -> tuple[int, bool]:

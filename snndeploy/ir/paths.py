@@ -35,6 +35,15 @@ class Path:
         return found[0]
 
 
+def moves(node: Node) -> bool:
+    """Whether every output is one input: a Linear or Conv of one 1 a row, without bias and padding, or what says so itself."""
+    if not isinstance(node, Linear | Conv):
+        return node.emits == "same"
+    rows = node.weight.reshape(len(node.weight), -1)
+    padded = isinstance(node, Conv) and any(map(any, node.padding))
+    return node.bias is None and not padded and bool(((rows == 0) | (rows == 1)).all() and (rows.sum(1) == 1).all())
+
+
 def has_state(node: Node) -> bool:
     """True for neurons: nodes that remember something."""
     return type(node).initial_state is not Node.initial_state

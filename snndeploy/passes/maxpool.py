@@ -24,6 +24,7 @@ from snndeploy.ir.graph import Edge, Emits, Graph, Node
 from snndeploy.ir.layers import Conv, Input, MaxPool, Scale, Sum
 from snndeploy.ir.neurons.burst import Burst
 from snndeploy.ir.neurons.lif import LIF
+from snndeploy.ir.paths import moves
 
 HINT = "use average pooling, or pool the spikes after the neuron"
 
@@ -48,8 +49,9 @@ def carried(graph: Graph, name: str, seen: frozenset[str] = frozenset()) -> Emit
     node = graph.nodes[name]
     if isinstance(node, Input):
         return node.carries
-    if node.emits != "same" or name in seen:
-        return "real" if node.emits == "same" else node.emits
+    passes_on = moves(node)
+    if not passes_on or name in seen:
+        return "real" if passes_on else node.emits
     edges = graph.into(name)
     kinds = {carried(graph, e.source, seen | {name}) for e in edges}
     if "real" in kinds:
