@@ -207,7 +207,8 @@ def test_a_file_that_is_not_what_was_saved_is_refused(change, words, tmp_path):
 def test_a_truncated_file_is_refused_wherever_it_is_cut(kind, tmp_path):
     whole = fmt.to_bytes(GRAPH if kind == "graph" else chip())
     path = tmp_path / "net.onnx"
-    for size in [0, 1, *range(7, len(whole), max(1, len(whole) // 150)), len(whole) - 1]:
+    every = 1 if kind == "graph" else max(1, len(whole) // 150)
+    for size in [0, 1, *range(7, len(whole), every), len(whole) - 1]:
         path.write_bytes(whole[:size])
         with pytest.raises(ModelError, match=r"is empty|not an ONNX|cut off|damaged|was changed|not saved by"):
             fmt.load(path)

@@ -76,7 +76,7 @@ def load(path: File, options: Options | None = None) -> Graph | ChipNetwork | Lo
     path = Path(path)
     where, files = str(path), _module("files")
     model, data = files.read(path)
-    if not any(p.key.startswith("ai.snndeploy.") for p in model.metadata_props):
+    if not _ours(model):
         read: Loaded = _module("foreign").load(model, where, options or Options())
         return read
     meta = _metadata(model, where)
@@ -90,6 +90,12 @@ def load(path: File, options: Options | None = None) -> Graph | ChipNetwork | Lo
     if again != data:
         raise ModelError(where, "was changed after snndeploy saved it", "change the network and save it again; a file is not edited")
     return noun
+
+
+def _ours(model: Any) -> bool:
+    """True also for what is left of a file of ours whose description was cut off."""
+    domains = [o.domain for o in model.opset_import] + [n.domain for n in model.graph.node]
+    return any(p.key.startswith("ai.snndeploy.") for p in model.metadata_props) or any(d.startswith("ai.snndeploy") for d in domains)
 
 
 def _metadata(model: Any, where: str) -> dict[str, str]:

@@ -62,7 +62,10 @@ def finish(fine: bool) -> None:
 def _refuse(error: SnnError, as_json: bool) -> NoReturn:
     click.echo(str(error), err=True)
     if as_json:
-        said = {"error": type(error).__name__, "where": error.where, "what": error.what, "hint": error.hint}
+        kind = next(
+            k for k in type(error).__mro__ if k.__module__ == SnnError.__module__
+        )  # a module's own kind is told as what it is one of
+        said = {"error": kind.__name__, "where": error.where, "what": error.what, "hint": error.hint}
         click.echo(json.dumps({"schema": "snndeploy.error/1", **said}))
     raise click.exceptions.Exit(NOT_AS_WISHED if isinstance(error, DoesNotFit) else BAD_INPUT)
 
