@@ -77,10 +77,11 @@ class Fidelity:
 class Counterexample:
     """A run that shows an obligation false: what enters, step by step, and what each side answers.
 
-    Of a burst layer ``wanted`` and ``got`` are the rungs in the last step, of a program the payloads of all steps.
-    ``start`` is the potential it starts from (0 is rest). ``inputs`` [T] are synaptic sums in weight units, ``host`` [T]
-    what the host writes into the bias, in units of v. ``neuron`` is its flat index in the layer. ``replayed``: the chip
-    simulator ran both sides on it and they differ.
+    Of a burst layer ``wanted`` and ``got`` are the rungs in the last step, of a burst program the payloads of all steps, of
+    a compiled program the payload and then the words after the last step. ``start`` is the potential it starts from (0 is
+    rest); a compiled program starts from ``words`` and, where it reads a table over time, at ``step`` (from 0). ``inputs``
+    [T] are synaptic sums in weight units, ``host`` [T] what the host writes into the bias, in units of v. ``neuron`` is its
+    flat index in the layer. ``replayed``: the chip simulator ran both sides on it and they differ.
     """
 
     neuron: int
@@ -90,6 +91,8 @@ class Counterexample:
     got: tuple[int, ...] = ()
     replayed: bool = False
     start: int = 0
+    words: Mapping[str, int] = field(default_factory=dict)
+    step: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ class Proof:
     """One obligation: what was to be shown of which layer, and what came of it.
 
     ``unknown``: no proof and no counterexample, within ``limit`` seconds a question to the prover. Never a proof.
-    ``by`` says who decided: z3, or arithmetic on the deployed integers.
+    ``by`` says who decided: z3, arithmetic on the deployed integers, or equal terms: both sides, run over terms, are the same.
     """
 
     name: str

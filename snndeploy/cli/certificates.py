@@ -18,7 +18,7 @@ from snndeploy.data import Samples
 from snndeploy.errors import OptionError
 from snndeploy.flow.certifying import Certified, certify, writable
 from snndeploy.flow.deployment import Deployment
-from snndeploy.flow.proving import BUDGET, LIMIT, chip_network, prove_deployment, prove_file, unproved
+from snndeploy.flow.proving import BUDGET, LIMIT, chip_network, prove_deployment, prove_file, unproved, unproved_deployment
 from snndeploy.flow.rechecking import opened, recheck
 from snndeploy.flow.saved import digest
 from snndeploy.report.certificates import recheck_to_json, recheck_to_text
@@ -35,7 +35,7 @@ EVIDENCE: tuple[Decorator[Any], ...] = (
 
 def proved(deployment: Deployment, limit: float, budget: float) -> Deployment:
     """With the proofs that its chip network is what was quantized, and what no proof covers."""
-    proofs, bare = prove_deployment(deployment, limit, budget), unproved(deployment.network)
+    proofs, bare = prove_deployment(deployment, limit, budget), unproved_deployment(deployment)
     verdict = deployment.verdict
     return replace(deployment, verdict=replace(verdict, proofs=proofs, not_checked=(*verdict.not_checked, *bare)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from snndeploy.errors import MissingPackage, ModelError
 from snndeploy.flow.deployment import Deployment
 from snndeploy.flow.saved import open_file, sibling
 from snndeploy.ir.neurons.integer import IntegerNeuron
+from snndeploy.ir.neurons.on_grid import GridNeuron
 from snndeploy.sim.chip import run_chip
 from snndeploy.trace import Trace
 from snndeploy.verdict import Proof
@@ -27,13 +28,18 @@ BUDGET = 600.0
 
 
 def prove(
-    network: ChipNetwork, limit: float = LIMIT, nodes: Mapping[str, IntegerNeuron] | None = None, budget: float = BUDGET
+    network: ChipNetwork,
+    limit: float = LIMIT,
+    nodes: Mapping[str, IntegerNeuron] | None = None,
+    budget: float = BUDGET,
+    grids: Mapping[str, GridNeuron] | None = None,
 ) -> tuple[Proof, ...]:
     """Every obligation of the network's own integers, and of the importers' rewrites: proved, failed with a run that
     shows it, or unknown.
 
     ``nodes``: the quantized burst neurons, by layer, that the network must equal. A saved file does not hold them: there
-    a layer must equal the burst neuron that its own thresholds, decay and synapses claim to be. ``budget``: seconds for all
+    a layer must equal the burst neuron that its own thresholds, decay and synapses claim to be. ``grids``: the neurons that
+    were compiled to programs, which a saved file does not hold either. ``budget``: seconds for all
     questions together; what is left then is unknown, and says so. What has no obligation: ``without_obligation``.
 
     Raises:
@@ -43,12 +49,14 @@ def prove(
         raise MissingPackage("--prove", "z3-solver", "prove")
     from snndeploy.verify.proofs import induction  # noqa: PLC0415 - as below
     from snndeploy.verify.proofs.code import prove_programs  # noqa: PLC0415 - as below
+    from snndeploy.verify.proofs.compiled import prove_compiled  # noqa: PLC0415 - as below
     from snndeploy.verify.proofs.layers import prove_layers  # noqa: PLC0415 - loads z3, and only proofs need it
     from snndeploy.verify.proofs.rewrites import prove_rewrites  # noqa: PLC0415 - as above
 
     with induction.budget(budget):
         layers, programs = prove_layers(network, _executed, limit, nodes or {}), prove_programs(network, _executed, limit)
-        found = (*prove_registers(network), *prove_levels(network, nodes or {}), *prove_rewrites(limit), *layers, *programs)
+        compiled = prove_compiled(network, grids or {}, _executed, limit)
+        found = (*prove_registers(network), *prove_levels(network, nodes or {}), *prove_rewrites(limit), *layers, *programs, *compiled)
         return found if induction.time_left() > 0 else tuple(_late(p, budget) for p in found)
 
 
@@ -58,12 +66,13 @@ def _late(p: Proof, budget: float) -> Proof:
 
 
 def _executed(network: ChipNetwork, inputs: Mapping[str, Any], steps: int) -> Trace:
-    return run_chip(network, inputs, steps, exact=True)
+    return run_chip(network, inputs, steps, states=True, exact=True)
 
 
 def prove_deployment(deployment: Deployment, limit: float = LIMIT, budget: float = BUDGET) -> tuple[Proof, ...]:
-    """As ``prove``, of a network just converted: its layers must equal the burst neurons that were quantized."""
-    return prove(deployment.network, limit, deployment.built.quantized.graph.named(IntegerNeuron), budget)
+    """As ``prove``, of a network just converted: its layers must equal the neurons that were quantized."""
+    quantized = deployment.built.quantized.graph
+    return prove(deployment.network, limit, quantized.named(IntegerNeuron), budget, quantized.named(GridNeuron))
 
 
 def prove_file(path: Path, limit: float = LIMIT, options: converters.Options | None = None, budget: float = BUDGET) -> tuple[Proof, ...]:
@@ -76,9 +85,14 @@ def prove_file(path: Path, limit: float = LIMIT, options: converters.Options | N
     return prove(chip_network(path, options), limit, budget=budget)
 
 
-def unproved(network: ChipNetwork) -> tuple[str, ...]:
-    """The populations of which nothing is proved, in words."""
-    return without_obligation(network)
+def unproved(network: ChipNetwork, grids: Container[str] = ()) -> tuple[str, ...]:
+    """The populations of which nothing is proved, in words. ``grids``: the names of those whose definition was at hand."""
+    return without_obligation(network, grids)
+
+
+def unproved_deployment(deployment: Deployment) -> tuple[str, ...]:
+    """As ``unproved``, of a network just converted."""
+    return unproved(deployment.network, deployment.built.quantized.graph.named(GridNeuron))
 
 
 def chip_network(path: Path, options: converters.Options | None = None) -> ChipNetwork:

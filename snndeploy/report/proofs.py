@@ -42,5 +42,7 @@ def counterexample(c: Counterexample) -> str:
     """The run in words: what enters, and what each side answers in the last step."""
     host = f", host bias {list(c.host)}" if any(c.host) else ""
     where = "in the simulator, too" if c.replayed else "not replayed"
-    start = f" from v = {c.start}" if c.start else ""
+    words = c.words or ({"v": c.start} if c.start else {})
+    start = " from " + ", ".join(f"{word} = {value}" for word, value in words.items()) if words else ""
+    start += f" at step {c.step}" if c.step else ""
     return f"counterexample, neuron {c.neuron}: inputs {list(c.inputs)}{host}{start} give {list(c.got)} for {list(c.wanted)} ({where})"

@@ -91,8 +91,7 @@ class GridNeuron(Node):
         return {**words, **({STEP: frozen(np.zeros(out))} if self.counts else {})}
 
     def step(self, inputs: tuple[Array, ...], state: State, xp: Namespace) -> tuple[Array, State]:
-        values: dict[str, Any] = {**self.constants, **state, "I": wrapped(inputs[0] * 64.0, xp)}
-        for name, line in zip(self.results, self.operations, strict=True):
+        def compute(line: Operation, values: Mapping[str, Any]) -> Any:
             if line.op == "LDT":
                 rows = self.tables[line.args[0]]
                 result = xp.table(rows, xp.minimum(state[STEP], float(len(rows) - 1)))
@@ -101,9 +100,29 @@ class GridNeuron(Node):
                 result = interpolated(self.tables[line.args[0]], x, low, width, xp)
             else:
                 result = OPERATIONS[line.op](xp, *(_read(a, values) for a in line.args))
-            values[name] = xp.minimum(xp.maximum(result, -STATE_MAX), STATE_MAX)
-        after = {word: _read(name, values) + 0.0 * inputs[0] for word, name in self.after.items()}
-        return _read(self.output, values) + 0.0 * inputs[0], {**after, **({STEP: state[STEP] + 1.0} if self.counts else {})}
+            return saturated(result, xp)
+
+        y, after = self.evaluated({**self.constants, **state, "I": wrapped(inputs[0] * 64.0, xp)}, compute)
+        after = {word: value + 0.0 * inputs[0] for word, value in after.items()}
+        return y + 0.0 * inputs[0], {**after, **({STEP: state[STEP] + 1.0} if self.counts else {})}
+
+    def evaluated(
+        self, start: Mapping[str, Any], compute: Callable[[Operation, Mapping[str, Any]], Any], number: Callable[[str], Any] = float
+    ) -> tuple[Any, dict[str, Any]]:
+        """(y, the words afterwards) where ``compute`` gives an operation's result, ``start`` what is known before and ``number`` a literal.
+
+        ``step`` is this with arrays; a proof runs it with terms.
+        """
+        values = dict(start)
+        for name, line in zip(self.results, self.operations, strict=True):
+            values[name] = compute(line, values)
+        read = {name: values[name] if name in values else number(name) for name in (self.output, *self.after.values())}
+        return read[self.output], {word: read[name] for word, name in self.after.items()}
+
+
+def saturated(value: Array, xp: Namespace) -> Array:
+    """Clipped to a 24-bit word."""
+    return xp.minimum(xp.maximum(value, -STATE_MAX), STATE_MAX)
 
 
 def _read(operand: str, values: Mapping[str, Any]) -> Any:

@@ -14,12 +14,12 @@ from snndeploy.verify.proofs.symbols import Decays, Symbol, toward_zero
 
 
 def run_program(
-    program: NeuronProgram, constants: Mapping[str, int], state: Mapping[str, Any], current: Any, decays: Decays
+    program: NeuronProgram, constants: Mapping[str, int], state: Mapping[str, Any], current: Any, decays: Decays, time: Any = None
 ) -> tuple[Any, dict[str, Any]]:
-    """(payload sent, the new words) after one step; every write saturates.
+    """(payload sent, the new words) after one step; every write saturates. ``time``: the steps since the reset, for LDT.
 
     Raises:
-        Unsupported: an instruction that depends on time (LDT), which has no formula for every step at once.
+        Unsupported: an instruction that depends on time (LDT), and no ``time``.
     """
     words: dict[str, Any] = {"I": current, **state}
     sent: Any = z3.IntVal(0)
@@ -27,23 +27,28 @@ def run_program(
         if line.op == "SPK":
             sent = z3.If(_value(constants, words, line.args[0]) != 0, _value(constants, words, line.args[1]), sent)
         else:
-            words[line.args[0]] = _written(_result(program, constants, words, line, decays), line.op)
+            words[line.args[0]] = written(_result(program, constants, words, line, decays, time), line.op)
     return sent, {name: words[name] for name in state}
 
 
-def _written(value: Any, op: str) -> Any:
+def written(value: Any, op: str) -> Any:
+    """The value as a word holds it."""
     # a choice between words, or a truth value, cannot leave the range its operands are in
     if op in ("MOV", "SEL", "MIN", "MAX", "GE", "GT"):
         return value
     return z3.If(value > STATE_MAX, STATE_MAX, z3.If(value < -STATE_MAX, -STATE_MAX, value))
 
 
-def _result(program: NeuronProgram, constants: Mapping[str, int], words: Mapping[str, Any], line: Instruction, decays: Decays) -> Any:
+def _result(
+    program: NeuronProgram, constants: Mapping[str, int], words: Mapping[str, Any], line: Instruction, decays: Decays, time: Any
+) -> Any:
     if line.op == "LUT":
         low, width = constants[f"{line.args[1]}.lo"], constants[f"{line.args[1]}.step"]
-        return _interpolated([int(y) for y in program.tables[line.args[1]]], low, width, _value(constants, words, line.args[2]))
+        return piecewise([int(y) for y in program.tables[line.args[1]]], low, width, _value(constants, words, line.args[2]))
     if line.op == "LDT":
-        raise Unsupported(f"neuron program {program.name}", "reads a table by time", "its steps are compared by running them")
+        if time is None:
+            raise Unsupported(f"neuron program {program.name}", "reads a table by time", "its steps are compared by running them")
+        return row([int(y) for y in program.tables[line.args[1]].reshape(-1)], time)
     operands = [_value(constants, words, operand) for operand in line.args[1:]]
     if line.op == "MUL":
         return _product(operands[0], operands[1], operands[2], decays)
@@ -71,7 +76,15 @@ def _product(a: Any, b: Any, bits: Any, decays: Decays) -> Any:
     return toward_zero(a * b, places)
 
 
-def _interpolated(table: list[int], low: int, width: int, x: Any) -> Any:
+def row(table: list[int], time: Any) -> Any:
+    """The entry of a step; after the last one the last."""
+    entry: Any = z3.IntVal(table[-1])
+    for t in range(len(table) - 2, -1, -1):
+        entry = z3.If(time == t, z3.IntVal(table[t]), entry)
+    return entry
+
+
+def piecewise(table: list[int], low: int, width: int, x: Any) -> Any:
     """Between entries a straight line, floored; outside the last value holds."""
     last = len(table) - 2
     beyond = width * (len(table) - 1) - 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import numpy as np
 
@@ -31,15 +31,16 @@ def known_program(model: NeuronProgram) -> bool:
     return set(model.state) == {"v"} and not model.tables and {"kv", *wanted} <= names <= NAMES | wanted | amounts and rungs > 0
 
 
-def without_obligation(network: ChipNetwork) -> tuple[str, ...]:
-    """The populations of which nothing is proved, in words."""
+def without_obligation(network: ChipNetwork, defined: Container[str] = ()) -> tuple[str, ...]:
+    """The populations of which nothing is proved, in words. ``defined``: those that are held against a definition not in the file."""
     found: dict[str, list[str]] = {}
     for name, p in network.populations.items():
         program = isinstance(p.model, NeuronProgram)
-        covered = isinstance(p.model, Lif | HostInput) or (isinstance(p.model, NeuronProgram) and known_program(p.model))
-        if not covered and name not in _members(network):
+        known = isinstance(p.model, NeuronProgram) and (known_program(p.model) or name in defined)
+        if not known and not isinstance(p.model, Lif | HostInput) and name not in _members(network):
             found.setdefault("neuron program" if program else type(p.model).__name__, []).append(name)
-    return tuple(f"proofs: no obligation covers {', '.join(names)} ({kind})" for kind, names in found.items())
+    why = {"neuron program": "; the file holds no definition but the program, convert --prove holds it against its neuron"}
+    return tuple(f"proofs: no obligation covers {', '.join(names)} ({kind}{why.get(kind, '')})" for kind, names in found.items())
 
 
 def prove_registers(network: ChipNetwork) -> Iterator[Proof]:
