@@ -194,6 +194,7 @@ REFUSED = {
     "bilinear": (lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), "mixes neighbouring values"),
     "no whole factor": (lambda x: F.interpolate(x, scale_factor=1.5), "no whole factor"),
     "the middle of two": (lambda x: F.interpolate(x, scale_factor=0.5, mode="nearest-exact"), "other places"),
+    "a factor that float32 rounds": (lambda x: F.interpolate(x, scale_factor=41), "other places"),
     "by the data": (lambda x: x.index_select(1, (x[0, :1, 0, 0] > 2).long()), "by the data"),
     "a number": (lambda x: x[:, 0, 0, 0], "leaves no feature axis"),
 }

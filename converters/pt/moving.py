@@ -142,8 +142,8 @@ def nearest(shape: Shape, places: Places, mode: str) -> tuple[Node, ...]:
     """Up- or down-sampling of features that repeats every value, or takes every n-th.
 
     Raises:
-        Unsupported: a mode that mixes values; a factor that is no whole number, up or down; a factor so large that torch,
-            which computes places in float, takes other places than floor(i / factor).
+        Unsupported: a mode that mixes values; a factor that is no whole number, up or down; a factor (41 is the first) at
+            which torch in float32 takes other places than floor(i / factor), because it multiplies by the rounded 1 / factor.
     """
     hint = "use mode='nearest' with a whole factor, or a convolution"
     if mode not in ("nearest", "nearest-exact"):
@@ -152,6 +152,8 @@ def nearest(shape: Shape, places: Places, mode: str) -> tuple[Node, ...]:
     if any(o % n and n % o for n, o in pairs):
         raise Unsupported("Upsample", f"from {list(shape)} to {list(places.shape)} is no whole factor, up or down", hint)
     lists = [np.arange(o) * n // o for n, o in pairs]
-    if not bool((np.arange(math.prod(shape)).reshape(shape)[np.ix_(*lists)] == places).all()):
+    single = [np.floor(np.arange(o, dtype=np.float32) * np.float32(n / o)) for n, o in pairs]
+    same = all(np.array_equal(a, b) for a, b in zip(lists, single, strict=True))
+    if not same or not bool((np.arange(math.prod(shape)).reshape(shape)[np.ix_(*lists)] == places).all()):
         raise Unsupported("Upsample", "takes other places than those of nearest sampling (nearest-exact down, or a rounded factor)", hint)
     return moved(shape, places)
