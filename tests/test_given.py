@@ -14,7 +14,7 @@ from snndeploy.arrays import frozen
 from snndeploy.errors import DataError, ModelError, OptionError
 from snndeploy.flow.given import as_samples, with_decoding, with_time
 from snndeploy.ir.graph import Edge, Graph
-from snndeploy.ir.layers import Input, Linear, Output
+from snndeploy.ir.layers import Input, Linear, Output, Reshape
 from snndeploy.ir.neurons.lif import LIF
 
 STEPS = 4
@@ -111,6 +111,16 @@ def test_labels_name_classes():
         sd.convert(loaded(), (x, np.arange(12)))
     with pytest.raises(DataError, match="single class"):
         sd.convert(loaded(), (x, np.zeros(12, int)), decode="vote:3")
+
+
+def test_the_membrane_of_what_sends_spikes_is_not_its_spikes():
+    """The last step's spikes were read in its place."""
+    with pytest.raises(OptionError, match="y is fed by n, which sends spikes"):
+        sd.convert(loaded(), timed(), decode="membrane")
+    nodes = {"x": Input((6,)), "fc": Linear(WEIGHT), "n": LIF(frozen(0.5)), "f": Reshape((3,)), "y": Output("none")}
+    edges = (Edge("x", "fc"), Edge("fc", "n"), Edge("n", "f"), Edge("f", "y"))
+    with pytest.raises(OptionError, match="y is fed by n"):
+        sd.convert(converters.Loaded(Graph(nodes, edges)), timed(), decode="membrane")
 
 
 def test_layers_that_never_fire_are_named():

@@ -17,6 +17,7 @@ from converters import Options  # noqa: E402
 from converters.pt import from_module, load, probing  # noqa: E402
 from converters.pt.blackbox import Heard  # noqa: E402
 from converters.pt.finding import identify  # noqa: E402
+from snndeploy import nn as nn_of_ours  # noqa: E402
 from snndeploy.errors import OptionError, Unsupported  # noqa: E402
 from snndeploy.ir.neurons.li import LI  # noqa: E402
 from snndeploy.ir.neurons.lif import LIF  # noqa: E402
@@ -131,6 +132,19 @@ def test_places_are_named_one_by_one(tmp_path, monkeypatch):
     assert origins(again, "lif_out")["decay"] == "user"
     with pytest.raises(Unsupported, match=r"is not LIF\(tau=3\.0\)"):
         load(tmp_path / "net.pt", dataclasses.replace(options, neuron={"lif_out": "LIF(tau=3.0)"}))
+
+
+@pytest.mark.parametrize("said", [{"neuron": {"1": "LIF(tau=3.0)"}}, {"neuron_class": {"LIF": "LIF(tau=3.0)"}}])
+def test_what_was_said_is_held_against_a_module_that_holds_the_same_number_by_another_name(said):
+    """A tau that the user says is not passed over for the module's own decay, and then reported as equal."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(6, 8), nn_of_ours.LIF(tau=2.0, threshold=0.25))
+    with pytest.raises(Unsupported, match=r"is not LIF\(tau=3\.0\)"):
+        traced(module, **said)
+    held = {key: dict.fromkeys(words, "LIF(tau=2.0)") for key, words in said.items()}
+    loaded = traced(module, **held)
+    assert loaded.probed[0].startswith("LIF = LIF(tau=2.0) (--neuron")
+    assert origins(loaded, "1")["decay"] == "user"
 
 
 def test_a_place_outranks_a_class():

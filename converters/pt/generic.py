@@ -77,9 +77,9 @@ def _fires(settings: Settings, shape: Shape) -> tuple[Floats, Reset, Floats]:
 
 
 def _decay(settings: Settings, part: str, shape: Shape) -> Floats:
-    if settings.get(f"{part}decay") is not None:
-        return settings.array(f"{part}decay", shape)
     tau = "tau_current" if part else "tau"
+    if settings.first(f"{part}decay", tau) != tau:
+        return settings.array(f"{part}decay", shape)
     value = settings.array(tau, shape)
     if not (value >= 1).all():
         raise OptionError(f"--neuron '{settings.where}'", f"{tau}={float(value.min()):g}", "a time constant in steps is at least 1")

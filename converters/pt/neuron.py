@@ -100,6 +100,14 @@ class Settings:
         """The value of a setting, or ``default`` where nobody says it."""
         return self(name) if name in self else default
 
+    def first(self, *names: str) -> str:
+        """Of several ways to say one thing, the one that the earliest source says (what the user says before what a module holds)."""
+        for _, source in self.sources:
+            for name in names:
+                if name in source and source[name] is not REQUIRED and source[name] is not None:
+                    return name
+        return names[-1]
+
     def array(self, name: str, shape: Shape) -> Floats:
         """A setting as numbers that broadcast against features of ``shape``."""
         return spread(self(name), shape, f"{self.where}: {name}")

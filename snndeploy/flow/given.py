@@ -14,6 +14,7 @@ from snndeploy.data import Decoding, Samples, read
 from snndeploy.errors import DataError, ModelError, OptionError, did_you_mean
 from snndeploy.flow.deployment import Wishes
 from snndeploy.flow.feeding import Feed, feed
+from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input, Output
 
 
@@ -94,15 +95,27 @@ def with_decoding(loaded: converters.Loaded, text: str | None) -> converters.Loa
     """The network with its outputs read as the user says: ``count``, ``mean``, ``vote:10`` (ten neurons a class), ``count+vote:10``.
 
     Raises:
-        OptionError: an unknown read-out, or a vote that does not divide the outputs.
+        OptionError: an unknown read-out, a vote that does not divide the outputs, or the membrane of what sends spikes.
     """
     if text is None:
         return loaded
     kind, vote = read_out(text)
+    for name in loaded.graph.named(Output) if kind == "membrane" else ():
+        spiking = _sends_spikes(loaded.graph, name)
+        if spiking:
+            what = f"{name} is fed by {spiking}, which sends spikes and keeps its membrane to itself"
+            raise OptionError("--decode membrane", what, "count, sum, mean, first or last read spikes; for a membrane end in an LI neuron")
     nodes = {name: replace(node, decode=kind or node.decode, vote=vote) for name, node in loaded.graph.named(Output).items()}
     note = f"outputs are read by {text} (--decode), not as the model says; its own answers were not compared"
     witness = None if loaded.witness is None else replace(loaded.witness, outputs={})
     return replace(loaded, graph=loaded.graph.replace(nodes), assumptions=(*loaded.assumptions, note), witness=witness)
+
+
+def _sends_spikes(graph: Graph, name: str) -> str:
+    """The neuron whose spikes reach a node with nothing between that adds them up; empty for none."""
+    sources = [edge.source for edge in graph.into(name) if not edge.delay]
+    passed = [_sends_spikes(graph, source) for source in sources if graph.nodes[source].emits == "same"]
+    return next((s for s in (*passed, *(s for s in sources if graph.nodes[s].emits not in ("same", "real"))) if s), "")
 
 
 def read_out(text: str) -> tuple[Any, int]:
