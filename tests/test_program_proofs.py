@@ -176,6 +176,11 @@ def test_without_time_nothing_is_proved(deployed):
     proofs = prove(deployment.network, budget=0.0, grids=grids(deployment))
     (found,) = [p for p in proofs if p.name == "program"]
     assert found.status == "unknown"
+    model = wrong(program_of(deployment), "comparison")
+    population = dataclasses.replace(deployment.network.populations["n"], model=model)
+    broken = dataclasses.replace(deployment.network, populations={**deployment.network.populations, "n": population})
+    (found,) = [p for p in prove(broken, budget=0.0, grids=grids(deployment)) if p.name == "program"]
+    assert found.status == "unknown"
     node = deployment.built.quantized.graph.nodes["n"]
     single = dataclasses.replace(node, constants={n: c.reshape(-1)[:1] for n, c in node.constants.items()})
     with budget(0.0):

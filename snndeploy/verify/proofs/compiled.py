@@ -18,7 +18,7 @@ from snndeploy.ir.neurons.decoupling import U_LIMIT, UNIT
 from snndeploy.ir.neurons.on_grid import OPERATIONS, STEP, GridNeuron, Operation, saturated
 from snndeploy.ir.on_numpy import NUMPY
 from snndeploy.verdict import Counterexample, Proof, Status
-from snndeploy.verify.proofs.induction import Answer, check
+from snndeploy.verify.proofs.induction import Answer, check, time_left
 from snndeploy.verify.proofs.programs import piecewise, row, run_program
 from snndeploy.verify.proofs.replaying import Execute
 from snndeploy.verify.proofs.symbols import Decays, Formulas, Symbol
@@ -59,6 +59,9 @@ def _by_search(name: str, population: Population, node: GridNeuron, execute: Exe
     seconds, count, alike = 0.0, 0, True
     status: Status = "proved"
     for index in _distinct(program, node, population.shape):
+        if time_left() <= 0:
+            status = "unknown"
+            break
         count += 1
         one, single = _one_program(program, population.shape, index), _one_node(node, population.shape, index)
         alike &= _start_alike(one, single)
