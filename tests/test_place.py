@@ -88,7 +88,24 @@ def home(placement):
     return {(s.population, n): core.index for core in placement.cores for s in core.slices for n in range(s.first, s.last)}
 
 
+def twins(*kinds):
+    """Several projections from one source into one population: convolutions of one geometry, of another, and single synapses."""
+    conv = {
+        "conv": lambda: Conv(even(4, 3, 3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1)),
+        "wide": lambda: Conv(even(4, 3, 1, 1), (1, 1), ((0, 0),) * 2, (1, 1)),
+    }
+    rows = np.arange(144)
+    conv["each"] = lambda: Sparse(rows, RNG.integers(108, size=144), np.full(144, 2))
+    conv["some"] = lambda: Sparse(rows[::3], RNG.integers(108, size=48), np.full(48, 2))
+    layers = [Population("in", (3, 6, 6), HostInput()), Population("c", (4, 6, 6), lif())]
+    return network(layers, [Projection(f"p{i}", "in", "c", conv[kind]()) for i, kind in enumerate(kinds)])
+
+
 NETS = {
+    "alike": (lambda: twins("conv", "conv"), {"neurons_per_core": 30}),
+    "unlike": (lambda: twins("conv", "wide", "conv"), {"neurons_per_core": 30}),
+    "single synapses": (lambda: twins("each", "some", "each"), {"neurons_per_core": 20}),
+    "single and shared": (lambda: twins("each", "conv"), {"neurons_per_core": 20}),
     "dense": (lambda: dense(40, 30, 20, 10), {"neurons_per_core": 8}),
     "conv": (conv_net, {"neurons_per_core": 16, "axons_in_per_core": 150}),
     "grouped": (lambda: conv_net(groups=2, stride=(1, 1)), {"neurons_per_core": 50}),

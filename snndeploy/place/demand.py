@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from snndeploy.chip.models import HostInput
 from snndeploy.chip.network import ChipNetwork, Population, Projection
 from snndeploy.place.boxes import Box, slices, volume
 from snndeploy.place.budget import Budget
-from snndeploy.place.fan_in import FanIn, Mask, entry_bits, fan_in, index_bits, list_bits
+from snndeploy.place.fan_in import FanIn, Lists, Mask, entry_bits, fan_in, index_bits, list_bits
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,14 @@ class Wiring:
     def demand(self, blocks: Sequence[Block]) -> Demand:
         """What these blocks take on one core."""
         neurons = sum(volume(b.box) for b in blocks)
-        address, bits, axons = index_bits(neurons), 0, 0
-        sources: list[str] = []
+        address, bits = index_bits(neurons), 0
+        entering: dict[str, list[Entering]] = {}
         for block in blocks:
             for projection, synapses, entry in self.into[block.population]:
                 lists = synapses.lists(block.box)
                 bits += list_bits(lists.lengths, entry + address)
-                axons += lists.axons
-                sources.append(projection.source)
-        if len(set(sources)) < len(sources):
-            axons = sum(int(np.count_nonzero(m)) for m in self.reached(blocks).values())
+                entering.setdefault(projection.source, []).append((synapses, block.box, lists))
+        axons = sum(map(_axons, entering.values()))
         kinds = [self.configs[b.population][slices(b.box)].ravel() for b in blocks]
         return Demand(neurons, bits, axons, np.unique(np.concatenate(kinds)).size)
 
@@ -71,6 +70,19 @@ class Wiring:
                 mask = synapses.reached(block.box)
                 masks[projection.source] = masks[projection.source] | mask if projection.source in masks else mask
         return masks
+
+
+Entering: TypeAlias = tuple[FanIn, Box, Lists]
+
+
+def _axons(entering: list[Entering]) -> int:
+    """Neurons of one source population with at least one synapse, over all of its projections into a core."""
+    lists = [found for _, _, found in entering]
+    if len(lists) == 1:
+        return lists[0].axons
+    if len({synapses.classes(box) for synapses, box, _ in entering}) == 1:
+        return int(lists[0].users[np.logical_or.reduce([found.lengths > 0 for found in lists])].sum())
+    return int(np.count_nonzero(np.logical_or.reduce([synapses.reached(box) for synapses, box, _ in entering])))
 
 
 def wiring(network: ChipNetwork) -> Wiring:

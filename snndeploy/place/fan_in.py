@@ -7,7 +7,9 @@ kernel taps that falls into the core's box (as nengo-loihi 1.1 shares them), so 
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -46,12 +48,18 @@ class FanIn(Protocol):
     def reached(self, box: Box) -> Mask:
         """[source size]: has the source neuron a synapse into ``box``?"""
 
+    def classes(self, box: Box) -> Hashable:
+        """Equal where the lists of two projections from one source stand for the same source neurons, one by one."""
+
 
 @dataclass(frozen=True, eq=False)
 class DenseFanIn:
     """``present`` [*target shape, I]: which weights are not 0. One list a source neuron."""
 
     present: Mask
+
+    def classes(self, box: Box) -> Hashable:
+        return "neurons"
 
     def lists(self, box: Box) -> Lists:
         part = self.present[slices(box)]
@@ -71,9 +79,21 @@ class SparseFanIn:
     shape: Shape
     sources: int
 
+    @cached_property
+    def alike(self) -> Ints | None:
+        """[*target shape, n]: the columns, where every target has n synapses."""
+        degrees = np.diff(self.starts)
+        return self.columns.reshape(*(self.shape or (1,)), int(degrees[0])) if (degrees == degrees[0]).all() else None
+
+    def classes(self, box: Box) -> Hashable:
+        return "neurons"
+
     def lists(self, box: Box) -> Lists:
-        parts = [self.columns[self.starts[first] : self.starts[last]] for first, last in runs(box, self.shape)]
-        lengths = np.bincount(np.concatenate(parts), minlength=self.sources)
+        if self.alike is None:
+            columns = np.concatenate([self.columns[self.starts[first] : self.starts[last]] for first, last in runs(box, self.shape)])
+        else:
+            columns = self.alike[slices(box)].ravel()
+        lengths = np.bincount(columns, minlength=self.sources)
         return Lists(lengths, np.ones_like(lengths))
 
     def reached(self, box: Box) -> Mask:
@@ -91,6 +111,10 @@ class ConvFanIn:
     conv: Conv
     source: Shape
     known: dict[tuple[int, int, int], tuple[Ints, Ints]] = field(default_factory=dict)
+
+    def classes(self, box: Box) -> Hashable:
+        conv = self.conv
+        return (self.source, conv.weights.shape[2:], conv.stride, conv.padding, conv.dilation, box[1:])
 
     def lists(self, box: Box) -> Lists:
         lengths, which = self._tensor(box)
