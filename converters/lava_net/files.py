@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from snndeploy.arrays import Ints
 from snndeploy.errors import MissingPackage, ModelError, did_you_mean
+from snndeploy.files import replacing
 
 Value: TypeAlias = "str | NDArray[Any]"
 
@@ -229,22 +228,16 @@ def _steps(handle: Any, where: str, h5py: Any) -> int:
 def write(path: Path, layers: list[Layer], steps: int) -> None:
     """Write a file at once or not at all, the same bytes for the same layers. Raises ``ModelError`` where it cannot be."""
     h5py = _h5py()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        try:
-            with h5py.File(temporary, "w", libver="earliest", track_order=False) as handle:
-                for layer in layers:
-                    group = handle.create_group(f"layer/{layer.index}")
-                    group.create_dataset("type", (1,), "S10", [layer.kind.encode("ascii")])
-                    for key, value in layer.values.items():
-                        group.create_dataset(key, data=value.encode("ascii") if isinstance(value, str) else value)
-                if steps:
-                    handle.create_dataset("simulation/Ts", data=1)
-                    handle.create_dataset("simulation/tSample", data=steps)
-            temporary.replace(path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                temporary.unlink()
+        with replacing(path) as temporary, h5py.File(temporary, "w", libver="earliest", track_order=False) as handle:
+            for layer in layers:
+                group = handle.create_group(f"layer/{layer.index}")
+                group.create_dataset("type", (1,), "S10", [layer.kind.encode("ascii")])
+                for key, value in layer.values.items():
+                    group.create_dataset(key, data=value.encode("ascii") if isinstance(value, str) else value)
+            if steps:
+                handle.create_dataset("simulation/Ts", data=1)
+                handle.create_dataset("simulation/tSample", data=steps)
     except OSError as error:
         hint = "check that the folder exists and may be written to"
         raise ModelError(str(path), f"cannot be written: {_first_line(error)}", hint) from None

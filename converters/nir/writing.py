@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from converters.nir.flatten import Pair
 from converters.nir.primitive import STATEFUL
 from converters.nir.saying import Fields, Said, narrow, say
 from snndeploy.errors import ModelError, SnnError, Unsupported
+from snndeploy.files import replacing
 from snndeploy.ir.graph import Edge, Graph
 from snndeploy.ir.layers import Input
 
@@ -100,15 +99,9 @@ def _opened(graph: Graph, names: Mapping[str, str], nodes: Mapping[str, Fields])
 
 def _write(path: Path, nodes: Mapping[str, Fields], edges: Iterable[Pair], noted: Mapping[str, str | float]) -> None:
     """Write a file at once or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        try:
-            with h5py.File(temporary, "w") as file:
-                _fill(file, nodes, edges, noted)
-            temporary.replace(path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                temporary.unlink()
+        with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+            _fill(file, nodes, edges, noted)
     except SnnError:
         raise
     except OSError as error:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from onnx import FunctionProto, ModelProto, TensorProto, helper
 
 from snndeploy.errors import ModelError, Unsupported
+from snndeploy.files import replacing
 
 LARGEST = 2**31 - 1
 """Bytes of the largest protobuf message."""
@@ -50,14 +49,9 @@ def read(path: Path) -> tuple[ModelProto, bytes]:
 
 def write(path: Path, data: bytes) -> None:
     """Write a file at once or not at all. Raises ``ModelError`` where it cannot be written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        try:
+        with replacing(path) as temporary:
             temporary.write_bytes(data)
-            temporary.replace(path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                temporary.unlink()
     except OSError as error:
         raise ModelError(str(path), f"cannot be written: {error.strerror}", "check that the folder exists and may be written to") from None
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
+
+from snndeploy.files import replacing
 
 
 @contextlib.contextmanager
@@ -27,9 +28,5 @@ def working(message: str) -> Iterator[None]:
 def write(path: Path, text: str) -> None:
     """Write a file at once or not at all; its folder is made. Raises ``OSError``."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    spare = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as spare:
         spare.write_text(text, encoding="utf-8")
-        spare.replace(path)
-    finally:
-        spare.unlink(missing_ok=True)

@@ -10,9 +10,6 @@ from snndeploy.energy.events import CoreLoad, Events
 from snndeploy.errors import ProfileError
 from snndeploy.hw import Number, Profile
 
-Z90 = 1.645
-"""Intervals are read as 90 % intervals of a log-normal."""
-
 
 @dataclass(frozen=True)
 class Timing:

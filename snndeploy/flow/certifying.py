@@ -19,6 +19,7 @@ from snndeploy.chip.network import ChipNetwork
 from snndeploy.data import Encoding, Samples, read
 from snndeploy.data.samples import SOLE
 from snndeploy.errors import ModelError, OptionError, SnnError
+from snndeploy.files import replacing
 from snndeploy.flow.deployment import Deployment
 from snndeploy.flow.reporting import LAVA
 from snndeploy.flow.saved import Ran, chip_pair, open_file, run_file, sibling
@@ -132,12 +133,8 @@ def _data(what: Certified, out: Path) -> Path:
     made = out.with_name(f"{out.stem}.data.npz")
     arrays: dict[str, Any] = {"x" if name == SOLE else f"x_{name}": values for name, values in what.samples.inputs.items()}
     arrays |= {} if what.samples.labels is None else {"y": what.samples.labels}
-    spare = made.with_name(f".{made.stem}.{os.getpid()}.npz")
-    try:
+    with replacing(made, ".npz") as spare:
         np.savez_compressed(spare, **arrays)
-        spare.replace(made)
-    finally:
-        spare.unlink(missing_ok=True)
     return made
 
 
@@ -237,9 +234,5 @@ def simulated(network: ChipNetwork, samples: Samples, encode: Encoding, seed: in
 
 
 def _write(out: Path, data: bytes) -> None:
-    spare = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(out) as spare:
         spare.write_bytes(data)
-        spare.replace(out)
-    finally:
-        spare.unlink(missing_ok=True)

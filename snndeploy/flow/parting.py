@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import converters
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.data import Encoding, Samples
 from snndeploy.errors import ModelError, OptionError
+from snndeploy.files import replacing
 from snndeploy.flow.divergence.bisecting import Found, bisect
 from snndeploy.flow.divergence.sides import Side
 from snndeploy.flow.feeding import Feed, describe_inputs, feed
@@ -107,10 +107,6 @@ def write_input(data: Feed, path: str | Path) -> Path:
         key = "x" if len(data.inputs) == 1 else f"x_{name}"
         arrays[key] = values[0] if len(values) == 1 < data.steps else np.moveaxis(values, 0, 1)
     target.parent.mkdir(parents=True, exist_ok=True)
-    spare = target.with_name(f".{target.name}.{os.getpid()}.npz")
-    try:
+    with replacing(target, ".npz") as spare:
         np.savez_compressed(spare, **arrays)
-        spare.replace(target)
-    finally:
-        spare.unlink(missing_ok=True)
     return target

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import converters
+from snndeploy.files import replacing
 from snndeploy.flow import saved, transferring
 from snndeploy.flow.deployment import Deployment
 
@@ -16,13 +16,9 @@ def write(made: Deployment | transferring.Transfer, stem: str | Path) -> tuple[P
     if isinstance(made, transferring.Transfer):
         return (transferring.save(made, stem),)
     graph, chip = Path(f"{stem}.graph.onnx"), Path(f"{stem}.{made.profile.id}.onnx")
-    spare = graph.with_name(f".{graph.name}.{os.getpid()}.onnx")
-    try:
+    with replacing(graph, ".onnx") as spare:
         converters.save(made.graph, spare)
         converters.save(replace(made.network, made_from=saved.digest(spare)), chip)
-        spare.replace(graph)
-    finally:
-        spare.unlink(missing_ok=True)
     return graph, chip
 
 

@@ -52,11 +52,6 @@ OTHERS: tuple[tuple[str, str, Rules], ...] = (
 """Every rule that was ever seen confused, with the class of the mistake."""
 
 
-def is_lif(network: ChipNetwork, layer: str) -> bool:
-    """Whether these rules speak of the layer at all."""
-    return isinstance(network.populations[layer].model, Lif)
-
-
 def arriving(network: ChipNetwork, layer: str, feeds: Mapping[str, Series]) -> tuple[Series, Series]:
     """The synaptic sums and what the host adds to the bias, both [T, B, *shape], of a layer fed by ``feeds`` (by source)."""
     population = network.populations[layer]
