@@ -9,7 +9,7 @@ import numpy as np
 
 from converters.lava_net import fields
 from converters.lava_net.fields import Fields, Path
-from converters.lava_net.files import Layer
+from converters.lava_net.files import Layer, Value
 from converters.lava_net.neurons import BIAS_EXPONENT, SPIKE_UNIT
 from converters.lava_net.reading import BIAS_BITS, DEFAULT_WEIGHT, DELTA_BITS
 from snndeploy.arrays import Shape
@@ -103,11 +103,18 @@ def _synaptic(writer: Writer, p: Population, paths: list[list[Path]], into: list
             raise Unsupported(p.name, "a recurrence with delays, or of a convolution", "a .net file has plain dense_rec layers")
         kind, values = "dense_rec", values | {"weight_rec": rec["weight"]}
     values |= {"shape": np.asarray(shape)} | _neuron(writer, p)
+    if conv and "bias" in values:
+        values["bias"] = _by_channel(values["bias"], p)
     if "delay" in values and "bias" in values:
         raise Unsupported(p.name, "a delay and a bias in one layer", "lava-dl's two halves read that differently")
     writer.index[p.name] = len(writer.layers)
     writer.add(kind, values)
     writer.shape = shape
+
+
+def _by_channel(bias: Value, p: Population) -> Value:
+    """A bias of a convolution, once a channel at least: netx looks for the channels' axis, and fails without one."""
+    return np.full(p.shape[0], bias) if isinstance(bias, np.ndarray) and not bias.ndim else bias
 
 
 def _by_port(p: Population, paths: list[list[Path]], *, conv: bool) -> tuple[str, Fields]:
