@@ -23,6 +23,7 @@ from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.ir.neurons.klif import KLIF
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF, integrate_and_fire
+from snndeploy.ir.neurons.mlf import MLF
 from snndeploy.ir.neurons.multispike import MultiSpike
 from snndeploy.ir.neurons.quadratic import QuadraticIF
 from snndeploy.ir.neurons.refractory import RefractoryLIF
@@ -66,6 +67,7 @@ def neurons() -> dict[str, Node]:
                 frozen(4095.0), frozen(2048.0), frozen([64.0, 192.0]), frozen([1.0, 3.0]), reset=reset,
                 amounts=frozen([64.0, 128.0]) if reset == "subtract" else None,
             )  # fmt: skip
+    made["mlf"] = MLF(frozen(0.25), frozen([0.5, 1.5, 2.5]), gain=frozen(0.5))
     made["multi"] = MultiSpike(frozen(0.5), threshold=frozen([0.5, 0.25, 1.0, 0.5, 2.0]), floor=frozen(-0.5))
     made |= five()
     one = {"thresholds": frozen([64.0]), "levels": frozen([1.0])}

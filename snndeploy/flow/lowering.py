@@ -44,12 +44,18 @@ def to_normal_form(graph: Graph, data: Feed) -> tuple[Graph, tuple[PassResult, .
         # a mean over T steps is one read of an integrator with gain 1/T, so this pass alone needs to know T
         lowered = readout.apply(graph, data.steps) if step.apply is readout.apply else step.apply(graph)
         changed = lowered != graph
-        after = run_reference(lowered, data.inputs, data.steps) if changed else before
+        after = run_reference(lowered, data.inputs, data.steps, record=_kept(graph, lowered)) if changed else before
         pair = replace(compare_spikes(graph, before, lowered, after), a="graph", b=f"after {step.name}")
         results.append(PassResult(step.name, _did(graph, lowered), changed, pair))
         graph, before = lowered, after
     check_normal_form(graph)
     return graph, tuple(results)
+
+
+def _kept(before: Graph, after: Graph) -> list[str]:
+    """What a pass is judged by: the neurons, the outputs, and what now only adds up what was one neuron."""
+    names = [*neurons(after), *after.named(Output), *(n for n in neurons(before) if n in after.nodes)]
+    return list(dict.fromkeys(names))
 
 
 def _did(before: Graph, after: Graph) -> str:

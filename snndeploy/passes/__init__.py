@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from snndeploy.ir.graph import Graph
-from snndeploy.passes import batchnorm, canonical, dead, maxpool, merge, pooling, readout
+from snndeploy.passes import batchnorm, canonical, dead, maxpool, merge, pooling, readout, units
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Pass:
 PIPELINE: tuple[Pass, ...] = (
     Pass("dead", dead.apply, "first: what nobody reads shall not be refused later"),
     Pass("canonical", canonical.apply, "before anything is added, so that added neurons need no second look"),
+    Pass("units", units.apply, "before max pooling and the read-out, which then meet plain neurons"),
     Pass("maxpool", maxpool.apply, "before the read-out: a pooled output becomes a neuron, which can be read"),
     Pass("readout", readout.apply, "after max pooling, before merging: the read-out's neuron ends a path"),
     Pass("batchnorm", batchnorm.apply, "before merging, which knows diagonals only"),
