@@ -473,6 +473,7 @@ def refusals(name: str) -> dict[str, list[str]]:
 
 SHAPES = {"Linear": (4,), "Identity": (4,), "ReLU": (4,), "ReLU6": (4,), "1d": (4, 8), "2d": (4, 8, 8)}
 ARGUMENTS = {"Linear": (4, 3), "Conv": (4, 3, 3), "BatchNorm": (4,), "AdaptiveAvgPool": (2,), "AvgPool": (2,), "MaxPool": (2,)}
+ARGUMENTS |= {"Upsampl": (None, 2), "ChannelShuffle": (2,), "Pixel": (2,)}
 
 
 @functools.cache
@@ -486,7 +487,7 @@ def torch_cells() -> dict[str, int]:
     found = {}
     for full in TABLE:
         name = full.rpartition(".")[2]
-        shape = next(s for end, s in SHAPES.items() if name.endswith(end))
+        shape = next((s for end, s in SHAPES.items() if name.endswith(end)), (4, 8, 8))
         arguments = next((a for start, a in ARGUMENTS.items() if name.startswith(start)), ())
         found[f"torch.nn.{name}"] = _same(getattr(torch.nn, name)(*arguments), shape)
     neurons = [n for n in nn.__all__ if isinstance(k := getattr(nn, n), type) and issubclass(k, nn.Neuron) and k is not nn.Neuron]
