@@ -8,14 +8,13 @@ import types
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import snn
 
 import converters
 import snndeploy as sd
 from snndeploy.arrays import frozen
 from snndeploy.chip.models import HostInput, Lif
 from snndeploy.chip.network import ChipNetwork, Dense, Population, Projection, Readout
-from snndeploy.cli import commands
 from snndeploy.errors import ModelError, OptionError, Unsupported
 from snndeploy.ir.graph import Edge, Graph
 from snndeploy.ir.layers import Input, Linear, Output
@@ -41,12 +40,6 @@ def folder(tmp_path, monkeypatch):
     )
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def snn(*arguments, code=0):
-    said = CliRunner().invoke(commands, [str(a) for a in arguments], catch_exceptions=False)
-    assert said.exit_code == code, said.output
-    return said.output
 
 
 def test_what_nir_can_say_comes_back(folder):

@@ -18,19 +18,7 @@ from snndeploy.sim.host import inject
 
 h5py = pytest.importorskip("h5py")
 
-
-SIGMA = {"neuron/type": "SDNN", "neuron/vThMant": 0, "neuron/sigma_output": True}
-
-
-def net(path, layers, steps=0):
-    """A .net file of these layers' datasets."""
-    with h5py.File(path, "w") as handle:
-        for index, layer in enumerate(layers):
-            for key, value in layer.items():
-                handle[f"layer/{index}/{key}"] = value.encode() if isinstance(value, str) else value
-        if steps:
-            handle["simulation/tSample"] = steps
-    return path
+from net_files import SIGMA, net  # noqa: E402 (behind importorskip)
 
 
 def unpacked(arrays, name, shape):

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from originals import library
 
 from snndeploy.arrays import Floats
 from snndeploy.errors import GraphError
@@ -40,16 +41,6 @@ GOLDEN = Path(__file__).parent / "data" / "neuron_originals.npz"
 SMALL, LARGE = (12, 4, 25), (16, 64, 2048)
 Original = Callable[[Any, Any], Any]
 Case = tuple[str, Node, Original, str, str]
-
-
-def library(name: str) -> Any:
-    """A library, or a skip; what it warns of or lacks on import is not ours."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return importlib.import_module(name)
-        except ImportError as missing:
-            pytest.skip(f"{name}: {missing}")
 
 
 # -- the originals: (library module, inputs [T, B, N]) -> outputs [T, B, N] -------------------------------------------

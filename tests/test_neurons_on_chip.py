@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+import zoo
 
 import converters
 import snndeploy as sd
@@ -16,10 +14,6 @@ from snndeploy.errors import SnnError
 from snndeploy.ir.graph import Edge, Graph
 from snndeploy.ir.layers import Input, Linear, Output
 
-spec = importlib.util.spec_from_file_location("zoo_on_chip", Path(__file__).parent / "zoo.py")
-zoo = importlib.util.module_from_spec(spec)
-sys.modules[spec.name] = zoo
-spec.loader.exec_module(zoo)
 NODES = {**zoo.neurons(), **zoo.rarer_neurons()}
 
 STARTS = "its word v starts differently from neuron to neuron"

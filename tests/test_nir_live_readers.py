@@ -6,13 +6,11 @@ and one that SNNDEPLOY_REQUIRE_LIBRARIES names must be. What a reader loses (doc
 
 from __future__ import annotations
 
-import importlib
 import itertools
-import os
-import warnings
 
 import numpy as np
 import pytest
+from originals import library
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("h5py")
@@ -31,13 +29,6 @@ pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 STEPS, BATCH, NETWORKS = 16, 2, 8
 SNNTORCH_DT = 1e-4
 """snnTorch's reader takes every time constant for this step; it is the one that we write where a graph has no time unit."""
-
-
-def library(name):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        required = os.environ.get("SNNDEPLOY_REQUIRE_LIBRARIES", "").split("-")
-        return importlib.import_module(name) if name.partition(".")[0] in required else pytest.importorskip(name)
 
 
 def eighths(rng, *shape):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from zoo import STEPS, ZOO, chain, eighths, feed, residual
 
 import converters.onnx as fmt
 from converters.onnx.functions import function
@@ -29,13 +29,6 @@ from snndeploy.sim.reference import run_reference, stepper
 from snndeploy.verify import compare, compare_float, rounding_margins
 
 GOLDEN = Path(__file__).parent / "golden" / "onnx_residual.txt"
-spec = importlib.util.spec_from_file_location("zoo", Path(__file__).parent / "zoo.py")
-assert spec is not None
-assert spec.loader is not None
-examples = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(examples)
-STEPS, ZOO, feed = examples.STEPS, examples.ZOO, examples.feed
-chain, eighths, residual = examples.chain, examples.eighths, examples.residual
 zoo = pytest.mark.parametrize("graph", ZOO.values(), ids=list(ZOO))
 
 

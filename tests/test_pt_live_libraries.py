@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import importlib
 import itertools
-import os
 import re
 import sys
 import types
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from originals import library
 
 torch = pytest.importorskip("torch")
 
@@ -40,13 +39,6 @@ NETWORKS = 200
 DECAYS = (0.5, 0.75)
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
-
-
-def library(name: str) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        required = os.environ.get("SNNDEPLOY_REQUIRE_LIBRARIES", "").split("-")
-        return importlib.import_module(name) if name.partition(".")[0] in required else pytest.importorskip(name)
 
 
 def assert_all_ran(table: Any, home: Any, ran: set[str]) -> None:

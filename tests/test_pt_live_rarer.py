@@ -6,14 +6,12 @@ Every network is run by the library itself on data that the conversion never saw
 
 from __future__ import annotations
 
-import importlib
-import os
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from originals import library
 
 torch = pytest.importorskip("torch")
 
@@ -24,17 +22,6 @@ from snndeploy.sim.reference import run_reference  # noqa: E402
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 STEPS = 6
-
-
-def library(name: str) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return importlib.import_module(name)
-        except ImportError as missing:
-            if name.partition(".")[0] in os.environ.get("SNNDEPLOY_REQUIRE_LIBRARIES", "").split("-"):
-                raise
-            pytest.skip(f"{name}: {missing}")
 
 
 def on_grid(module: Any, seed: int, dtype: Any) -> Any:

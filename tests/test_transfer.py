@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from command_line import snn
 
 import converters
 import snndeploy as sd
@@ -45,12 +46,6 @@ def folder(tmp_path, monkeypatch):
     assert len(set(y.tolist())) > 1
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def snn(*arguments, code=0):
-    said = CliRunner().invoke(commands, [str(a) for a in arguments], catch_exceptions=False)
-    assert said.exit_code == code, said.output
-    return said.output
 
 
 def integers(network):
