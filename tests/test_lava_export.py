@@ -150,6 +150,23 @@ def test_a_folder_is_written_whole_and_replaced(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["net.lava"]
 
 
+def test_the_old_folder_stays_where_the_new_one_cannot_come(tmp_path, monkeypatch):
+    folder = tmp_path / "net.lava"
+    converters.save(small(), folder)
+    rename = Path.rename
+
+    def full(self, target):
+        if self.name.startswith(".") and not self.name.endswith(".old"):
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(ModelError, match="No space left"):
+        converters.save(small(delay=1), folder)
+    assert json.loads((folder / "network.json").read_text())["latency"] == 2
+    assert [p.name for p in tmp_path.iterdir()] == ["net.lava"]
+
+
 @given(st.integers(0, 10_000))
 def test_unfolded_convolution_is_the_convolution(seed):
     rng = np.random.default_rng(seed)

@@ -42,19 +42,22 @@ def save(noun: ChipNetwork | Graph, path: str | Path) -> None:
     if folder.exists() and not (folder / SCRIPT).is_file():
         raise ModelError(str(folder), "is there already, and is no folder that was exported for Lava", "choose another name")
     spec, arrays = describe(noun)
-    spare = folder.with_name(f".{folder.name}.{os.getpid()}")
+    spare, old = (folder.with_name(f".{folder.name}.{os.getpid()}{ending}") for ending in ("", ".old"))
     try:
         spare.mkdir(parents=True)
         np.savez_compressed(spare / "network.npz", **arrays)
         (spare / "network.json").write_text(json.dumps(spec, indent=1) + "\n", encoding="utf-8")
         (spare / SCRIPT).write_text(script(), encoding="utf-8")
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.rename(old)  # put aside, not deleted: it comes back where the new one cannot take its place
         spare.rename(folder)
     except OSError as error:
         raise ModelError(str(folder), f"cannot be written: {error.strerror}", "choose another place") from None
     finally:
-        shutil.rmtree(spare, ignore_errors=True)
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        for left in (spare, old):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def script() -> str:
