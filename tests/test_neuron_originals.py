@@ -223,7 +223,7 @@ CASES: list[Case] = [
     ("sigma-delta", SigmaDeltaUnit(0.5, 0.125, grid=4096), slayer("sigma_delta", threshold=0.5), SLAYER, "eighths"),
 ]  # fmt: skip
 FLOAT64 = ("spikingjelly", "norse", "braincog")
-each = pytest.mark.parametrize("case", CASES, ids=[c[0] for c in CASES])
+each = pytest.mark.parametrize("case", CASES, ids=[f"{case[3].partition('.')[0]} {case[0]}" for case in CASES])
 
 
 def inputs(kind: str, shape: tuple[int, ...], seed: int) -> Floats:
