@@ -19,6 +19,7 @@ from snndeploy.chip.program import Instruction, NeuronProgram
 from snndeploy.cli import commands
 from snndeploy.data.samples import part
 from snndeploy.demo import ARCH, CALIBRATION, WEIGHTS, WEIGHTS_SOFT
+from snndeploy.errors import OptionError
 from snndeploy.flow.given import as_samples
 from snndeploy.flow.proving import prove, prove_deployment
 from snndeploy.ir.neurons.integer import IntegerNeuron
@@ -241,3 +242,10 @@ def test_the_command_line_proves_prints_and_exits(deployed, tmp_path):
     (broken,) = [p for p in found["proofs"] if p["status"] == "failed"]
     assert found["verdict"] == "different"
     assert broken["counterexample"]["replayed"] is True
+
+
+@pytest.mark.parametrize("given", [{"limit": -3.0}, {"limit": float("nan")}, {"budget": -1.0}])
+def test_a_time_below_0_is_refused(given):
+    network = ChipNetwork("loihi2", {"x": Population("x", (1,), HostInput())}, ())
+    with pytest.raises(OptionError, match=f"--prove-{next(iter(given))}"):
+        prove(network, **given)

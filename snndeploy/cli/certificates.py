@@ -24,10 +24,14 @@ from snndeploy.flow.saved import digest
 from snndeploy.report.certificates import recheck_to_json, recheck_to_text
 from snndeploy.verdict import Verdict
 
+PROOF_TIME: tuple[Decorator[Any], ...] = (
+    click.option("--prove-limit", type=float, default=LIMIT, show_default=True, help="Seconds for one question to z3; then it is unknown."),
+    click.option("--prove-budget", type=float, default=BUDGET, show_default=True, help="Seconds for all of them together."),
+)
+"""How long z3 may take."""
 EVIDENCE: tuple[Decorator[Any], ...] = (
     click.option("--prove", is_flag=True, help="Prove with z3 that the chip network is what was quantized, for every input."),
-    click.option("--prove-limit", type=float, default=LIMIT, show_default=True, help="Seconds for one question to z3."),
-    click.option("--prove-budget", type=float, default=BUDGET, show_default=True, help="Seconds for all of them together."),
+    *PROOF_TIME,
     click.option("--certificate", help="Write a certificate, OUT.json, that `verify --certificate OUT.json` checks again."),
 )
 """What ``convert`` can leave behind besides the networks."""

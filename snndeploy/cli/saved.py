@@ -14,14 +14,13 @@ import click
 import converters
 from snndeploy import deploy
 from snndeploy.chip.network import ChipNetwork
-from snndeploy.cli.certificates import certifiable, certificate_of, check_again, proved_file
+from snndeploy.cli.certificates import PROOF_TIME, certifiable, certificate_of, check_again, proved_file
 from snndeploy.cli.options import DATA_OPTIONS, FILE_OPTIONS, as_json, encoding, file_options_of, max_drop, samples_of, with_options
 from snndeploy.cli.refusing import finish, keep, refusing
 from snndeploy.cli.terminal import working, write
 from snndeploy.data import Samples
 from snndeploy.errors import OptionError
 from snndeploy.flow.certifying import Certified, certify
-from snndeploy.flow.proving import BUDGET, LIMIT
 from snndeploy.flow.saved import EXECUTORS, chip_inputs, open_file
 from snndeploy.report import run_to_json, run_to_text, to_html, to_json, to_text, verify_to_json, verify_to_text
 from snndeploy.report.as_text import bullets, section
@@ -72,8 +71,7 @@ def run(file: str, *, as_json: bool, **given: Any) -> None:
 @with_options(FILE_OPTIONS)
 @click.option("--against", help=f"Executors to hold against each other, with commas between: {', '.join(EXECUTORS)}.")
 @click.option("--prove", is_flag=True, help="Prove what must hold of the chip network's integers, for every input, with z3; needs no data.")
-@click.option("--prove-limit", type=float, default=LIMIT, show_default=True, help="Seconds for one question to z3; beyond, it is unknown.")
-@click.option("--prove-budget", type=float, default=BUDGET, show_default=True, help="Seconds for all of them together.")
+@with_options(PROOF_TIME)
 @click.option("--certificate", help="With FILE: write a certificate, OUT.json. Without FILE: check this certificate again.")
 @max_drop
 @as_json

@@ -10,7 +10,7 @@ from typing import Any
 
 import converters
 from snndeploy.chip.network import ChipNetwork
-from snndeploy.errors import MissingPackage, ModelError
+from snndeploy.errors import MissingPackage, ModelError, OptionError
 from snndeploy.flow.deployment import Deployment
 from snndeploy.flow.saved import open_file, sibling
 from snndeploy.ir.neurons.integer import IntegerNeuron
@@ -43,8 +43,11 @@ def prove(
     questions together; what is left then is unknown, and says so. What has no obligation: ``without_obligation``.
 
     Raises:
-        MissingPackage: z3-solver is not installed.
+        OptionError: a time below 0.  MissingPackage: z3-solver is not installed.
     """
+    for option, seconds in (("--prove-limit", limit), ("--prove-budget", budget)):
+        if not seconds >= 0:
+            raise OptionError(option, f"is {seconds:g}", "a number of seconds, 0 or more")
     if importlib.util.find_spec("z3") is None:
         raise MissingPackage("--prove", "z3-solver", "prove")
     from snndeploy.verify.proofs import induction  # noqa: PLC0415 - as below
