@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 pytest.importorskip("z3")
 
+import z3
+
 import snndeploy as sd
 from snndeploy.arrays import frozen_ints
 from snndeploy.chip.models import HostInput, Lif
@@ -24,9 +26,14 @@ from snndeploy.flow.given import as_samples
 from snndeploy.flow.proving import prove, prove_deployment
 from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.quantize.programs import program
-from snndeploy.verify.proofs.induction import check
+from snndeploy.sim.chip import run_chip
+from snndeploy.verify.proofs.cells import burst_layers
+from snndeploy.verify.proofs.induction import check, differing_run
+from snndeploy.verify.proofs.invariants import led, output
 from snndeploy.verify.proofs.levels import prove_levels
+from snndeploy.verify.proofs.replaying import replayed
 from snndeploy.verify.proofs.rewrites import symbolic, theorem
+from snndeploy.verify.proofs.stepping import Situation, cells
 
 BURSTS = {
     "ping-pong": ("hard", "loihi2"),
@@ -135,6 +142,30 @@ def test_a_wrong_integer_is_refuted_by_a_run_that_replays(deployed, control):
     assert example.replayed
     assert example.wanted != example.got
     assert {p.status for p in proofs if p.layer == "3"} == {"proved"}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_run_that_nobody_could_read_is_no_counterexample(deployed, seed):
+    """Where a force is lost both banks of ping-pong may fire in part: z3 must not offer a run on which only that is wrong."""
+    burst, wrong = CONTROLS["force lost"]
+    (layer,) = [found for found in burst_layers(wrong(deployed(burst).network)) if found.name == "1"]
+    (cell, *_) = cells(layer, np.full(6, -778), np.full(6, 950))
+    z3.set_param("smt.random_seed", seed)
+    try:
+        found = differing_run(cell, 20)
+    finally:
+        z3.set_param("smt.random_seed", 0)
+    assert found is not None
+    assert replayed(layer, cell, found, lambda network, inputs, steps: run_chip(network, inputs, steps=steps)).replayed
+
+
+def test_a_bank_that_fires_in_part_is_told_apart_from_a_wrong_rung(deployed):
+    burst, wrong = CONTROLS["force lost"]
+    (layer,) = [found for found in burst_layers(wrong(deployed(burst).network)) if found.name == "1"]
+    (cell, *_) = cells(layer, np.full(6, -778), np.full(6, 950))
+    after = Situation({t: z3.IntVal(0) for t in cell.members}, {t: z3.BoolVal(t == "A1") for t in cell.members})
+    assert z3.is_true(z3.simplify(output(cell, z3.IntVal(0), after)))
+    assert z3.is_false(z3.simplify(led(cell, after)))
 
 
 LEVELS = {

@@ -15,7 +15,7 @@ import z3
 from snndeploy.chip.models import STATE_MAX
 from snndeploy.ir.neurons.decoupling import U_LIMIT
 from snndeploy.verdict import Status
-from snndeploy.verify.proofs.invariants import INVARIANTS, offsets, output
+from snndeploy.verify.proofs.invariants import INVARIANTS, led, offsets, output
 from snndeploy.verify.proofs.stepping import Cell, Situation, currents, defined, definition, step
 from snndeploy.verify.proofs.symbols import Decays
 
@@ -102,7 +102,7 @@ def inductive(cell: Cell, limit: float, abstract: bool = True) -> Answer:
     after = step(cell, now, x, host, decays)
     k, following = defined(node, v, x, host, decays)
     assumed = [*ranged, now.within(), v >= -STATE_MAX, v <= STATE_MAX, holds(cell, v, now)]
-    claim = z3.And(output(cell, k, after), holds(cell, following, after))
+    claim = z3.And(output(cell, k, after), led(cell, after), holds(cell, following, after))
     kept = check([*assumed, *decays.facts()], claim, limit)
     return Answer(kept.status, base.seconds + kept.seconds, kept.model)
 

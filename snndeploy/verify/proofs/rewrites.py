@@ -12,7 +12,7 @@ from snndeploy.chip.models import STATE_MAX
 from snndeploy.ir.neurons.decoupling import U_LIMIT, UNIT
 from snndeploy.verdict import Proof
 from snndeploy.verify.proofs.induction import Answer, check
-from snndeploy.verify.proofs.invariants import INVARIANTS, output
+from snndeploy.verify.proofs.invariants import INVARIANTS, led, output
 from snndeploy.verify.proofs.stepping import Cell, Member, Situation, saturated, step
 from snndeploy.verify.proofs.symbols import Decays
 
@@ -60,7 +60,7 @@ def theorem(construction: str, rungs: int, limit: float, given: tuple[Cell, list
     k = z3.Sum([z3.If(h > t, 1, 0) for t in cell.thresholds])
     following = z3.If(k >= 1, 0, h)
     ranged = [x >= cell.low, x <= cell.high, now.within(), v >= -STATE_MAX, v <= STATE_MAX, holds(cell, v, now)]
-    claim = z3.And(output(cell, k, after), holds(cell, following, after))
+    claim = z3.And(output(cell, k, after), led(cell, after), holds(cell, following, after))
     kept = check([*conditions, *ranged, *decays.facts()], claim, limit)
     return Answer(kept.status if base.status == "proved" else base.status, base.seconds + kept.seconds, kept.model)
 
