@@ -33,7 +33,8 @@ HELD_BY = {
     "spikingjelly_mnist_fc": "test_pt_libraries.test_spikingjelly_is_asked_for_its_tau",
     "norse_mnist_fc": "test_pt_libraries.test_norse_is_read_both_ways test_pt_libraries.test_norse_on_a_thousand_images",
     "sinabs_mnist_cnn": (
-        "test_pt_libraries.test_sinabs_counts_its_spikes test_pt_libraries.test_sinabs_all_samples_and_its_analog_network"
+        "test_pt_libraries.test_sinabs_counts_its_spikes test_pt_libraries.test_sinabs_all_samples_and_its_analog_network "
+        "test_bars_import.test_neurons_that_fire_several_times_a_step_reach_the_chip"
     ),
     "nir_cnn_nmnist": (
         "test_nir.test_nmnist_without_a_choice_names_its_readings test_nir.test_nmnist_first_recordings test_nir.test_nmnist_all_recordings"
@@ -113,6 +114,35 @@ def test_mnist_sample_of_the_net_file(shared):
     counts = made.trace.outputs["dense2"][1:].sum(axis=0)
     np.testing.assert_array_equal(counts, expected["out_T32_latency"])
     assert made.verdict.fidelity.chip_accuracy == (expected["out_T32_latency"].argmax(axis=1) == given["labels"]).mean()
+
+
+# -- sinabs_mnist_cnn ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_neurons_that_fire_several_times_a_step_reach_the_chip(shared, tmp_path):
+    """Hidden layers and read-out count up to 2,513 spikes a step: programs with payloads, equal in onnxruntime bit for bit."""
+    pytest.importorskip("onnxruntime")
+    folder = shared / "models" / "sinabs_mnist_cnn"
+    options = Options(
+        source="sinabs",
+        neuron={"1,4,7,11,12": "IAF(min_v_mem=-1.0)"},
+        layer={"2,5,8": "AvgPool2d(2)"},
+        input_shape=(1, 28, 28),
+    )
+    given, expected = np.load(folder / "input.npz"), np.load(folder / "expected.npz")
+    spikes = np.unpackbits(given["spikes"])[: np.prod(given["shape"])].reshape(given["shape"])[:3].astype(np.float64)
+    made = sd.convert(folder / "mnist_params.pt", (spikes, given["labels"][:3]), None, options, chip="loihi2")
+    assert made.verdict.grade == "exact"
+    assert [type(p.model).__name__ for p in made.network.populations.values()] == ["HostInput", *["NeuronProgram"] * 5]
+    counts = made.chip_trace.outputs["12.neuron"].sum(axis=0)
+    np.testing.assert_array_equal(counts.argmax(axis=1), expected["out"][:3].argmax(axis=1))
+    assert np.abs(counts - expected["out"][:3]).max() <= 2
+    _, program = sd.save(made, tmp_path / "counting")
+    sd.export(program, "onnx", tmp_path / "again.onnx")
+    (pair,) = sd.verify(tmp_path / "again.onnx", (spikes[:1], given["labels"][:1]), against=("onnxruntime",)).pairs
+    assert (pair.a, pair.different) == ("onnxruntime, integers", 0)
+    assert pair.compared > 2_000_000
 
 
 # -- onnx_mnist_cnn ------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ import converters  # noqa: E402  (behind importorskip)
 from converters import Loaded, Options  # noqa: E402
 from converters.pt import first_that_runs, from_module  # noqa: E402
 from converters.pt.constructors import KNOWN, parse  # noqa: E402
+from snndeploy.arrays import frozen  # noqa: E402
 from snndeploy.errors import ModelError, OptionError, SnnError, Unsupported  # noqa: E402
 from snndeploy.ir.graph import Graph  # noqa: E402
 from snndeploy.ir.layers import BatchNorm, Conv, Linear, Reshape, SumPool  # noqa: E402
@@ -27,6 +28,7 @@ from snndeploy.ir.neurons.cubalif import CubaLIF  # noqa: E402
 from snndeploy.ir.neurons.immediate import ImmediateLIF  # noqa: E402
 from snndeploy.ir.neurons.li import LI  # noqa: E402
 from snndeploy.ir.neurons.lif import LIF  # noqa: E402
+from snndeploy.ir.neurons.multispike import MultiSpike as Counting  # noqa: E402
 from snndeploy.ir.on_numpy import NUMPY  # noqa: E402
 from snndeploy.sim.reference import run_reference  # noqa: E402
 from snndeploy.trace import Trace  # noqa: E402
@@ -158,7 +160,9 @@ def test_sinabs_counts_its_spikes(shared):
     assert trace.outputs["1"].max() == 2
     assert facts(loaded, "1")["levels"] == ("3 ([3] 1..3)", "ASSUMED")
     assert facts(loaded, "1")["floor"] == ("-1", "user")
-    assert "1 holds at most 3 spikes a step, if no input lies outside 0..1" in loaded.assumptions
+    assert [a for a in loaded.assumptions if "at most" in a] == ["1 holds at most 3 spikes a step, if no input lies outside 0..1"]
+    assert set(loaded.graph.named(Counting)) == {"4", "7", "11", "12.neuron"}
+    assert facts(loaded, "12.neuron")["levels"] == ("any number of spikes", "ASSUMED")
 
 
 @pytest.mark.slow
@@ -174,7 +178,7 @@ def test_sinabs_all_samples_and_its_analog_network(shared):
         values = {"input": data["x"][k : k + 500].reshape(-1, 1, 28, 28) / 255.0}
         for name in graph.order[1:]:
             x, node = values[graph.into(name)[0].source], graph.nodes[name]
-            fires = isinstance(node, Burst)
+            fires = isinstance(node, Burst | Counting)
             values[name] = (x if name == "12.neuron" else np.maximum(x, 0)) if fires else node.step((x,), {}, NUMPY)[0]
         right += int((values["output"].argmax(axis=1) == data["y"][k : k + 500]).sum())
     assert right == 9788
@@ -462,15 +466,33 @@ def test_a_network_without_a_last_neuron_and_gaps_in_a_sequential(tmp_path):
     assert "net.1, net.2" in asked.value.hint
 
 
-def test_a_counting_neuron_needs_a_bound(tmp_path):
+def test_a_counting_neuron_needs_a_bound_only_for_a_ladder(tmp_path):
     """Behind a membrane, which has no limits, no number of spikes is the largest."""
     path = saved(tmp_path, fc1__weight=(3, 4), fc2__weight=(3, 3))
-    neuron = {"fc1": "LI(tau=2.0)", "fc2": "IAFSqueeze()"}
+    neuron = {"fc1": "LI(tau=2.0)", "fc2": "IAFSqueeze(reset_fn='MembraneReset')"}
     with pytest.raises(Unsupported, match="any number of spikes") as refusal:
         load(path, neuron=neuron)
     assert "max_spikes=16" in refusal.value.hint
     bounded = load(path, neuron={**neuron, "fc2": "IAFSqueeze(max_spikes=4)"})
     assert len(bounded.graph.nodes["fc2.neuron"].strict) == 4
+    assert load(path, neuron={**neuron, "fc2": "IAFSqueeze()"}).graph.nodes["fc2.neuron"] == Counting(1.0)
+
+
+@pytest.mark.parametrize(("fan_in", "reset", "kind"), [(8, "Subtract", Burst), (9, "Subtract", Counting), (40, "Reset", Burst)])
+def test_a_short_ladder_stays_one_and_counts_as_the_long(tmp_path, fan_in, reset, kind):
+    """Weights of 1 - 1/fan_in: at most fan_in spikes a step. A ladder and a count send the same."""
+    path = tmp_path / "m.pt"
+    torch.save({"fc.weight": torch.full((1, fan_in), 1 - 1 / fan_in, dtype=torch.float64)}, path)
+    node = load(path, source="sinabs", neuron={"fc": f"IAF(reset_fn='Membrane{reset}')"}).graph.nodes["fc.neuron"]
+    assert isinstance(node, kind)
+    if reset == "Subtract":
+        ladder = np.arange(1.0, fan_in + 1)
+        burst = Burst(frozen(1.0), frozen(ladder), frozen(ladder), (False,) * fan_in, "subtract", amounts=frozen(ladder))
+        a, b = dict(node.initial_state((1,))), dict(burst.initial_state((1,)))
+        for x in (np.random.default_rng(fan_in).random((200, 1, 1)) < 0.5) * (fan_in - 1.0):
+            y, a = node.step((x,), a, NUMPY)
+            z, b = burst.step((x,), b, NUMPY)
+            assert (y, a["v"]) == (z, b["v"])
 
 
 def test_parse_keeps_order_and_values():

@@ -20,20 +20,28 @@ from snndeploy.ir.neurons.burst import Burst
 from snndeploy.ir.on_numpy import NUMPY
 
 
-def settle(graph: Graph, ladders: Mapping[str, Callable[[int], Node]]) -> tuple[Graph, dict[str, int]]:
-    """The graph with every counting neuron's levels bounded, for inputs that lie in 0 .. 1; and the bounds.
+def settle(graph: Graph, ladders: Mapping[str, Callable[[int | None], Node | None]]) -> tuple[Graph, dict[str, int]]:
+    """The graph with its counting neurons, and of those that are ladders of levels the bounds, for inputs that lie in 0 .. 1.
 
-    Raises ``Unsupported`` where no bound follows: a loop back into the neuron, or a signal without limits before it.
+    Raises ``Unsupported`` where a ladder is needed and no bound follows: a loop back into the neuron, or a signal without
+    limits before it.
     """
     ranges: dict[str, tuple[Floats, Floats]] = {}
     bounds: dict[str, int] = {}
     for name in graph.order if ladders else ():
         node = graph.nodes[name]
         entering = _entering(graph, name, ranges)
-        if name in ladders:
-            bounds[name] = _most(name, node, entering)
-            graph = graph.replace({name: ladders[name](bounds[name])})
-        ranges[name] = _leaving(name, graph, entering)
+        if name not in ladders:
+            ranges[name] = _leaving(name, graph, entering)
+            continue
+        most = _most(node, entering)
+        made = ladders[name](most)
+        if made is None:
+            what = "holds any number of spikes in a step, and no bound follows from the weights"
+            raise Unsupported(name, what, f"use MaxSpike(K); for a bare file say --neuron '{name}: max_spikes=16'")
+        graph = graph.replace({name: made})
+        bounds |= {name: most} if isinstance(made, Burst) and most is not None else {}
+        ranges[name] = np.zeros(graph.shapes[name]), np.full(graph.shapes[name], np.inf if most is None else float(most))
     return graph, bounds
 
 
@@ -53,16 +61,14 @@ def _entering(graph: Graph, name: str, ranges: Mapping[str, tuple[Floats, Floats
     return [ports[p] for p in sorted(ports)]
 
 
-def _most(name: str, node: Node, entering: list[tuple[Floats, Floats]]) -> int:
+def _most(node: Node, entering: list[tuple[Floats, Floats]]) -> int | None:
+    """None where no bound follows, or none that a ladder could have."""
     assert isinstance(node, Burst)
     theta = node.thresholds[0]
     current = np.maximum(node.gain * entering[0][1], node.gain * entering[0][0])
     kept = node.decay * theta + np.maximum(node.rest * (1 - node.decay), 0)
     bound = float(np.floor((kept + np.maximum(current, 0)) / theta).max(initial=1.0))
-    if not np.isfinite(bound) or bound > MOST:
-        what = "holds any number of spikes in a step, and no bound follows from the weights"
-        raise Unsupported(name, what, f"use MaxSpike(K); for a bare file say --neuron '{name}: max_spikes=16'")
-    return max(1, int(bound))
+    return max(1, int(bound)) if bound <= MOST else None
 
 
 def _leaving(name: str, graph: Graph, entering: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:

@@ -42,7 +42,8 @@ class Neuron:
         feedback: from its output, one step later, back into its input; empty for none.
         membrane: nodes that give the membrane the library returns beside the spikes, from the same input; None where
             no node does.
-        ladder: for neurons that count their spikes: the node with K levels.
+        ladder: for neurons that count their spikes: the node that holds at most K of them in a step; None asks for any
+            number, and None back says that there is none.
         taps: what its input of 0, 1, ... steps before passes through; it takes the sum of them. Empty: its input as it is.
         delay: how many steps later its output reaches the next layer.
         said: facts that no field of the node shows.
@@ -55,7 +56,7 @@ class Neuron:
     after: Chain = ()
     feedback: Chain = ()
     membrane: Chain | None = None
-    ladder: Callable[[int], Node] | None = None
+    ladder: Callable[[int | None], Node | None] | None = None
     before: Chain = ()
     taps: Chain = ()
     delay: int = 0

@@ -153,7 +153,7 @@ def _finished(chain: Chained, options: Options, notes: tuple[str, ...]) -> Loade
     chain.semantics.append(LayerSource("output", str(chain.nodes["output"]), "the last layer, at every step"))
     ladders = {name: meant.ladder for name, meant in chain.meant.items() if meant.ladder is not None}
     graph, bounds = settle(Graph(chain.nodes, tuple(chain.edges), options.dt), ladders)
-    semantics = tuple(_settled(entry, chain, graph) if entry.layer in bounds else entry for entry in chain.semantics)
+    semantics = tuple(_settled(entry, chain, graph) if entry.layer in ladders else entry for entry in chain.semantics)
     limits = tuple(f"{name} holds at most {k} spikes a step, if no input lies outside 0..1" for name, k in bounds.items())
     return Loaded(graph, semantics, (*notes, *limits), own_steps(graph, options.timesteps))
 

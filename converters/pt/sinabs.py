@@ -10,7 +10,6 @@ alpha = exp(-1/tau) in float32. ``v_mem`` and ``i_syn`` are run state, which a s
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -22,13 +21,17 @@ from converters.pt.torch_nn import Chain
 from converters.pt.windows import average
 from snndeploy.arrays import Floats, Shape, frozen
 from snndeploy.errors import Unsupported
+from snndeploy.ir.graph import Node
 from snndeploy.ir.layers import Scale, SumPool
 from snndeploy.ir.neurons.adaptive import AdaptiveLIF
 from snndeploy.ir.neurons.burst import Burst
 from snndeploy.ir.neurons.cubalif import CubaLIF
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF
+from snndeploy.ir.neurons.multispike import MultiSpike
 
+RUNGS = 8
+"""A neuron that may hold more spikes in a step than this becomes a ``MultiSpike``: its program is as long for any number."""
 STATES = ("v_mem", "i_syn", "b")
 
 
@@ -95,8 +98,8 @@ def _neuron(settings: Settings, shape: Shape, alpha: Floats) -> Neuron:
     if current is not None:
         what = "has a synaptic current together with a floor or several spikes a step"
         raise Unsupported(settings.where, f"{what}, for which there is no node yet", "use tau_syn=None, or SingleSpike without min_v_mem")
-    ladder: Callable[[int], Burst] = partial(_ladder, alpha, gain, theta, hard, amount, floor)
-    return Neuron(ladder(most or 1), ladder=None if most else ladder)
+    ladder = _ladder(alpha, gain, theta, hard, amount, floor, most or 1)
+    return Neuron(ladder, ladder=None if most else partial(_counting, alpha, gain, theta, hard, amount, floor))
 
 
 def _shifted(
@@ -123,6 +126,17 @@ def _ladder(alpha: Floats, gain: Floats, theta: Floats, hard: bool, amount: Floa
     amounts = None if hard else frozen(rungs * amount)
     reset = "hard" if hard else "subtract"
     return Burst(alpha, frozen(rungs * theta), frozen(rungs), (False,) * count, reset, amounts=amounts, gain=gain, floor=floor)  # type: ignore[arg-type]
+
+
+def _counting(
+    alpha: Floats, gain: Floats, theta: Floats, hard: bool, amount: Floats, floor: Floats | None, count: int | None
+) -> Node | None:
+    """MultiSpike with at most ``count`` spikes a step: a short ladder can be decoupled, a long one is one count of any size."""
+    if count is not None and count <= RUNGS:
+        return _ladder(alpha, gain, theta, hard, amount, floor, count)
+    if not hard and bool((amount == theta).all()):
+        return MultiSpike(alpha, gain, theta, floor=floor)
+    return None if count is None else _ladder(alpha, gain, theta, hard, amount, floor, count)
 
 
 def _most(settings: Settings) -> int | None:

@@ -41,7 +41,7 @@ BECAUSE: Mapping[str, tuple[str, ...]] = {
 
 PLAIN = (LIF, CubaLIF, Burst, LI, MultiSpike, Linear, Conv, Scale)
 """What the rows say all of; of any other neuron the equation is printed too."""
-USUAL = (("gain", "1"), ("reset timing", "in the step of the spike"))
+USUAL = (("gain", "1"), ("reset timing", "in the step of the spike"), ("levels", "any number of spikes"))
 """What goes without saying in one line."""
 
 
@@ -104,6 +104,7 @@ def _without_kinds(node: Node) -> Iterator[tuple[str, str]]:
         yield "comparison", ">" if node.strict else ">="  # type: ignore[attr-defined]
     if isinstance(node, MultiSpike):
         yield "comparison", ">="
+        yield "levels", "any number of spikes"
         yield "reset", "the threshold for each spike"
 
 
