@@ -172,12 +172,13 @@ class Suspect:
     """One change, tried: the layer of the first side, so changed, against that of the second on the same input.
 
     ``cause`` is its class (``snndeploy explain`` knows each), ``words`` what was changed. ``reproduces``: "all" (output
-    and every state word of every step), "output" alone, or "no"; "inferred": the numbers say so, no run was made.
+    and every state word of every step), "output" alone, or "no"; "claim": of a decoupled burst layer, it makes it the burst
+    neuron that its integers stand for; "inferred": the numbers say so, no run was made.
     """
 
     cause: str
     words: str
-    reproduces: Literal["all", "output", "inferred", "no"]
+    reproduces: Literal["all", "output", "claim", "inferred", "no"]
     read: bool = False
     """The change was read in the two networks, not guessed."""
 

@@ -14,7 +14,7 @@ from snndeploy.data import Encoding, Samples
 from snndeploy.errors import ModelError, OptionError
 from snndeploy.files import replacing
 from snndeploy.flow.divergence.bisecting import Found, bisect
-from snndeploy.flow.divergence.sides import Side
+from snndeploy.flow.divergence.sides import Side, folded
 from snndeploy.flow.feeding import Feed, describe_inputs, feed
 from snndeploy.flow.lowering import to_normal_form
 from snndeploy.flow.saved import fed, open_file
@@ -44,7 +44,7 @@ def bisect_files(
     second, _ = _side(Path(b), two, samples, data.steps, encoding, seed)
     if first.name == second.name:
         first, second = replace(first, name=str(a)), replace(second, name=str(b))
-    if not set(first.layers) & set(second.layers):
+    if not set.intersection(*(set(side.layers) for side in folded(first, second))):
         raise ModelError(f"{a}, {b}", "have no layer of the same name", _instead(first, second))
     return bisect(first, second, data, shrinking=shrinking)
 

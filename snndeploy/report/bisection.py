@@ -15,6 +15,7 @@ Json = dict[str, Any]
 EVIDENCE = {
     "all": "every output and state word",
     "output": "every output",
+    "claim": "the burst neuron that the layer stands for",
     "inferred": "inferred from the numbers, not run",
     "no": "nothing",
 }

@@ -107,6 +107,26 @@ CAUSES: Mapping[str, tuple[str, ...]] = {
     ),
     "duplicate": ("synapses are there twice", "The two sums add up.", "Remove one; check that files are not loaded over each other."),
     "lost": ("synapses are missing", "Nothing arrives where it should.", "Compare the projections of both sides."),
+    "force": (
+        "what keeps a decoupled burst neuron's banks in step is lost or another",
+        "Ping-pong forces the idle bank at every step; look-ahead forces and kicks by its parity counter.",
+        "Compare the synapses between the members, the drive and the counter; `snndeploy verify FILE --prove` refutes it with a run.",
+    ),
+    "lateral": (
+        "a lateral synapse of a decoupled burst neuron is lost or another",
+        "It takes off what another rung's spike means for the shared potential: decay times the rung's amount.",
+        "Compare the synapses between the members N1..NK; `snndeploy verify FILE --prove` refutes it with a run.",
+    ),
+    "relay": (
+        "a relay of a decoupled burst neuron is lost or another",
+        "A relay fires where two spikes arrive in one step, and remembers nothing: vth 1, du and dv 4095, weights of 1.",
+        "Compare the members R1..RK and the synapses into them.",
+    ),
+    "level": (
+        "a rung of a decoupled burst neuron counts for another level",
+        "Downstream weights are multiplied by each rung's step in level; here they stand to each other otherwise.",
+        "Compare the projections that leave the members of the layer.",
+    ),
     "graded": (
         "the payload multiplies on one side only",
         "A graded spike counts as its number, a plain one as 1.",

@@ -10,7 +10,7 @@ import numpy as np
 from snndeploy.arrays import same
 from snndeploy.chip.models import DECAY_UNIT, Lif
 from snndeploy.chip.network import ChipNetwork, Wire
-from snndeploy.flow.divergence import chip_changes
+from snndeploy.flow.divergence import chip_changes, members, rungs
 from snndeploy.flow.divergence.around import around, graph_sums
 from snndeploy.flow.divergence.comparing import Alone, Sides
 from snndeploy.flow.divergence.rules import Rules, arriving, run_lif
@@ -30,19 +30,41 @@ DECAY_STEP = 1.5 / DECAY_UNIT
 
 def suspects(s: Sides, layer: str, apart: Alone) -> tuple[tuple[Suspect, ...], int]:
     """Why a layer of a graph and that of a chip network part on the same input, and how many changes were tried."""
-    flipped = apart if isinstance(s.a.network, Graph) else Alone(apart.feeds_b, apart.feeds_a, apart.run_b, apart.run_a, apart.unequal)
-    graph, chip = (s.a, s.b) if isinstance(s.a.network, Graph) else (s.b, s.a)
+    graph, chip, turned = _turned(s, apart)
     found, tried = [], 0
-    for suspect in _tried(graph, chip, layer, flipped, s.data.steps):
+    for suspect in _tried(graph, chip, layer, turned, s.data.steps):
         tried += 1
         if suspect.reproduces != "no":
             found.append(suspect)
     return tuple(found), tried
 
 
+def flawed(s: Sides, layer: str, apart: Alone) -> bool:
+    """True if the chip network contradicts itself in this layer, and it shows, whatever was rounded: that comes before rounding."""
+    graph, chip, turned = _turned(s, apart)
+    return bool(rungs.suspects(chip, layer)) or (layer in chip.folds and members.flawed(_case(graph, chip, layer, turned, s.data.steps)))
+
+
+def _turned(s: Sides, apart: Alone) -> tuple[Side, Side, Alone]:
+    """The graph first."""
+    if isinstance(s.a.network, Graph):
+        return s.a, s.b, apart
+    return s.b, s.a, Alone(apart.feeds_b, apart.feeds_a, apart.run_b, apart.run_a, apart.unequal)
+
+
+def _case(graph: Side, chip: Side, layer: str, apart: Alone, steps: int) -> members.Case:
+    network = part(chip, layer)
+    assert isinstance(network, ChipNetwork)
+    return members.Case(graph, chip, chip.folds[layer], network, apart, steps)
+
+
 def _tried(graph: Side, chip: Side, layer: str, apart: Alone, steps: int) -> Iterator[Suspect]:
+    if layer in chip.folds:
+        yield from members.suspects(_case(graph, chip, layer, apart, steps))
+        return
     shift, network = chip.shift(layer), part(chip, layer)
     assert isinstance(network, ChipNetwork)
+    yield from rungs.suspects(chip, layer)
     wanted = seen(graph, apart.run_a, layer)[:steps]
 
     def outcome(values: Series) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from snndeploy.chip.models import DECAY_UNIT, Lif
 from snndeploy.chip.network import ChipNetwork
+from snndeploy.flow.divergence.inlets import entering
 from snndeploy.flow.divergence.rules import arriving
 from snndeploy.flow.divergence.sides import Series, Side, fed_name, part, seen, words
 from snndeploy.ir.graph import Graph, bind
@@ -32,7 +33,8 @@ def threshold(side: Side, layer: str, neuron: tuple[int, ...]) -> float | None:
         values = getattr(node, "threshold", None)
         values = getattr(node, "thresholds", [None])[0] if values is None else values
         return None if values is None or isinstance(values, str) else float(_at(values, side.network.shapes[layer], neuron))
-    population = side.network.populations[layer]
+    members = side.folds[layer].layer.members if layer in side.folds else {}
+    population = next(iter(members.values())) if members else side.network.populations[layer]
     return float(_at(population.model.vth << kernels.INPUT_SHIFT, population.shape, neuron)) if isinstance(population.model, Lif) else None
 
 
@@ -44,7 +46,7 @@ def around(side: Side, layer: str, trace: Trace, feeds: Mapping[str, Series], at
     """The steps around model step, sample, neuron ``at``, of a layer's run alone on ``feeds``."""
     step, sample, neuron = at
     shift = side.shift(layer)
-    own, output, sums = words(trace, layer), seen(side, trace, layer), _sums(side, layer, feeds)
+    own, output, sums = words(trace, layer, side.folds.get(layer)), seen(side, trace, layer), _sums(side, layer, feeds)
     moments = []
     for t in range(max(0, step - BEFORE), step + AFTER + 1):
         raw = t + shift
@@ -58,6 +60,8 @@ def around(side: Side, layer: str, trace: Trace, feeds: Mapping[str, Series], at
 
 def _sums(side: Side, layer: str, feeds: Mapping[str, Series]) -> Series | None:
     network = part(side, layer)
+    if isinstance(network, ChipNetwork) and layer in side.folds:
+        return entering(side.folds[layer], network, feeds)[0]
     if isinstance(network, ChipNetwork):
         return arriving(network, layer, feeds)[0]
     return graph_sums(network, layer, feeds)
@@ -73,7 +77,7 @@ def graph_sums(graph: Graph, layer: str, feeds: Mapping[str, Series]) -> Series:
 
 def _before(side: Side, layer: str, own: Mapping[str, Series], sums: Series | None, place: tuple[int, ...]) -> float | None:
     """v after integration and before the reset, by the rules, from the words of the step before."""
-    if sums is None or "v" not in own:
+    if sums is None or "v" not in own or layer in side.folds:
         return None
     earlier = (place[0] - 1, *place[1:])
     if isinstance(side.network, Graph):

@@ -77,7 +77,8 @@ def _found(s: Sides, compared: int, *, hidden: bool, shrinking: bool) -> Found:
         DifferingLayer(layer, step, int(unequal(s, layer, hidden).sum()), (pair := apart.get(layer)) is None or bool(pair.unequal.any()))
         for step, _, layer in order
     )
-    culprit = next((r.layer for r in rows if r.own), "")
+    own = [r.layer for r in rows if r.own]
+    culprit = next((n for n in own if s.mixed and (held := apart.get(n)) and across.flawed(s, n, held)), next(iter(own), ""))
     base = Bisection(s.a.name, s.b.name, compared, sum(r.values for r in rows), rows, culprit, hidden=hidden)
     shown = culprit or rows[0].layer
     pair = apart[shown]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snndeploy.flow.divergence.sides import Series, Side, comparable, feeds_for, in_time, part, run_part, seen, unit, words
+from snndeploy.flow.divergence.sides import Series, Side, comparable, feeds_for, folded, in_time, part, run_part, seen, unit, words
 from snndeploy.flow.feeding import Feed
 from snndeploy.ir.graph import Graph
 from snndeploy.trace import Trace
@@ -37,6 +37,7 @@ class Sides:
 
 def run_both(a: Side, b: Side, data: Feed) -> Sides:
     """Run both on the data."""
+    a, b = folded(a, b)
     return Sides(a, b, data, a.run(data), b.run(data), comparable(a, b))
 
 
@@ -53,7 +54,8 @@ def _unequal(s: Sides, layer: str, a: Trace, b: Trace, hidden: bool) -> Series:
         series = [(_in_one_unit(s, s.a, a, layer), _in_one_unit(s, s.b, b, layer))]
     if not series:
         return np.zeros((s.data.steps, s.data.samples, 1), np.bool_)
-    apart = [_apart(_cut(s, s.a, layer, x), _cut(s, s.b, layer, y), exact=not _real(s, layer)) for x, y in series]
+    near = s.a.near.get(layer, NEAR if _real(s, layer) else 0.0)
+    apart = [_apart(_cut(s, s.a, layer, x), _cut(s, s.b, layer, y), near) for x, y in series]
     return np.asarray(np.logical_or.reduce(apart))
 
 
@@ -72,12 +74,12 @@ def _real(s: Sides, layer: str) -> bool:
     return s.mixed or any(n.emits == "real" for n in nodes)
 
 
-def _apart(x: Series, y: Series, exact: bool) -> Series:
+def _apart(x: Series, y: Series, near: float) -> Series:
     length = min(len(x), len(y))
     x, y = x[:length], y[:length].reshape(x[:length].shape)
-    if exact:
+    if not near:
         return np.asarray(x != y)
-    return np.asarray(~(np.abs(x - y) <= NEAR * np.maximum(1.0, np.abs(x))))
+    return np.asarray(~(np.abs(x - y) <= near * np.maximum(1.0, np.abs(x))))
 
 
 def first_steps(s: Sides, hidden: bool) -> dict[str, Series]:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snndeploy.chip.models import HostInput
-from snndeploy.chip.network import ChipNetwork
+from snndeploy.chip.network import ChipNetwork, Projection
+from snndeploy.flow.divergence.folds import Fold, folds, inner, with_readouts
 from snndeploy.flow.feeding import Feed
 from snndeploy.ir.graph import Edge, Graph, Node
 from snndeploy.ir.layers import Input
@@ -34,23 +35,30 @@ class Side:
     name: str
     network: Graph | ChipNetwork
     execute: Execute = field(default=run_chip)
+    folds: Mapping[str, Fold] = field(default_factory=dict)
+    """Of a chip network, the decoupled layers that are one layer each of the graph it is held against."""
+    near: Mapping[str, float] = field(default_factory=dict)
+    """Layers of real numbers that are compared all the same, and how far apart they may be."""
 
     @property
     def layers(self) -> tuple[str, ...]:
         """Its inputs (of a chip network) and neurons, in running order."""
         if isinstance(self.network, Graph):
             return neurons(self.network)
-        return running_order(self.network)
+        owners = {member: fold.layer.name for fold in self.folds.values() for member in fold.names}
+        return tuple(dict.fromkeys(owners.get(name, name) for name in running_order(self.network)))
 
     def shift(self, layer: str) -> int:
-        """How many steps late the layer runs."""
-        return 0 if isinstance(self.network, Graph) else self.network.populations[layer].shift
+        """How many steps late the layer runs; what a folded one sends is read in the model's time."""
+        if isinstance(self.network, Graph) or layer in self.folds:
+            return 0
+        return self.network.populations[layer].shift
 
     def sources(self, layer: str) -> tuple[str, ...]:
         """What feeds a layer: neurons and inputs, perhaps itself."""
         if isinstance(self.network, Graph):
             return tuple(dict.fromkeys(s for s in _reaching(self.network, layer)[1]))
-        return tuple(dict.fromkeys(p.source for p in self.network.into(layer)))
+        return tuple(dict.fromkeys(p.source for p in self.network.projections if fed_from(self, layer, p)))
 
     def run(self, data: Feed) -> Trace:
         """All of it: every output and every state word."""
@@ -58,6 +66,25 @@ class Side:
             record = [n for n in self.network.order if has_state(self.network.nodes[n]) or isinstance(self.network.nodes[n], Input)]
             return run_reference(self.network, data.inputs, data.steps, record=record, states=True)
         return self.execute(spiking(self.network), inject(self.network, data.inputs), states=True)
+
+
+def folded(a: Side, b: Side) -> tuple[Side, Side]:
+    """The two sides, where one is a graph, with every decoupled burst layer of the other as the one layer that the graph has."""
+    if isinstance(a.network, ChipNetwork) and isinstance(b.network, Graph):
+        second, first = folded(b, a)
+        return first, second
+    if not isinstance(a.network, Graph) or not isinstance(b.network, ChipNetwork) or b.folds:
+        return a, b
+    found = folds(a.network, b.network)
+    graph, near = with_readouts(a.network, b.network, found)
+    return replace(a, network=graph, near=near), replace(b, folds=found, near=near)
+
+
+def fed_from(side: Side, layer: str, p: Projection) -> bool:
+    """True for a projection into the layer from outside of it."""
+    if layer in side.folds:
+        return p.target in side.folds[layer].names and not inner(side.folds[layer], p)
+    return p.target == layer
 
 
 def running_order(network: ChipNetwork) -> tuple[str, ...]:
@@ -72,14 +99,19 @@ def spiking(network: ChipNetwork) -> ChipNetwork:
 
 def seen(side: Side, trace: Trace, layer: str) -> Series:
     """What the layer gives: its spikes, or the word that the host reads; raw, in the side's own time."""
+    if layer in side.folds:
+        return side.folds[layer].sent(trace.outputs)
     if isinstance(side.network, ChipNetwork):
         reads = side.network.populations[layer].reads
         return trace.outputs[layer] if reads == "spikes" else trace.states[f"{layer}.{reads}"]
     return trace.outputs[layer]
 
 
-def words(trace: Trace, layer: str) -> dict[str, Series]:
-    """The layer's state words, by their own names."""
+def words(trace: Trace, layer: str, fold: Fold | None = None) -> dict[str, Series]:
+    """The layer's state words, by their own names; of a folded one every member's v, in the model's time."""
+    if fold is not None:
+        held = fold.in_model_time({name: trace.states[f"{name}.v"] for name in fold.names})
+        return {f"{tag}.v": values for tag, values in held.items()}
     return {key.rpartition(".")[2]: values for key, values in trace.states.items() if key.rpartition(".")[0] == layer}
 
 
@@ -88,14 +120,17 @@ def fed_name(source: str) -> str:
     return f"{source}@"
 
 
-def alone(network: ChipNetwork, layer: str) -> ChipNetwork:
-    """One population and its synapses, all its sources replaced by inputs of the host; it runs in the network's own time."""
-    into = network.into(layer)
+def alone(side: Side, layer: str) -> ChipNetwork:
+    """One layer of a chip network and its synapses, all its sources replaced by inputs of the host; it runs in the network's own time."""
+    network = side.network
+    assert isinstance(network, ChipNetwork)
+    members = tuple(side.folds[layer].names) if layer in side.folds else (layer,)
+    into = [p for p in network.projections if fed_from(side, layer, p)]
     sources = {p.source: network.populations[p.source] for p in into}
     hosts = {fed_name(n): replace(p, name=fed_name(n), model=_host(p.model), shift=0, reads="spikes") for n, p in sources.items()}
-    target = replace(network.populations[layer], shift=0, reads="spikes")
-    projections = tuple(replace(p, source=fed_name(p.source)) for p in into)
-    return replace(network, populations={**hosts, layer: target}, projections=projections, readout=None, host={}, steps=0)
+    targets = {n: replace(network.populations[n], shift=0, reads="spikes") for n in members}
+    projections = [replace(p, source=fed_name(p.source)) if p in into else p for p in network.projections if p.target in members]
+    return replace(network, populations={**hosts, **targets}, projections=tuple(projections), readout=None, host={}, steps=0)
 
 
 def _host(model: object) -> HostInput:
@@ -131,7 +166,7 @@ def _reaching(graph: Graph, layer: str) -> tuple[list[str], list[str]]:
 
 def part(side: Side, layer: str) -> Graph | ChipNetwork:
     """The layer alone, on either kind of network."""
-    return alone_graph(side.network, layer) if isinstance(side.network, Graph) else alone(side.network, layer)
+    return alone_graph(side.network, layer) if isinstance(side.network, Graph) else alone(side, layer)
 
 
 def run_part(network: Graph | ChipNetwork, feeds: Mapping[str, Series], execute: Execute = run_chip) -> Trace:
@@ -151,17 +186,29 @@ def feeds_for(side: Side, layer: str, own: Trace, other: Side, theirs: Trace) ->
     """
     feeds = {}
     for name in side.sources(layer):
-        if name in theirs.outputs:
+        values = _of_fold(side, name, other, theirs)
+        if values is None and name in theirs.outputs:
             values = _in_units(side, other, name, in_time(side.shift(name), other.shift(name), theirs.outputs[name]))
-            feeds[name] = values.reshape(*values.shape[:2], *shape_of(side, name))
-        else:
-            feeds[name] = own.outputs[name]
+        feeds[name] = own.outputs[name] if values is None else values.reshape(*values.shape[:2], *shape_of(side, name))
     longest = max(own.steps, *map(len, feeds.values()))
     return {n: _longer(values, longest) for n, values in feeds.items()}
 
 
+def _of_fold(side: Side, name: str, other: Side, theirs: Trace) -> Series | None:
+    """What a folded layer sent: its level where ``side`` has it whole, the spikes of a member where ``other`` has; else None."""
+    if name in other.folds:
+        return seen(other, theirs, name)
+    for fold in side.folds.values():
+        if name in fold.names and fold.layer.name in theirs.outputs:
+            spikes = fold.spikes(theirs.outputs[fold.layer.name].reshape(*theirs.outputs[fold.layer.name].shape[:2], *fold.shape))
+            return in_time(side.shift(name), 0, spikes[fold.names[name]])
+    return None
+
+
 def shape_of(side: Side, layer: str) -> tuple[int, ...]:
     """The shape of what a layer sends."""
+    if layer in side.folds:
+        return side.folds[layer].shape
     return side.network.shapes[layer] if isinstance(side.network, Graph) else side.network.populations[layer].shape
 
 
@@ -186,7 +233,7 @@ def _in_units(side: Side, other: Side, name: str, values: Series) -> Series:
 
 def unit(side: Side, layer: str) -> float:
     """The real value of one unit of what the layer sends."""
-    if isinstance(side.network, Graph):
+    if isinstance(side.network, Graph) or layer in side.folds:
         return 1.0
     population = side.network.populations[layer]
     return population.model.scale if isinstance(population.model, HostInput) else population.scale
@@ -199,4 +246,4 @@ def comparable(a: Side, b: Side) -> tuple[str, ...]:
         return tuple(both)
     graph = a.network if isinstance(a.network, Graph) else b.network
     assert isinstance(graph, Graph)
-    return tuple(n for n in both if graph.nodes[n].emits != "real")
+    return tuple(n for n in both if graph.nodes[n].emits != "real" or n in a.near)

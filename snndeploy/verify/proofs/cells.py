@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -166,3 +166,13 @@ def _rests(population: Population) -> bool:
 
 def _biased(model: NeuronProgram) -> bool:
     return bool(model.constants.get("bias", np.zeros(1)).any() or (model.constants["t0"] < 0).any())
+
+
+READS: Mapping[str, Callable[[Mapping[str, Any], int], Any]] = {
+    "ping-pong": lambda s, j: s[f"R{j}"],
+    "ping-pong-direct": lambda s, j: s[f"A{j}"] + s[f"B{j}"] - 1,
+    "lateral": lambda s, j: s[f"N{j}"],
+    "look-ahead": lambda s, j: s["A"] if j == 1 else s[f"R{j}"],
+    "look-ahead-direct": lambda s, j: s["A"] if j == 1 else s[f"B{j}"] + s[f"C{j}"] - s["A"],
+}
+"""Per construction, the 0 or 1 that downstream reads for rung j."""

@@ -8,6 +8,7 @@ from typing import Any
 import z3
 
 from snndeploy.ir.neurons.decoupling import UNIT
+from snndeploy.verify.proofs.cells import READS
 from snndeploy.verify.proofs.stepping import Cell, Situation
 
 
@@ -87,15 +88,6 @@ def led(cell: Cell, after: Situation) -> Any:
         return z3.BoolVal(True)
     return z3.Or([z3.And([after.fired[f"{b}{j}"] for j in range(1, cell.rungs + 1)]) for b in "AB"])
 
-
-READS: Mapping[str, Callable[[Mapping[str, Any], int], Any]] = {
-    "ping-pong": lambda s, j: s[f"R{j}"],
-    "ping-pong-direct": lambda s, j: s[f"A{j}"] + s[f"B{j}"] - 1,
-    "lateral": lambda s, j: s[f"N{j}"],
-    "look-ahead": lambda s, j: s["A"] if j == 1 else s[f"R{j}"],
-    "look-ahead-direct": lambda s, j: s["A"] if j == 1 else s[f"B{j}"] + s[f"C{j}"] - s["A"],
-}
-"""Per construction, the 0 or 1 that downstream reads for rung j."""
 
 INVARIANTS: Mapping[str, Callable[[Cell, Any, Situation], Any]] = {
     "ping-pong": ping_pong,

@@ -17,9 +17,8 @@ from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.ir.on_numpy import NUMPY
 from snndeploy.trace import Trace
 from snndeploy.verdict import Counterexample
-from snndeploy.verify.proofs.cells import Layer
+from snndeploy.verify.proofs.cells import READS, Layer
 from snndeploy.verify.proofs.induction import Run
-from snndeploy.verify.proofs.invariants import READS
 from snndeploy.verify.proofs.stepping import Cell, definition
 
 Execute: TypeAlias = Callable[[ChipNetwork, Mapping[str, Any], int], Trace]
