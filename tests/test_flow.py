@@ -574,7 +574,7 @@ def test_two_phase_is_priced_with_the_whole_network_and_says_why_it_is_not_taken
     assert (fine.neurons, fine.latency, fine.phases, fine.pair.different) == (10, 0, 2, 0)
     assert fine.pair.compared == 6 * 4 * 5
     assert fine.joules > 0
-    assert "does not yet run a whole chip at two steps" in fine.why_not
+    assert "only --burst two-phase takes it" in fine.why_not
     assert "decay made of two equal ones" in half.why_not
     assert np.isnan(half.joules)
     assert half.per_spike is None

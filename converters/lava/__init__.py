@@ -73,11 +73,12 @@ def describe(network: ChipNetwork) -> tuple[dict[str, Any], dict[str, Any]]:
     populations = [_population(p, network, late, arrays) for p in network.populations.values()]
     connections = [c for p in network.projections for c in _connections(p, network, arrays)]
     known = {"schema": SCHEMA, "lava": "0.10.0", "chip": network.chip, "steps": network.steps, "latency": network.latency, "mode": mode}
+    known |= {"phases": network.phases} if network.phases > 1 else {}
     return {**known, "populations": populations, "connections": connections}, arrays
 
 
 def _population(p: Population, network: ChipNetwork, late: Mapping[str, int] | None, arrays: dict[str, Any]) -> dict[str, Any]:
-    interval, offset = (0, 0) if late is None else (network.steps + network.latency, late[p.name] + 1)
+    interval, offset = (0, 0) if late is None else (network.chip_steps(network.steps), late[p.name] + 1)
     if late is None and isinstance(p.model, Lif):
         interval, offset = p.model.reset_interval, p.model.reset_offset
     process = process_of(p, interval, offset)

@@ -4,7 +4,8 @@
     python run_network.py inputs.npz -o trace.npz --hardware  Loihi 2 (needs Intel's lava-loihi; never tried by us)
 
 ``inputs.npz`` holds what the host injects, whole numbers: one array an input, [T, B, *shape], or [1, B, *shape] where it
-holds still. ``trace.npz`` gets "layer.spikes", "layer.u", ... [steps, B, neurons] from chip step ``first.layer`` on (the
+holds still. Where the network takes several chip steps for one of the model's, an input enters at the first of them.
+``trace.npz`` gets "layer.spikes", "layer.u", ... [steps, B, neurons] from chip step ``first.layer`` on (the
 first step is 1), of the populations named in ``--record`` (all without it).
 
 Feed-forward networks run all samples in one go: each layer is cleared when its first input of a sample arrives
@@ -174,13 +175,14 @@ def off_chip(port: Any, steps: int) -> Any:
 
 
 def buffered(spec: dict[str, Any], inputs: dict[str, Any], sample: int, steps: int) -> dict[str, Any]:
-    """One sample's inputs as Lava's buffers take them, [neurons, steps], zeros after the last step of input."""
+    """One sample's inputs as Lava's buffers take them, [neurons, steps], zeros after the last step of input, and between."""
+    phases = spec.get("phases", 1)
     data = {}
     for name, values in inputs.items():
         column = values[:, sample].reshape(len(values), -1).T
         column = np.broadcast_to(column, (len(column), spec["steps"])) if len(values) == 1 else column
         data[name] = np.zeros((len(column), steps), np.int32)
-        data[name][:, : spec["steps"]] = column
+        data[name][:, : spec["steps"] * phases : phases] = column
     return data
 
 
@@ -202,9 +204,14 @@ def written_biases(spec: dict[str, Any], arrays: Any, data: dict[str, Any]) -> d
     return changes
 
 
+def chip_steps(spec: dict[str, Any]) -> int:
+    """Steps of the chip for one sample."""
+    return int(spec["steps"] * spec.get("phases", 1) + spec["latency"])
+
+
 def restarted(spec: dict[str, Any], arrays: Any, inputs: dict[str, Any], record: list[str], hardware: bool) -> dict[str, Any]:
     """Every sample on a network of its own: [steps, B, neurons] from step 1 on."""
-    steps, samples = spec["steps"] + spec["latency"], next(iter(inputs.values())).shape[1]
+    steps, samples = chip_steps(spec), next(iter(inputs.values())).shape[1]
     runs = []
     for sample in range(samples):
         data = buffered(spec, inputs, sample, steps)
@@ -220,8 +227,8 @@ def restarted(spec: dict[str, Any], arrays: Any, inputs: dict[str, Any], record:
 
 
 def pipelined(spec: dict[str, Any], arrays: Any, inputs: dict[str, Any], record: list[str], hardware: bool) -> dict[str, Any]:
-    """All samples in one run, one every T + latency steps; a population's record starts when its first input can come."""
-    period, samples = spec["steps"] + spec["latency"], next(iter(inputs.values())).shape[1]
+    """All samples in one run, one every ``chip_steps``; a population's record starts when its first input can come."""
+    period, samples = chip_steps(spec), next(iter(inputs.values())).shape[1]
     parts = [buffered(spec, inputs, b, period) for b in range(samples)]
     data = {name: np.concatenate([p[name] for p in parts], axis=1) for name in parts[0]}
     kept = Network(spec, arrays, data, samples * period, record, hardware).run({})

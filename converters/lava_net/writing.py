@@ -40,6 +40,9 @@ class Writer:
 
 def layers_of(network: ChipNetwork) -> tuple[list[Layer], int]:
     """The layers, and the steps of a sample. Raises ``Unsupported`` for what has no place in the format."""
+    if network.phases > 1:
+        what = f"{network.phases} chip steps for one of the model's"
+        raise Unsupported(network.chip, what, "a .net file has one rate; convert with another --burst")
     host = _host(network)
     writer = Writer(network, latency={host.name: 0}, shape=host.shape)
     neurons = [p for p in network.populations.values() if p is not host]

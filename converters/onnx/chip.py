@@ -178,6 +178,7 @@ def emit(network: ChipNetwork, version: str, scan: bool = False) -> bytes:
         "steps": network.steps, "latency": network.latency,
         "scale": {n: host.scale for n, host in hosts.items()}, "range": {n: list(host.payloads) for n, host in hosts.items()},
     }  # fmt: skip
+    run |= {"phases": network.phases} if network.phases > 1 else {}
     return finish(assemble(step, DOMAIN, version, scan), "chip", draft.structure, draft.arrays, {"run": text(run)})
 
 

@@ -44,7 +44,8 @@ def encode(value: Any, path: str, arrays: Arrays) -> Any:
         arrays[path] = np.asarray(value + 0)
         return {"array": path}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: encode(getattr(value, f.name), f"{path}.{f.name}", arrays) for f in dataclasses.fields(value)}
+        saved = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if not _left_out(f, value)}
+        fields = {name: encode(held, f"{path}.{name}", arrays) for name, held in saved.items()}
         return {"class": type(value).__name__, "fields": fields}
     if isinstance(value, Mapping):
         return {"map": [[key, encode(value[key], f"{path}.{key}", arrays)] for key in value]}
@@ -55,6 +56,11 @@ def encode(value: Any, path: str, arrays: Arrays) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise Unsupported(path, f"a {type(value).__name__} cannot be saved")
+
+
+def _left_out(field: dataclasses.Field[Any], noun: Any) -> bool:
+    """True for a field that was added later and holds its default: the same network keeps the bytes it had."""
+    return bool(field.metadata.get("later")) and bool(getattr(noun, field.name) == field.default)
 
 
 def decode(value: Any, arrays: Mapping[str, NDArray[Any]], classes: Mapping[str, type]) -> Any:

@@ -12,9 +12,12 @@ import numpy as np
 
 from snndeploy.arrays import Ints, Shape, frozen_ints
 from snndeploy.chip.models import HostInput, Lif, Model, Resonator, TernaryLif
+from snndeploy.chip.registers import check_registers
 from snndeploy.errors import ChipError, did_you_mean
 
 MAX_DELAY = 62
+LATER: Mapping[str, bool] = MappingProxyType({"later": True})
+"""Marks a field that files saved before it do not have: it is written only where it is not its default."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,17 +174,22 @@ class ChipNetwork:
     projections: tuple[Projection, ...]
     readout: Readout | None = None
     steps: int = 0
-    """Model steps T of a sample; the chip runs T + the largest shift."""
+    """Model steps T of a sample."""
     host: Mapping[str, HostLayer] = field(default_factory=dict)
     """First layers that the host computes, by the HostInput they feed."""
     made_from: str = ""
     """SHA-256 of the saved float graph it was made from; "" where there is none."""
+    phases: int = field(default=1, metadata=LATER)
+    """Chip steps for each step of the model. The host sends at the first of them and nothing, bias currents included, at the
+    others; of a population's record the first of every so many, from its shift on, is the model's."""
 
     def __post_init__(self) -> None:
+        if self.phases < 1:
+            raise ChipError("chip network", f"{self.phases} chip steps for one of the model's", "1, or 2 for two-phase bursts")
         object.__setattr__(self, "populations", MappingProxyType(dict(self.populations)))
         object.__setattr__(self, "host", MappingProxyType(dict(self.host)))
         for population in self.populations.values():
-            check_registers(population)
+            check_registers(population.name, population.model)
         for projection in self.projections:
             self._check_ends(projection)
 
@@ -211,13 +219,23 @@ class ChipNetwork:
         """Steps the last layer runs behind the input."""
         return max((p.shift for p in self.populations.values()), default=0)
 
+    def chip_steps(self, length: int) -> int:
+        """Steps the chip runs for a sample of ``length`` model steps, so that the last layer does all of them."""
+        return length * self.phases + self.latency
+
+    def window(self, population: str, length: int) -> slice:
+        """Where a population's record holds the ``length`` steps of the model."""
+        shift = self.populations[population].shift
+        return slice(shift, shift + length * self.phases, self.phases)
+
     def __str__(self) -> str:
         populations = (f"  {p.name}: {type(p.model).__name__} {p.shape} shift={p.shift}" for p in self.populations.values())
         projections = (
             f"  {p.source} -> {p.target}: {type(p.synapses).__name__} exp={p.exponent} delay={p.delay}" + (" graded" if p.graded else "")
             for p in self.projections
         )
-        return "\n".join([f"chip network for {self.chip}, T={self.steps}", *populations, *projections]) + "\n"
+        rate = f", {self.phases} chip steps for each" if self.phases > 1 else ""
+        return "\n".join([f"chip network for {self.chip}, T={self.steps}{rate}", *populations, *projections]) + "\n"
 
 
 def fits(synapses: Synapses, source: Population, target: Population) -> bool:
@@ -255,31 +273,6 @@ def check_delays(where: str, delays: Ints, shape: Shape, more: int) -> None:
     if delays.size and (delays.min() < 0 or delays.max() + more > MAX_DELAY):
         what = f"delays {delays.min()}..{delays.max() + more} are outside 0..{MAX_DELAY}"
         raise ChipError(where, what, "L008: put relay neurons in between")
-
-
-REGISTERS: Mapping[str, tuple[int, int]] = MappingProxyType(
-    {
-        "du": (-1, 4095),
-        "dv": (0, 4096),
-        "vth": (-(1 << 17), 1 << 17),
-        "vth_hi": (-(1 << 17), 1 << 17),
-        "vth_lo": (-(1 << 17), 1 << 17),
-        "bias_mant": (-(1 << 15), (1 << 15) - 1),
-        "bias_exp": (-16, 16),
-    }
-)
-"""Inclusive ranges: what Lava stores (bias_mant as int16) and computes with (it takes a vth below 0, the chip does not).
-The profile's own, narrower limits are checked when placing."""
-
-
-def check_registers(population: Population) -> None:
-    """Raise ``ChipError`` if a register of a fixed LIF holds a value it cannot."""
-    if not isinstance(population.model, Lif | TernaryLif):
-        return
-    for name, (low, high) in REGISTERS.items():
-        values = getattr(population.model, name, None)
-        if values is not None and (values.min() < low or values.max() > high):
-            raise ChipError(f"{population.name}.{name}", f"{values.min()}..{values.max()} is outside {low}..{high}", "rescale the layer")
 
 
 def loihi_weights(weights: Ints, bits: int = 8, sign_mode: int | None = None) -> Ints:

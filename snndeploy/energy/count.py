@@ -117,8 +117,10 @@ def _host(network: ChipNetwork, placement: Placement, sent: Mapping[str, Floats]
     for name, population in network.inputs().items():
         leaving = [p.synapses for p in network.projections if p.source == name]
         biases = sum(isinstance(s, Wire) and s.as_bias for s in leaving)
-        held = max(1, network.steps) if isinstance(population.model, HostInput) and population.model.static else 1
-        totals["host_biases"] += float(sent[name].sum()) / held * biases
+        still = isinstance(population.model, HostInput) and population.model.static and network.phases == 1
+        held = max(1, network.steps) if still else 1
+        writes = min(network.phases, 2)  # where a step has further ones, the bias is written, and taken back after the first
+        totals["host_biases"] += float(sent[name].sum()) / held * biases * writes
         if biases < len(leaving):
             totals["host_spikes"] += float(placement.reach[name].cores @ sent[name])
     if network.readout is not None:

@@ -11,6 +11,7 @@ from snndeploy.arrays import Floats
 from snndeploy.chip.models import HostInput
 from snndeploy.chip.network import ChipNetwork, Population, Projection, Wire
 from snndeploy.errors import Unsupported
+from snndeploy.flow.phased import run_phased, without_host
 from snndeploy.flow.pricing import operations, price, sent, synapse_count
 from snndeploy.hw import Profile
 from snndeploy.ir.graph import Candidate, Graph, Limits
@@ -32,6 +33,8 @@ from snndeploy.verify import compare
 
 NAMES = ("auto", "graded", "lateral", "ping-pong", "ping-pong-direct", "look-ahead", "look-ahead-direct", "two-phase")
 
+HALF_RATE = "exact, but the whole network runs at half the rate, which no joule shows: only --burst two-phase takes it"
+
 
 @dataclass(frozen=True, eq=False)
 class Lowered:
@@ -41,6 +44,8 @@ class Lowered:
     offers: tuple[BurstRow, ...]
     units: Mapping[str, float]
     """The real value of one unit of v of every read-out that was added."""
+    phases: int = 1
+    """Steps of this graph for one of the model's."""
 
 
 def lower_bursts(q: Quantized, profile: Profile, wanted: str, inputs: Mapping[str, Floats], steps: int) -> Lowered:
@@ -56,25 +61,30 @@ def lower_bursts(q: Quantized, profile: Profile, wanted: str, inputs: Mapping[st
         candidates = q.graph.nodes[name].lower(limits_of(q, name, profile, steps))
         if not candidates:
             continue
-        rows = [_offer(q, name, c, profile, inputs, before) for c in candidates]
+        rows = [_offer(q, name, c, profile, inputs, before) for c in candidates if c.phases == 1]
+        rows += [_at_two_steps(q, name, c, profile, inputs, before, wanted) for c in candidates if c.phases > 1]
+        candidates = tuple(sorted(candidates, key=lambda c: c.phases))
         best = _choose(name, candidates, rows, wanted)
         chosen[name] = candidates[best]
         offers += [replace(row, chosen=i == best) for i, row in enumerate(rows)]
-    lowered = decouple.apply(q.graph, chosen)
+    rate = max((c.phases for c in chosen.values()), default=1)
+    graph = q.graph if rate == 1 else _slow(q)
+    lowered = decouple.apply(graph, chosen)
     units = {f"{n}.readout": q.units[q.graph.into(n)[0].source] / UNIT for n in q.graph.named(Output)}
     added = {n: unit for n, unit in units.items() if n not in q.graph.nodes}
-    return Lowered(_merged(lowered) if lowered is not q.graph else lowered, tuple(offers), added)
+    return Lowered(_merged(lowered) if lowered is not graph else lowered, tuple(offers), added, rate)
+
+
+def _slow(q: Quantized) -> Graph:
+    """The whole network at two steps for one. Raises ``Unsupported`` where a neuron of it would not stand still."""
+    return phases.apply(drive.apply(q.graph, clears=False))
 
 
 def _merged(graph: Graph) -> Graph:
     """The chip's part of the graph in normal form again; what the host computes stays as it is."""
     hosts = graph.named(HostCurrent)
     behind = {n for host in hosts for path in paths_into(graph, host) for n in path.nodes}
-    cut = graph.replace(
-        {**{n: Input(graph.shapes[n], "real") for n in hosts}, **dict.fromkeys(behind)},
-        [e for e in graph.edges if e.target not in hosts and e.target not in behind],
-    )
-    merged = merge.apply(cut)
+    merged = merge.apply(without_host(graph)[0])
     restored = {**hosts, **{n: graph.nodes[n] for n in behind}}
     return merged.replace(restored, [*merged.edges, *(e for e in graph.edges if e.target in hosts or e.target in behind)])
 
@@ -89,8 +99,6 @@ def limits_of(q: Quantized, name: str, profile: Profile, steps: int) -> Limits:
 
 def _offer(q: Quantized, name: str, c: Candidate, profile: Profile, inputs: Mapping[str, Floats], before: Trace) -> BurstRow:
     """One construction of one layer: its size, its price, and its run against ``before``, that of the burst neurons."""
-    if c.phases > 1:
-        return _at_two_steps(q, name, c, profile, inputs, before)
     steps = before.steps
     why = _unmet(c)
     if not why and c.latency and name in cyclic(q.graph):
@@ -107,23 +115,25 @@ def _offer(q: Quantized, name: str, c: Candidate, profile: Profile, inputs: Mapp
     return _row(name, c, spliced, inner, (before, after), cost, why, pair)
 
 
-def _at_two_steps(q: Quantized, name: str, c: Candidate, profile: Profile, inputs: Mapping[str, Floats], before: Trace) -> BurstRow:
+def _at_two_steps(
+    q: Quantized, name: str, c: Candidate, profile: Profile, inputs: Mapping[str, Floats], before: Trace, wanted: str
+) -> BurstRow:
     """A construction at two steps for one, in the whole network at that rate: every neuron of it pays for the second step."""
     nothing = (before, Trace("reference", before.steps, before.samples, {}))
     try:
-        spliced = decouple.splice(phases.apply(drive.apply(q.graph, clears=False)), name, c)
+        spliced = decouple.splice(_slow(q), name, c)
     except Unsupported as refusal:
         why = _unmet(c) or f"{refusal.where}: {refusal.what}. {refusal.hint}"
         spliced = decouple.splice(q.graph, name, c)
         return _row(name, c, spliced, _inner(q.graph, spliced, name), nothing, float("nan"), why, None)
-    given = phases.feed(with_constant(spliced, inputs), before.steps)
-    run = run_reference(spliced, given, c.phases * before.steps, record=[name])
+    given = with_constant(spliced, inputs)
+    run = run_phased(spliced, given, before.steps, record=[name])
     after = replace(run, steps=before.steps, outputs={name: run.outputs[name][:: c.phases]})
     pair = replace(compare(before, after, [name]), a=f"burst neuron {name}", b=c.construction)
     inner = _inner(q.graph, spliced, name)
     updates = before.steps * (c.phases * _size(spliced, inner) + _size(spliced, [n for n in neurons(spliced) if n not in inner]))
-    cost = price(profile, updates, operations(spliced, name, inner, sent(spliced, given, run)))
-    why = _unmet(c) or "exact, but convert does not yet run a whole chip at two steps for one; choose look-ahead"
+    cost = price(profile, updates, operations(spliced, name, inner, sent(spliced, given, before, run)))
+    why = _unmet(c) or ("" if wanted == c.construction else HALF_RATE)
     return _row(name, c, spliced, inner, (before, after), cost, why, pair)
 
 

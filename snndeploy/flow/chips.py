@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from snndeploy.errors import ProfileError, Unsupported
 from snndeploy.flow.bursts import Lowered, lower_bursts, with_constant
 from snndeploy.flow.feeding import Feed
 from snndeploy.flow.nearest import priced
+from snndeploy.flow.phased import run_phased
 from snndeploy.hw import Profile
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input
@@ -46,7 +47,7 @@ class Built:
     quantized: Quantized
     lowered: Lowered
     integer: Graph
-    """The integer graph that the chip network must equal, spike for spike."""
+    """The integer graph that the chip network must equal, spike for spike; it takes ``lowered.phases`` steps for one."""
     network: ChipNetwork
 
     def payloads(self) -> dict[str, int]:
@@ -92,22 +93,23 @@ def build(
         lowered = lower_bursts(quantized, profile, burst, whole, data.steps)
     except Unsupported as refusal:
         raise priced(refusal, graph, ranged) from None
-    integer = drive.apply(lowered.graph, clears=profile.features["programs"])
+    # at two steps for one its biases are driven already: a register would act at the second step
+    integer = drive.apply(lowered.graph, clears=profile.features["programs"]) if lowered.phases == 1 else lowered.graph
     check_normal_form(integer)
-    network = _assemble(integer, profile, quantized, ranged, settings, lowered.units)
+    network = _assemble(integer, profile, quantized, ranged, settings, lowered)
     return Built(quantized, lowered, integer, network)
 
 
-def _assemble(integer: Graph, profile: Profile, q: Quantized, data: Feed, settings: Settings, units: Mapping[str, float]) -> ChipNetwork:
+def _assemble(integer: Graph, profile: Profile, q: Quantized, data: Feed, settings: Settings, lowered: Lowered) -> ChipNetwork:
     alignment = align(integer)
     paths = [(path, name) for name in neurons(integer) for path in paths_into(integer, name)]
     delays = {(p.source, name, p.nodes): alignment.delay(p, name) for p, name in paths}
     early = any(n.bias.any() or (n.thresholds < 0).any() for n in integer.named(IntegerNeuron).values())
     early |= not programs_rest(integer, alignment.shifts)
-    timing = Timing(data.steps, alignment.shifts, delays, restart=early)
+    timing = Timing(data.steps, alignment.shifts, delays, early, lowered.phases)
     signed = {name: bool((values < 0).any()) for name, values in data.inputs.items()}
     chip = f"{profile.id}:{profile.board}" if profile.board else profile.id
-    ports = Ports({**q.units, **units}, q.payloads, signed)
+    ports = Ports({**q.units, **lowered.units}, q.payloads, signed)
     return assemble_network(integer, chip, timing, ports, conv_exponent=settings.conv_exponent)
 
 
@@ -138,8 +140,15 @@ def hold_lowered(built: Built, data: Feed) -> Pair | None:
         return None
     inputs = integer_inputs(built.quantized, data)
     a = run_reference(before, with_constant(before, inputs), data.steps, record=common)
-    b = run_reference(after, with_constant(after, inputs), data.steps, record=common)
+    b = _definition(built, with_constant(after, inputs), data.steps, common)
+    b = replace(b, steps=data.steps, outputs={n: values[:: built.lowered.phases] for n, values in b.outputs.items()})
     return replace(compare(a, b, common), a="burst integers", b="decoupled integers")
+
+
+def _definition(built: Built, inputs: Mapping[str, Floats], steps: int, record: Iterable[str]) -> Trace:
+    """The integer graph's run, in steps of the chip."""
+    run = run_reference if built.lowered.phases == 1 else run_phased
+    return run(built.integer, inputs, steps, record)
 
 
 def without_proven(placement: Placement, built: Built) -> Placement:
@@ -164,7 +173,7 @@ def hold_against_definition(built: Built, data: Feed) -> tuple[Pair, Trace]:
     """The chip network, shifted layer by layer, against the integer graph it was made from: equal, or a defect."""
     layers = neurons(built.integer)
     whole = with_constant(built.integer, integer_inputs(built.quantized, data))
-    definition = run_reference(built.integer, whole, data.steps, record=layers)
+    definition = _definition(built, whole, data.steps, layers)
     trace = run_chip(built.network, inject(built.network, data.inputs))
     programs = any(isinstance(p.model, NeuronProgram) for p in built.network.populations.values())
     pair = compare(definition, trace, layers, grade="model only" if programs else "exact")

@@ -132,8 +132,7 @@ def chip_predictions(network: ChipNetwork, trace: Trace, labels: Ints | None = N
     if network.readout is None:
         raise DataError("read-out", "the chip network has none", "convert the model again")
     name = network.readout.population
-    shift = network.populations[name].shift
-    record = trace.outputs[name][shift : shift + network.steps]
+    record = trace.outputs[name][network.window(name, network.steps)]
     scores = decode(record, network.readout.decode, network.readout.vote)  # type: ignore[arg-type]
     check_labels(scores, labels)
     return predict(scores)

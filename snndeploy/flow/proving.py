@@ -19,6 +19,7 @@ from snndeploy.sim.chip import run_chip
 from snndeploy.trace import Trace
 from snndeploy.verdict import Proof
 from snndeploy.verify.proofs.levels import prove_levels
+from snndeploy.verify.proofs.phases import prove_phases
 from snndeploy.verify.proofs.registers import prove_registers, without_obligation
 
 LIMIT = 20.0
@@ -59,8 +60,15 @@ def prove(
     with induction.budget(budget):
         layers, programs = prove_layers(network, _executed, limit, nodes or {}), prove_programs(network, _executed, limit)
         compiled = prove_compiled(network, grids or {}, _executed, limit)
-        found = (*prove_registers(network), *prove_levels(network, nodes or {}), *prove_rewrites(limit), *layers, *programs, *compiled)
+        found = (*_by_arithmetic(network, nodes or {}), *prove_rewrites(limit), *layers, *programs, *compiled)
         return found if induction.time_left() > 0 else tuple(_late(p, budget) for p in found)
+
+
+def _by_arithmetic(network: ChipNetwork, nodes: Mapping[str, IntegerNeuron]) -> tuple[Proof, ...]:
+    """Second steps, registers, levels; that second steps bring nothing is used for the registers only where it is proved."""
+    phases = tuple(prove_phases(network))
+    idle = network.phases - 1 if all(p.status == "proved" for p in phases) else 0
+    return (*phases, *prove_registers(network, idle), *prove_levels(network, nodes))
 
 
 def _late(p: Proof, budget: float) -> Proof:

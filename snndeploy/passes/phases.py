@@ -3,7 +3,8 @@
 Inputs come at the first of the two steps, and nothing at the second; every delay doubles; every neuron decays twice, by
 the half of its decay that makes it exactly. Then the network does at step 2 t what it did at step t, and at step 2 t + 1
 nothing fires. Exact where every neuron allows it, refused otherwise: there is no rate for one layer alone, because its
-targets would decay at its second step.
+targets would decay at its second step. What the host computes stays at the model's rate: it writes a current at the first
+step, and takes it back at the second.
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ import numpy as np
 from snndeploy.arrays import Floats
 from snndeploy.errors import Unsupported
 from snndeploy.ir.graph import Edge, Graph, Node
-from snndeploy.ir.layers import Input
-from snndeploy.ir.neurons.host import HostCurrent
 from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.ir.neurons.twophase import halved
+from snndeploy.ir.paths import has_state
 
 PHASES = 2
 
@@ -32,12 +32,11 @@ def apply(graph: Graph) -> Graph:
     """
     nodes: dict[str, Node | None] = {}
     for name, node in graph.nodes.items():
-        if isinstance(node, Input):
-            nodes[name] = replace(node, static=False)
-        elif isinstance(node, IntegerNeuron):
+        if isinstance(node, IntegerNeuron):
             nodes[name] = _slow(name, node)
-        elif isinstance(node, HostCurrent):
-            raise Unsupported(name, "the host writes this current at every step", "encode the input as spikes")
+        elif has_state(node):
+            what = f"two steps a step: a {type(node).__name__} would make a step of its own at the second"
+            raise Unsupported(name, what, "only plain and burst neurons with hard reset stand still in a step without input")
     return graph.replace(nodes, [Edge(e.source, e.target, PHASES * e.delay, e.port) for e in graph.edges])
 
 

@@ -35,6 +35,8 @@ class Timing:
     delays: Mapping[tuple[str, str, tuple[str, ...]], int]
     restart: bool
     """True if neurons are cleared when their first real input arrives (a bias upstream acts before that)."""
+    phases: int = 1
+    """Chip steps for each of the T."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ def assemble_network(graph: Graph, chip: str, timing: Timing, ports: Ports, *, c
         for path in paths_into(graph, name):
             projections += _projections(graph, path, name, timing, populations, conv_exponent)
     read = paths_into(graph, output)[0].source
-    return ChipNetwork(chip, populations, tuple(projections), Readout(read, decode.decode, decode.vote), timing.steps, hosts)
+    readout = Readout(read, decode.decode, decode.vote)
+    return ChipNetwork(chip, populations, tuple(projections), readout, timing.steps, hosts, phases=timing.phases)
 
 
 def _static(graph: Graph, source: str) -> bool:
@@ -111,7 +114,7 @@ def _population(graph: Graph, name: str, timing: Timing, ports: Ports) -> Popula
 
 def _lif(node: IntegerNeuron, reset_at: int, timing: Timing, exponent: int) -> Lif:
     vth = node.thresholds[0] / 64 if node.rungs else np.asarray(float(NEVER_FIRES))
-    interval = timing.steps + max(timing.shifts.values()) + 2 if reset_at else 0
+    interval = timing.steps * timing.phases + max(timing.shifts.values()) + 2 if reset_at else 0
     du, dv, threshold, mantissa, places = (frozen_ints(a) for a in (node.du, node.dv, vth, node.bias / 2**exponent, exponent))
     return Lif(du, dv, threshold, mantissa, places, reset_interval=interval, reset_offset=reset_at)
 

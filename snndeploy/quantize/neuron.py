@@ -100,7 +100,7 @@ def _thresholds(v: Floats, strict: tuple[bool, ...], grid: int, below: bool) -> 
     rows = [np.floor(v[j]) if s else np.ceil(v[j] - ROUNDING * np.abs(v[j])) - 1 for j, s in enumerate(strict)]
     snapped = np.asarray(np.round(np.stack(rows) / grid) * grid)
     if below and grid > 1:
-        snapped = np.stack([row if s else np.floor(row / grid) * grid for row, s in zip(rows, strict, strict=True)])
+        snapped = np.stack([snapped[j] if s else np.floor(rows[j] / grid) * grid for j, s in enumerate(strict)])
     if np.abs(snapped).max() > VTH_MAX * UNIT:
         raise QuantizeError(
             "threshold", f"vth {snapped.max() / UNIT:g} exceeds {VTH_MAX}", "L006: the weights are tiny against the threshold"

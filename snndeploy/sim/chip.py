@@ -39,12 +39,13 @@ def run_chip(
 ) -> Trace:
     """Every sample from cleared state, all samples at once.
 
-    A projection sends at t what it summed at t - 1; a wire acts in the same step; after its last step an input is 0.
+    A projection sends at t what it summed at t - 1; a wire acts in the same step; after its last step an input is 0, and so it
+    is at every chip step of ``network.phases`` but the first.
 
     Args:
         network: what to run.
         inputs: whole numbers ``[T, B, *shape]`` for every HostInput, ``[1, B, *shape]`` where it is static.
-        steps: chip steps; None: T + ``network.latency``, so that the last layer sees all T.
+        steps: chip steps; None: ``network.chip_steps(T)``, so that the last layer sees all T.
         record: populations whose output is kept: what they sent, or the word they read, such as v; None: all.
         states: populations whose state words are kept under "name.word", after the step's reset; True: all.
         batch: at most this many samples at a time, which bounds memory; None: all.
@@ -58,8 +59,8 @@ def run_chip(
     started = time.perf_counter()
     inputs = {name: np.asarray(values) for name, values in inputs.items()}
     length, samples = _check(network, inputs)
-    length = length or network.steps or (steps or 0) - network.latency
-    steps = length + network.latency if steps is None else steps
+    length = length or network.steps or ((steps or 0) - network.latency) // network.phases
+    steps = network.chip_steps(length) if steps is None else steps
     batch = max(1, samples) if batch is None else batch
     if min(length, steps, batch) < 1:
         raise OptionError("steps", f"nothing to run: {length} input steps, {steps} chip steps, {batch} samples at a time")
@@ -79,7 +80,7 @@ def _check(network: ChipNetwork, inputs: Data) -> tuple[int | None, int]:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A run without its data: ``length`` steps of input, ``steps`` on the chip, what to keep, and what leaves where."""
+    """A run without its data: ``length`` steps of the model, ``steps`` on the chip, what to keep, and what leaves where."""
 
     network: ChipNetwork
     length: int
@@ -178,7 +179,8 @@ def _run(plan: Plan, inputs: Data, samples: int, progress: Progress) -> Trace:
 def _injected(plan: Plan, name: str, values: Values, t: int) -> Values:
     model = plan.network.populations[name].model
     assert isinstance(model, HostInput)
-    return at(values, t - 1, model.static) if t <= plan.length else np.zeros(values.shape[1:], np.int8)
+    step, phase = divmod(t - 1, plan.network.phases)
+    return at(values, step, model.static) if phase == 0 and step < plan.length else np.zeros(values.shape[1:], np.int8)
 
 
 def _wire(plan: Plan, name: str, values: Values, t: int, synaptic: Arrivals, bias: Arrivals) -> None:

@@ -25,7 +25,7 @@ class _Program:
     """A session and how it is fed: node name -> (value, static); node name -> value; (before, after, initial).
 
     ``dims`` are the dimensions of every value that enters, "batch" and "steps" as words. ``latency`` is None for a graph;
-    a chip network (int64) goes on that many steps after its input.
+    a chip network (int64) goes on that many steps after its input, which enters at every ``phases``-th step.
     """
 
     session: Any
@@ -36,6 +36,7 @@ class _Program:
     dims: Mapping[str, tuple[int | str, ...]]
     latency: int | None
     length: int
+    phases: int = 1
 
     @property
     def dtype(self) -> type[np.generic]:
@@ -49,7 +50,7 @@ class _Program:
 
 @dataclass(frozen=True, eq=False)
 class _Feed:
-    """The data of a run: every input's values and how many steps of them there are; after them an input is 0."""
+    """The data of a run: every input's values and how many steps of them there are; after them, and between, an input is 0."""
 
     inputs: Mapping[str, NDArray[Any]]
     steps: int
@@ -58,7 +59,8 @@ class _Feed:
     def at(self, program: _Program, name: str, step: int) -> NDArray[Any]:
         """What enters at a step counted from 0."""
         values = self.inputs[name]
-        entering = at(values, step, program.inputs[name][1]) if step < self.length else np.zeros(values.shape[1:])
+        model, phase = divmod(step, program.phases)
+        entering = at(values, model, program.inputs[name][1]) if phase == 0 and model < self.length else np.zeros(values.shape[1:])
         return entering.astype(program.dtype)
 
 
@@ -74,7 +76,7 @@ def run_onnxruntime(
     Args:
         model: the file or its bytes, one step or with the Scan wrapper.
         inputs: for every input ``[T, B, *shape]``, or ``[1, B, *shape]`` where it is static; whole numbers for a chip network.
-        steps: how many; a graph runs T = ``steps``, a chip network by default T and its latency.
+        steps: how many; a graph runs T = ``steps``, a chip network by default T (twice T in two phases) and its latency.
         record: names of neurons and Outputs (populations) to keep; None keeps all of them.
         states: keep every state word after every step, of a file without the Scan wrapper.
 
@@ -150,7 +152,9 @@ def _program(session: Any, where: str) -> _Program:
     dims = {i.name: tuple(i.shape) for i in session.get_inputs()}
     inputs = {name: (value, static) for name, (value, static) in run["inputs"].items()}
     state = tuple(map(tuple, run["state"]))
-    return _Program(session, inputs, run["outputs"], state, run["scan"], dims, run.get("latency"), run.get("steps", 0))
+    return _Program(
+        session, inputs, run["outputs"], state, run["scan"], dims, run.get("latency"), run.get("steps", 0), run.get("phases", 1)
+    )
 
 
 def _recorded(known: Mapping[str, str], record: Iterable[str] | None) -> list[str]:
@@ -169,8 +173,8 @@ def _feed(program: _Program, inputs: Mapping[str, NDArray[Any]], steps: int | No
         ports[name] = Port(tuple(d for d in program.dims[value][leading:] if isinstance(d, int)), static)
     found, batch = sizes(inputs, ports)
     late = program.latency or 0
-    length = found or program.length or (steps or 0) - late
-    steps = length + late if steps is None else steps
+    length = found or program.length or ((steps or 0) - late) // program.phases
+    steps = length * program.phases + late if steps is None else steps
     if steps < 1 or length < 1:
         raise OptionError("steps", f"{min(steps, length)} is less than 1")
     if program.latency is None and found not in (None, steps):

@@ -81,12 +81,12 @@ def _layer(network: ChipNetwork, name: str, members: dict[str, Population]) -> L
         else:
             outside[tag].append(p)
     rungs = sum(tag[0] == ("N" if "N1" in members else "B") for tag in members) + ("T" in members)
-    return Layer(name, _construction(members), rungs, members, links, constants, {t: tuple(ps) for t, ps in outside.items()})
+    return Layer(name, _construction(network, members), rungs, members, links, constants, {t: tuple(ps) for t, ps in outside.items()})
 
 
-def _construction(members: Mapping[str, Population]) -> str:
+def _construction(network: ChipNetwork, members: Mapping[str, Population]) -> str:
     if "N1" in members:
-        return "lateral"
+        return "two-phase" if network.phases > 1 and isinstance(members["N1"].model, Lif) else "lateral"
     if "T" in members:
         return "look-ahead" if "R2" in members else "look-ahead-direct"
     return "ping-pong" if "R1" in members else "ping-pong-direct"
@@ -131,6 +131,8 @@ def kept(population: Population) -> Ints:
 def structure(network: ChipNetwork, layer: Layer) -> tuple[str, ...]:
     """What is wrong with how the members are fed, in words; empty where all see the same input at the same step."""
     first, wrong = _inlets(layer, layer.banks[0]), []
+    if network.phases != (2 if layer.construction == "two-phase" else 1):
+        wrong.append(f"{layer.construction} in a network of {network.phases} chip steps for one of the model's")
     for tag, member in layer.members.items():
         if tag in layer.banks and _inlets(layer, tag) != first:
             wrong.append(f"{tag} is not fed as {layer.banks[0]} is")
@@ -172,6 +174,7 @@ READS: Mapping[str, Callable[[Mapping[str, Any], int], Any]] = {
     "ping-pong": lambda s, j: s[f"R{j}"],
     "ping-pong-direct": lambda s, j: s[f"A{j}"] + s[f"B{j}"] - 1,
     "lateral": lambda s, j: s[f"N{j}"],
+    "two-phase": lambda s, j: s[f"N{j}.first"],
     "look-ahead": lambda s, j: s["A"] if j == 1 else s[f"R{j}"],
     "look-ahead-direct": lambda s, j: s["A"] if j == 1 else s[f"B{j}"] + s[f"C{j}"] - s["A"],
 }

@@ -17,7 +17,7 @@ from snndeploy.ir.neurons.decoupling import U_LIMIT
 from snndeploy.verdict import Status
 from snndeploy.verify.proofs.invariants import INVARIANTS, led, offsets, output
 from snndeploy.verify.proofs.stepping import Cell, Situation, currents, defined, definition, step
-from snndeploy.verify.proofs.symbols import Decays
+from snndeploy.verify.proofs.symbols import Decays, Ratio
 
 DEPTH = 4
 """Steps from rest within which z3 looks for a run that shows a difference."""
@@ -70,8 +70,8 @@ def no_wrap(cell: Cell, limit: float) -> Answer:
     """That the current of no member leaves 24 bits in any situation the invariant allows."""
     now, v = Situation.any(cell), z3.Int("v")
     x, host, ranged = entering(cell)
-    after = step(cell, now, x, host, Decays([cell.ratio]))
-    sums = [currents(cell, t, x, now, after) for t in cell.members]
+    after = step(cell, now, x, host, Decays(_abstract(cell)))
+    sums = [total for t in cell.members for total in currents(cell, t, x, now, after)]
     assumed = [*ranged, now.within(), v >= -STATE_MAX, v <= STATE_MAX, INVARIANTS[cell.construction](cell, v, now)]
     return check(assumed, z3.And([z3.And(s > -U_LIMIT, s < U_LIMIT) for s in sums]), limit)
 
@@ -96,7 +96,7 @@ def inductive(cell: Cell, limit: float, abstract: bool = True) -> Answer:
     base = check([], holds(cell, z3.IntVal(0), Situation.start(cell)), limit)
     if base.status != "proved":
         return base
-    decays = Decays([cell.ratio] if abstract else (), offsets(cell))
+    decays = Decays(_abstract(cell) if abstract else (), offsets(cell))
     now, v = Situation.any(cell), z3.Int("v")
     x, host, ranged = entering(cell)
     after = step(cell, now, x, host, decays)
@@ -105,6 +105,11 @@ def inductive(cell: Cell, limit: float, abstract: bool = True) -> Answer:
     claim = z3.And(output(cell, k, after), led(cell, after), holds(cell, following, after))
     kept = check([*assumed, *decays.facts()], claim, limit)
     return Answer(kept.status, base.seconds + kept.seconds, kept.model)
+
+
+def _abstract(cell: Cell) -> list[Ratio]:
+    """The decays that are known by their facts alone; two-phase needs that two of its halves make one, so it has them as they are."""
+    return [] if cell.construction == "two-phase" else [cell.ratio]
 
 
 def differing_run(cell: Cell, limit: float) -> Run | None:

@@ -9,7 +9,8 @@ import z3
 
 from snndeploy.ir.neurons.decoupling import UNIT
 from snndeploy.verify.proofs.cells import READS
-from snndeploy.verify.proofs.stepping import Cell, Situation
+from snndeploy.verify.proofs.stepping import Cell, Situation, ratio_of
+from snndeploy.verify.proofs.symbols import toward_zero
 
 
 def ping_pong(cell: Cell, v: Any, now: Situation) -> Any:
@@ -66,6 +67,15 @@ def lateral(cell: Cell, v: Any, now: Situation) -> Any:
     return z3.Or(cases)
 
 
+def two_phase(cell: Cell, v: Any, now: Situation) -> Any:
+    """Every rung holds the burst neuron's v after one of its two decays, and nothing is on its way."""
+    held = []
+    for tag, member in cell.members.items():
+        numerator, bits = ratio_of(member.keep)
+        held.append(now.v[tag] == toward_zero(v * numerator, bits))
+    return z3.And(*held, *(now.carried(cell, t) == member.constant for t, member in cell.members.items()))
+
+
 def offsets(cell: Cell) -> tuple[int, ...]:
     """By how much two potentials of a lateral cell may differ: where the decay's translation is used."""
     if cell.amounts is None:
@@ -83,7 +93,12 @@ def output(cell: Cell, k: Any, after: Situation) -> Any:
 
 
 def led(cell: Cell, after: Situation) -> Any:
-    """Of ping-pong's banks one has just fired whole. Nobody reads that, so a run that breaks it alone refutes nothing."""
+    """Of ping-pong's banks one has just fired whole; of two-phase's rungs all but the first fire at the second step, if that one did
+    at the first. Nobody reads that, so a run that breaks it alone refutes nothing.
+    """
+    if cell.construction == "two-phase":
+        forced = [after.fired[t] == after.fired["N1.first"] for t in cell.members if t != "N1"]
+        return z3.And(z3.Not(after.fired["N1"]), *forced)
     if not cell.construction.startswith("ping-pong"):
         return z3.BoolVal(True)
     return z3.Or([z3.And([after.fired[f"{b}{j}"] for j in range(1, cell.rungs + 1)]) for b in "AB"])
@@ -93,6 +108,7 @@ INVARIANTS: Mapping[str, Callable[[Cell, Any, Situation], Any]] = {
     "ping-pong": ping_pong,
     "ping-pong-direct": ping_pong,
     "lateral": lateral,
+    "two-phase": two_phase,
     "look-ahead": look_ahead,
     "look-ahead-direct": look_ahead,
 }

@@ -15,6 +15,7 @@ from snndeploy.verdict import Proof, Status
 from snndeploy.verify.proofs.cells import Layer, burst_layers, inlet, structure
 from snndeploy.verify.proofs.induction import Answer, check, differing_run, inductive, no_wrap, time_left
 from snndeploy.verify.proofs.invariants import offsets
+from snndeploy.verify.proofs.phases import NAME, unheld
 from snndeploy.verify.proofs.ranges import synaptic_range
 from snndeploy.verify.proofs.registers import MANTISSA
 from snndeploy.verify.proofs.replaying import Execute, random_run, replayed
@@ -36,6 +37,11 @@ def prove_layers(network: ChipNetwork, execute: Execute, limit: float, nodes: Ma
         )  # fmt: skip
         if wrong:
             continue
+        if layer.construction == "two-phase" and unheld(network):
+            yield Proof(
+                "burst", layer.name, "two-phase equals the burst neuron", "unknown", found=f"rests on '{NAME}', which is not proved"
+            )
+            continue
         yield from _reads(network, layer)
         found = list(cells(layer, *input_range(network, layer, layers), nodes.get(layer.name)))
         yield from _prove_layer(layer, found, execute, limit)
@@ -51,7 +57,11 @@ def input_range(network: ChipNetwork, layer: Layer, layers: tuple[Layer, ...]) -
 
 
 def _prove_layer(layer: Layer, found: list[Cell], execute: Execute, limit: float) -> Iterator[Proof]:
-    yield from (_decay(layer.name, keep, spans, limit) for keep, spans in _decays(found).items())
+    if layer.construction == "two-phase":
+        halves = {(member.keep, cell.keep) for cell in found for member in cell.members.values()}
+        yield from (_halves(layer.name, half, keep, limit) for half, keep in sorted(halves))
+    else:
+        yield from (_decay(layer.name, keep, spans, limit) for keep, spans in _decays(found).items())
     low, high, force = min(c.low for c in found), max(c.high for c in found), max(_largest(c) for c in found)
     numbers = f"input {low}..{high}, largest force {force}, limit {U_LIMIT} weight units"
     status, seconds = _all([no_wrap(cell, limit) for cell in found])
@@ -111,6 +121,19 @@ def _decay(layer: str, keep: int, spans: tuple[int, ...], limit: float) -> Proof
     answers = [check(ranged, fact, limit) for fact in facts]
     said = "D(0) = 0, 0 <= D(v+1) - D(v) <= 1" + (f", D(v+d) = D(v) + {keep} d/4096 for d in {list(spans)}" if spans else "")
     return Proof("decay", layer, f"D(v) = trunc(v {keep}/4096): {said}", *_all(answers), limit)
+
+
+def _halves(layer: str, half: int, keep: int, limit: float) -> Proof:
+    """That two truncating decays make one, for the actual decay; the proof of the burst layer runs both as they are."""
+    v = z3.Int("v")
+
+    def d(term: Any, factor: int) -> Any:
+        return toward_zero(term * z3.IntVal(factor), 12)
+
+    answer = check([v > -(1 << 24), v < 1 << 24], d(d(v, half), half) == d(v, keep), limit)
+    said = f"D(v) = trunc(v {keep}/4096) is trunc(trunc(v {half}/4096) {half}/4096), of which each of the two steps makes one"
+    found = f"not at v = {answer.model.eval(v)}" if answer.status == "failed" else ""
+    return Proof("decay", layer, said, "proved" if answer.status == "proved" else "unknown", answer.seconds, limit, found=found)
 
 
 def _reads(network: ChipNetwork, layer: Layer) -> Iterator[Proof]:

@@ -62,19 +62,38 @@ def _rungs(network: ChipNetwork, layer: Layer) -> list[Weights]:
         return [_sum([sent("A"), *further]), *further]
     if layer.construction == "look-ahead":
         return [sent("A"), *(sent(f"R{j}") for j in ladder[1:])]
+    if layer.construction == "two-phase":  # what N1 sends a step later takes the forced spikes off
+        return [in_phase(network, sent(f"N{j}"), 0) for j in ladder]
     letter = {"ping-pong": "R", "ping-pong-direct": "A", "lateral": "N"}[layer.construction]
     return [sent(f"{letter}{j}") for j in ladder]
 
 
+def in_phase(network: ChipNetwork, weights: Weights, phase: int) -> Weights:
+    """What, sent at the first step of the chip in a model step, arrives in that step (``phase`` 0) of its target, or one later."""
+    return {
+        place: w for place, w in weights.items()
+        if (int(str(place[1])) + 1 - network.populations[str(place[0])].shift) % network.phases == phase
+    }  # fmt: skip
+
+
+def sent_by(network: ChipNetwork, layer: Layer, tag: str) -> Weights:
+    """The synapses of one member to every target, the layer's own inputs among them, but for those that make the construction."""
+    own = {m.name for m in layer.members.values()}
+    inside = [p for p in network.projections if p.source == layer.members[tag].name and p.target in own]
+    outer = {id(p) for into in layer.outside.values() for p in into}
+    return _sum([_sent(network, layer, tag), *(_place(network, p) for p in inside if id(p) in outer)])
+
+
 def _sent(network: ChipNetwork, layer: Layer, tag: str) -> Weights:
     source, inside = layer.members[tag], {m.name for m in layer.members.values()}
-    found: list[Weights] = []
-    for p in network.projections:
-        if p.source == source.name and p.target not in inside:
-            # what arrives, counted from the step in which the rung itself is reached
-            when = source.shift + p.delay
-            found.append({(p.target, when, p.port, *_form(p)): _entries(p, source.size, network.populations[p.target].size)})
-    return _sum(found)
+    return _sum([_place(network, p) for p in network.projections if p.source == source.name and p.target not in inside])
+
+
+def _place(network: ChipNetwork, p: Projection) -> Weights:
+    source = network.populations[p.source]
+    # what arrives, counted from the step in which the rung itself is reached
+    when = source.shift + p.delay
+    return {(p.target, when, p.port, *_form(p)): _entries(p, source.size, network.populations[p.target].size)}
 
 
 def _sum(parts: list[Weights]) -> Weights:

@@ -21,7 +21,8 @@ def synaptic_range(network: ChipNetwork, projections: Sequence[Projection], laye
     """([size], [size]) of the synaptic sum, in weight units, that these projections bring to their target in one step.
 
     The populations of a decoupled ``layers`` entry send together what the layer's theorem allows: the relays or lateral
-    neurons a thermometer, the two banks of ping-pong one bank full and the other a thermometer.
+    neurons a thermometer, the two banks of ping-pong one bank full and the other a thermometer; two-phase neurons a thermometer
+    at the first step, and all but the first neuron, or nothing, at the second.
     """
     target = network.populations[projections[0].target] if projections else None
     if target is None:
@@ -61,6 +62,8 @@ def _thermometers(layer: Layer) -> list[Pattern]:
         for full in "AB" if layer.construction.startswith("ping-pong") else "BC":
             sent = {tag: _sends(layer.construction, tag, k, full) for tag in layer.members}
             patterns.append({layer.members[tag].name: np.asarray(int(fires)) for tag, fires in sent.items()})
+    if layer.construction == "two-phase":
+        patterns.append({member.name: np.asarray(int(tag != "N1")) for tag, member in layer.members.items()})
     return patterns
 
 

@@ -43,15 +43,16 @@ def without_obligation(network: ChipNetwork, defined: Container[str] = ()) -> tu
     return tuple(f"proofs: no obligation covers {', '.join(names)} ({kind}{why.get(kind, '')})" for kind, names in found.items())
 
 
-def prove_registers(network: ChipNetwork) -> Iterator[Proof]:
+def prove_registers(network: ChipNetwork, idle: int = 0) -> Iterator[Proof]:
     """For every LIF outside a decoupled burst layer: u never wraps, v is never clipped, whatever the sources send.
 
+    ``idle``: after each step of the model so many of the chip bring nothing, which another obligation says (``prove_phases``).
     A bound that is too large proves nothing and refutes nothing: the range may hold sums that no run reaches.
     """
     members = _members(network)
     for name, population in network.populations.items():
         if isinstance(population.model, Lif) and name not in members:
-            u, v, steps = bounds(network, population)
+            u, v, steps = bounds(network, population, idle)
             for what, span in (("no wrap of u", u), ("no clip of v", v)):
                 low, high = int(span[0].min()), int(span[1].max())
                 holds = low >= -STATE_MAX and high <= STATE_MAX and steps > 0
@@ -64,7 +65,7 @@ def _members(network: ChipNetwork) -> set[str]:
     return {member.name for layer in burst_layers(network) for member in layer.members.values()}
 
 
-def bounds(network: ChipNetwork, population: Population) -> tuple[Span, Span, int]:
+def bounds(network: ChipNetwork, population: Population, idle: int = 0) -> tuple[Span, Span, int]:
     """([size], [size]) of u and of v before the threshold, in every step of a sample, and how many steps that is.
 
     0 steps: the network's length is open, and the bounds have not come to rest. As Lava steps it: u' = tz(u ku / 4096) + 64 a,
@@ -74,7 +75,7 @@ def bounds(network: ChipNetwork, population: Population) -> tuple[Span, Span, in
     keep_u, keep_v, threshold = 4095 - register(population, "du"), kept(population), register(population, "vth") << 6
     now_u, now_v = (_hull(register(population, word)) for word in ("u", "v"))
     whole_u, whole_v, last = now_u, now_v, _length(network)
-    for step in range(1, (last or LONGEST) + 1):
+    for step in range(1, (last or LONGEST) // (1 + idle) + 1):
         now_u = _low(_decayed(now_u[0], keep_u) + 64 * a[0]), _high(_decayed(now_u[1], keep_u) + 64 * a[1])
         before = _decayed(now_v[0], keep_v) + now_u[0] + bias[0], _decayed(now_v[1], keep_v) + now_u[1] + bias[1]
         grown_u, grown_v = _union(whole_u, now_u), _union(whole_v, before)
@@ -84,6 +85,8 @@ def bounds(network: ChipNetwork, population: Population) -> tuple[Span, Span, in
         if max(int(whole_u[1].max()), int(whole_v[1].max()), -int(whole_u[0].min()), -int(whole_v[0].min())) > STATE_MAX << 8:
             break
         now_v = _low(before[0]), _high(np.minimum(before[1], np.maximum(threshold, 0)))
+        for _ in range(idle):  # no current is left over, and no bias
+            now_u, now_v = (np.zeros_like(now_u[0]),) * 2, (_decayed(now_v[0], keep_v), _decayed(now_v[1], keep_v))
     return whole_u, whole_v, last
 
 
@@ -94,7 +97,7 @@ def _length(network: ChipNetwork) -> int:
     """
     late = all(_arrives(network, p) >= network.populations[p.target].shift for p in network.projections)
     quiet = late and all(_rests(p.model) for p in network.populations.values())
-    return network.steps + (0 if quiet or not network.steps else network.latency)
+    return network.steps * network.phases + (0 if quiet or not network.steps else network.latency)
 
 
 def _arrives(network: ChipNetwork, p: Projection) -> int:

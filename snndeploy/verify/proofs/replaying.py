@@ -55,8 +55,9 @@ def answers(layer: Layer, cell: Cell, xs: Ints, hosts: Ints, execute: Execute) -
     rungs = np.arange(1, cell.rungs + 1)
     inputs = {"x": xs[:, :, None], "host": (hosts // cell.host_unit)[:, :, None], CONSTANT: np.ones((1, xs.shape[1], 1), np.int64)}
     network = cut(layer, cell, steps)
-    trace = execute(network, {n: values for n, values in inputs.items() if n in network.populations}, steps + network.latency)
-    spikes = {tag: np.asarray(trace.outputs[tag], np.int64)[network.populations[tag].shift :][:steps, :, 0] for tag in layer.members}
+    trace = execute(network, {n: values for n, values in inputs.items() if n in network.populations}, network.chip_steps(steps))
+    spikes = {tag: np.asarray(trace.outputs[tag], np.int64)[network.window(tag, steps)][:, :, 0] for tag in layer.members}
+    spikes |= {f"{tag}.first": values for tag, values in spikes.items()}
     told = np.stack([READS[cell.construction](spikes, int(j)) for j in rungs], axis=2)
     return (ks[:, :, None] >= rungs).astype(np.int64), told
 
@@ -101,7 +102,7 @@ def cut(layer: Layer, cell: Cell, steps: int) -> ChipNetwork:
             projections.append(Projection(f"x->{tag}", "x", tag, Wire(), delay=shift))
             projections += [Projection(f"host->{tag}", "host", tag, Wire(as_bias=True), delay=shift)] if cell.host else []
     projections += [_synapse(a, b, int(weights[cell.index]), lag - 1) for (a, b, lag), weights in layer.links.items()]
-    return ChipNetwork("", populations, tuple(projections), steps=steps)
+    return ChipNetwork("", populations, tuple(projections), steps=steps, phases=2 if layer.construction == "two-phase" else 1)
 
 
 def _synapse(source: str, target: str, weight: int, delay: int) -> Projection:

@@ -114,6 +114,8 @@ def arrivals(cell: Cell, tag: str, lag: int, fired: Mapping[str, Any]) -> Any:
 
 def step(cell: Cell, before: Situation, x: Any, host: Any, decays: Decays) -> Situation:
     """The cell one step on, in the chip's arithmetic: u wraps at 24 bits, v saturates, firing is strict."""
+    if cell.construction == "two-phase":
+        return _two_steps(cell, before, x, host, decays)
     v: dict[str, Any] = {}
     fired: dict[str, Any] = {}
     for tag in cell.order():
@@ -130,15 +132,32 @@ def step(cell: Cell, before: Situation, x: Any, host: Any, decays: Decays) -> Si
     return Situation(v, fired)
 
 
+def _two_steps(cell: Cell, before: Situation, x: Any, host: Any, decays: Decays) -> Situation:
+    """Two steps of the chip: the input at the first, what the first one's spikes send at the second; "N1.first": fired at the first."""
+    now, fired = before.v, dict(before.fired)
+    first: dict[str, Any] = {}
+    for phase in (0, 1):
+        entering = {t: x + before.carried(cell, t) if phase == 0 else arrivals(cell, t, 1, fired) for t in cell.members}
+        bias = host if phase == 0 else z3.IntVal(0)
+        h = {t: saturated(decays(now[t], ratio_of(m.keep)) + wrapped(UNIT * entering[t]) + bias) for t, m in cell.members.items()}
+        fired = {t: h[t] > m.threshold for t, m in cell.members.items()}
+        now = {t: z3.If(fired[t], 0, h[t]) for t in cell.members}
+        first = first or {f"{t}.first": s for t, s in fired.items()}
+    return Situation(now, {**fired, **first})
+
+
 def sees_input(tag: str) -> bool:
     """False for T and the relays R."""
     return tag[0] != "R" and tag != "T"
 
 
-def currents(cell: Cell, tag: str, x: Any, before: Situation, after: Situation) -> Any:
-    """The sum that enters a member's u in a step, in weight units."""
+def currents(cell: Cell, tag: str, x: Any, before: Situation, after: Situation) -> list[Any]:
+    """The sums that enter a member's u in a step (in each of its two), in weight units."""
+    if cell.construction == "two-phase":
+        forced = arrivals(cell, tag, 1, {t: after.fired[f"{t}.first"] for t in cell.members})
+        return [x + before.carried(cell, tag), forced]
     entering = x if sees_input(tag) else z3.IntVal(0)
-    return entering + before.carried(cell, tag) + arrivals(cell, tag, 0, after.fired)
+    return [entering + before.carried(cell, tag) + arrivals(cell, tag, 0, after.fired)]
 
 
 def ratio_of(keep: int) -> Ratio:
@@ -221,10 +240,11 @@ def _cell(layer: Layer, n: Mapping[tuple[str, ...], int], low: int, high: int, h
     members = {tag: _member(tag, p.model, n) for tag, p in layer.members.items()}
     links = {(a, b, lag): n[a, b, str(lag)] for a, b, lag in lags(layer)}
     ladder = range(1, layer.rungs + 1)
-    first = {"ping-pong": "A1", "look-ahead": "A", "lateral": "N1"}[layer.construction.removesuffix("-direct")]
+    first = {"ping-pong": "A1", "look-ahead": "A", "lateral": "N1", "two-phase": "N1"}[layer.construction.removesuffix("-direct")]
     bank = {"A1": "A", "A": "B", "N1": "N"}[first]
     thresholds = tuple(members[first if j == 1 else f"{bank}{j}"].threshold for j in ladder)
     keep = members[first].keep
+    keep = keep * keep >> 12 if layer.construction == "two-phase" else keep
     amounts = taken(layer.rungs, keep, links, thresholds) if layer.construction == "lateral" else None
     if ("=", "keep") in n:
         count = sum(key[0] == "=" and key[1][0] == "t" for key in n)
