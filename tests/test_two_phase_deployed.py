@@ -11,16 +11,19 @@ import pytest
 
 import converters
 from converters.onnx import to_bytes
-from snndeploy.arrays import frozen
+from snndeploy.arrays import frozen, frozen_ints
+from snndeploy.chip.network import ChipNetwork
 from snndeploy.errors import ChipError, Unsupported
 from snndeploy.flow.against_lava import pair_of
 from snndeploy.flow.chips import Built, build, hold_against_definition, hold_lowered, settings_for
 from snndeploy.flow.feeding import Feed
 from snndeploy.flow.lowering import to_normal_form
+from snndeploy.flow.proving import prove, unproved
 from snndeploy.hw import load_profile
 from snndeploy.ir.graph import Edge, Graph, Node
 from snndeploy.ir.layers import Conv, Input, Linear, Output, Reshape, Sum
 from snndeploy.ir.neurons.burst import Burst
+from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF
 from snndeploy.sim.chip import run_chip
@@ -28,8 +31,9 @@ from snndeploy.sim.host import inject
 from snndeploy.sim.lava import lava_python
 from snndeploy.sim.ort import run_onnxruntime
 from snndeploy.sim.reference import run_reference
+from snndeploy.verdict import Proof
 
-DECAYS = (0.0, 1 / 16, 0.25, 1.0)
+DECAYS = (1 / 16, 0.25, 1.0)
 
 
 def ladder(rng: np.random.Generator, rungs: int, channels: int, dims: int = 0) -> Burst:
@@ -112,22 +116,35 @@ def network(family, rungs: int, carries: str, seed: int) -> tuple[Graph, Feed]:
     return graph, data(rng, graph, 12, 8)
 
 
-@pytest.mark.parametrize("chip", ["loihi1", "loihi2"])
+def go(family, rungs: int, carries: str, chip: str, seed: int) -> int:
+    """Deploy one network; how many values were compared, all equal: constructions, lowered graph, chip network."""
+    graph, feed = network(family, rungs, carries, seed)
+    built = deployed(graph, feed, chip)
+    chosen = [o for o in built.lowered.offers if o.chosen]
+    assert built.network.phases == 2
+    assert chosen
+    assert all(o.construction == "two-phase" and o.pair is not None and o.pair.different == 0 for o in chosen)
+    lowering = hold_lowered(built, feed)
+    assert lowering is None or lowering.different == 0
+    pair, trace = hold_against_definition(built, feed)
+    assert pair.different == 0
+    assert trace.steps == 2 * feed.steps + built.network.latency
+    return pair.compared if all(o.true_spikes > 0 for o in chosen) else 0
+
+
 @pytest.mark.parametrize("carries", INPUTS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_random_networks_deployed_two_phase_are_the_integer_graph(family, carries, chip):
-    for rungs in (2, 3, 5):
-        graph, feed = network(family, rungs, carries, 1)
-        built = deployed(graph, feed, chip)
-        assert built.network.phases == 2
-        chosen = [o for o in built.lowered.offers if o.chosen]
-        assert chosen
-        assert all(o.construction == "two-phase" and o.pair is not None and o.pair.different == 0 for o in chosen)
-        lowering = hold_lowered(built, feed)
-        assert lowering is None or lowering.different == 0
-        pair, trace = hold_against_definition(built, feed)
-        assert pair.different == 0
-        assert trace.steps == 2 * feed.steps + built.network.latency
+def test_random_networks_deployed_two_phase_are_the_integer_graph(family, carries):
+    assert go(family, 2, carries, "loihi1", 1)
+    assert go(family, 5, carries, "loihi2", 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("family", FAMILIES)
+def test_many_networks(family, seed):
+    compared = [go(family, k, carries, chip, 10 + seed) for k in (2, 3, 4, 5) for carries in INPUTS for chip in ("loihi1", "loihi2")]
+    assert sum(compared) > 100_000
 
 
 # ------------------------------------------------------------------------------------------------- the file, the executors
@@ -182,3 +199,72 @@ def test_the_real_lava_runs_it_alike(family, carries):
     pair = pair_of(built.network, inject(built.network, feed.first(2).inputs))
     assert pair.different == 0
     assert pair.compared > 1000
+
+
+# --------------------------------------------------------------------------------------------------------------- proofs
+
+
+def proofs(built: Built, network: ChipNetwork | None = None, quantized: bool = True) -> dict[tuple[str, str], Proof]:
+    nodes = built.quantized.graph.named(IntegerNeuron) if quantized else None
+    return {(p.name, p.layer): p for p in prove(network or built.network, nodes=nodes)}
+
+
+@pytest.mark.parametrize("quantized", [False, True])
+@pytest.mark.parametrize("family", [mixed, recurrent, image])
+def test_every_obligation_is_proved(family, quantized):
+    for rungs in (2, 4):
+        graph, feed = network(family, rungs, "real", 1)
+        built = deployed(graph, feed, "loihi1")
+        found = proofs(built, quantized=quantized)
+        assert {p.status for p in found.values()} == {"proved"}, [p for p in found.values() if p.status != "proved"]
+        layers = {o.layer for o in built.lowered.offers if o.chosen}
+        assert {layer for name, layer in found if name == "burst"} == layers
+        assert {layer for name, layer in found if name == "decay"} >= layers
+        assert ("second step", "the network") in found
+        assert unproved(built.network) == ()
+
+
+def changed(network: ChipNetwork, name: str, **model: object) -> ChipNetwork:
+    population = network.populations[name]
+    other = replace(population, model=replace(population.model, **model))
+    return replace(network, populations={**network.populations, name: other})
+
+
+def other_weights(network: ChipNetwork, wanted, by: int) -> ChipNetwork:
+    """The first projection that is ``wanted`` with its weights changed."""
+    p = next(p for p in network.projections if wanted(p))
+    other = replace(p, synapses=replace(p.synapses, weights=p.synapses.weights + by))
+    return replace(network, projections=tuple(other if q is p else q for q in network.projections))
+
+
+def test_what_is_wrong_is_refuted_by_a_run_that_replays():
+    graph, feed = network(mixed, 3, "counts", 1)
+    built = deployed(graph, feed, "loihi1")
+    chip = built.network
+    half = chip.populations["n3.N2"].model.dv
+    inner = [p for p in chip.projections if p.source == "n3.N1" and p.target == "n3.N2"]
+    assert inner
+    weak = replace(chip, projections=tuple(p for p in chip.projections if p not in inner))
+    for broken in (changed(chip, "n3.N2", dv=frozen_ints(half - 300)), changed(chip, "n3.N3", vth=frozen_ints([5])), weak):
+        proof = proofs(built, broken)["burst", "n3"]
+        assert proof.status == "failed"
+        assert proof.counterexample is not None
+        assert proof.counterexample.replayed
+
+
+def test_a_second_step_that_brings_something_is_never_called_proved():
+    graph, feed = network(mixed, 3, "counts", 1)
+    built = deployed(graph, feed, "loihi1")
+    chip = built.network
+    forced = other_weights(chip, lambda p: p.source == "n1.N1" and p.target == "n2" and "forced" in p.name, 2)
+    one_late = replace(chip, projections=(replace(chip.projections[0], delay=chip.projections[0].delay + 1), *chip.projections[1:]))
+    biased = changed(chip, "n2", bias_mant=frozen_ints([1]))
+    for broken, says in ((forced, "forced spikes of n1 reach n2"), (one_late, "not arrive at a first step"), (biased, "n2 does not stand")):
+        found = proofs(built, broken)
+        assert found["second step", "the network"].status == "unknown"
+        assert says in found["second step", "the network"].found
+        assert all(p.status != "proved" for p in found.values() if p.name == "burst")
+    for rate in (1, 3):
+        found = proofs(built, replace(chip, phases=rate))
+        assert found["same input", "n1"].status == "failed"
+        assert ("burst", "n1") not in found

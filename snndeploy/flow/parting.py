@@ -37,7 +37,7 @@ def bisect_files(
     """Where the networks of two files part: graphs, chip networks, or one of each.
 
     Raises:
-        ModelError: the two have no layer in common.  OptionError: chip networks of different T.
+        ModelError: the two have no layer in common.  OptionError: chip networks of different T, or in two phases.
     """
     one, two = open_file(a, options, steps), open_file(b, options, steps)
     first, data = _side(Path(a), one, samples, steps or _steps(two), encoding, seed)
@@ -64,6 +64,9 @@ def _steps(noun: Graph | ChipNetwork) -> int | None:
 
 def _side(path: Path, noun: Graph | ChipNetwork, samples: Samples, steps: int | None, encoding: Encoding, seed: int) -> tuple[Side, Feed]:
     if isinstance(noun, ChipNetwork):
+        if noun.phases > 1:
+            what = f"takes {noun.phases} chip steps for one of the model's, and bisect compares step with step"
+            raise OptionError(str(path), what, "`snndeploy verify` holds it; bisect a conversion with another --burst")
         if noun.steps and steps not in (None, noun.steps):
             what = f"the chip network runs {noun.steps} steps, the other {steps}"
             raise OptionError(str(path), what, "compare networks of the same T")

@@ -38,7 +38,7 @@ def report_of(d: Deployment) -> Report:
                                   for s in d.scales),
             "probed": d.loaded.probed,
             "max_drop": d.wishes.max_drop,
-            "assumptions": (*d.assumptions, *_host_work(d.network)),
+            "assumptions": (*d.assumptions, *_rate(d.network), *_host_work(d.network)),
         }
     )  # fmt: skip
 
@@ -63,7 +63,7 @@ def chip_report(
         raster=_raster(network, trace),
         raster_title="sample 0",
         mesh=_mesh(profile),
-        assumptions=_host_work(network),
+        assumptions=(*_rate(network), *_host_work(network)),
         not_checked=(LAVA,),
     )
 
@@ -98,6 +98,17 @@ def _inexact(threshold: float, decay: float, notes: tuple[str, ...]) -> tuple[st
 def _raster(network: ChipNetwork, trace: Trace) -> Mapping[str, NDArray[Any]]:
     shown = [n for n, p in network.populations.items() if p.reads == "spikes" and not isinstance(p.model, HostInput) and n in trace.outputs]
     return {name: trace.outputs[name][:, 0] for name in shown} if trace.samples else {}
+
+
+def _rate(network: ChipNetwork) -> tuple[str, ...]:
+    """What must be said of a network that takes several chip steps for one of the model's."""
+    if network.phases == 1:
+        return ()
+    steps = f"{network.chip_steps(network.steps)} steps of the chip for the {network.steps} of the model" if network.steps else "its steps"
+    return (
+        f"{network.phases} chip steps for each of the model's (two-phase): {steps}; the host sends and reads at the first of them, "
+        "and energy and latency are of all",
+    )
 
 
 def _host_work(network: ChipNetwork) -> tuple[str, ...]:

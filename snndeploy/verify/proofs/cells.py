@@ -81,12 +81,12 @@ def _layer(network: ChipNetwork, name: str, members: dict[str, Population]) -> L
         else:
             outside[tag].append(p)
     rungs = sum(tag[0] == ("N" if "N1" in members else "B") for tag in members) + ("T" in members)
-    return Layer(name, _construction(network, members), rungs, members, links, constants, {t: tuple(ps) for t, ps in outside.items()})
+    return Layer(name, _construction(members), rungs, members, links, constants, {t: tuple(ps) for t, ps in outside.items()})
 
 
-def _construction(network: ChipNetwork, members: Mapping[str, Population]) -> str:
+def _construction(members: Mapping[str, Population]) -> str:
     if "N1" in members:
-        return "two-phase" if network.phases > 1 and isinstance(members["N1"].model, Lif) else "lateral"
+        return "two-phase" if isinstance(members["N1"].model, Lif) else "lateral"
     if "T" in members:
         return "look-ahead" if "R2" in members else "look-ahead-direct"
     return "ping-pong" if "R1" in members else "ping-pong-direct"
