@@ -104,11 +104,9 @@ def _rate(network: ChipNetwork) -> tuple[str, ...]:
     """What must be said of a network that takes several chip steps for one of the model's."""
     if network.phases == 1:
         return ()
-    steps = f"{network.chip_steps(network.steps)} steps of the chip for the {network.steps} of the model" if network.steps else "its steps"
-    return (
-        f"{network.phases} chip steps for each of the model's (two-phase): {steps}; the host sends and reads at the first of them, "
-        "and energy and latency are of all",
-    )
+    steps = f", {network.chip_steps(network.steps)} for {network.steps} and the way through" if network.steps else ""
+    said = f"{network.phases} chip steps for each of the model's (two-phase){steps}: the host sends and reads at the first of them"
+    return (f"{said}; energy and latency are those of all",)
 
 
 def _host_work(network: ChipNetwork) -> tuple[str, ...]:
