@@ -15,12 +15,15 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Literal, TypeAlias
 
-from snndeploy.arrays import Floats, Shape
+from converters.options import RESETS as RESETS
+from converters.options import Options as Options
+from converters.options import same_steps as same_steps
+from snndeploy.arrays import Floats
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.errors import ModelError, OptionError, did_you_mean
 from snndeploy.ir.graph import Graph
@@ -30,62 +33,6 @@ OWNER = "snndeploy"
 
 Origin: TypeAlias = Literal["model", "probed", "file", "user", "ASSUMED"]
 """Where a fact was read: the model's own parameters or code, its answers, a file, an option, or nowhere (a default)."""
-
-RESETS: Mapping[str, str] = {
-    "zero": "the potential is set to the reset value",
-    "late-zero": "the potential is set to 0 in the next step, whose input is lost",
-    "subtract": "the threshold is taken off",
-    "multi": "several spikes a step, the threshold is taken off for each",
-    "none": "nothing",
-}
-"""What a spike does to the potential, in the words of ``--reset``."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a file cannot say of itself, and the user can.
-
-    Attributes:
-        arch: the code that makes the module: ``file.py:Net(T=10)`` or ``pkg.mod:factory``.
-        input_shape: one input's shape, without batch and time.
-        timesteps: T; None if the model says it, or the data will.
-        trust: allow full unpickling, which runs whatever code the file names.
-        dt: the length of a step in seconds, or None.
-        reset: what a spike does to the potential where the file is silent (``RESETS``), or None.
-        source: the library whose conventions hold where the file is silent, such as "snntorch", or None.
-        neuron: name or pattern -> the neuron a bare file does not hold: ``{"lif*": "LIFNode(tau=2.0)"}``, or its settings alone.
-        neuron_class: class name or pattern -> the neuron that a class of one's own is: ``{"LIFSpike*": "LIF(tau=2.0)"}``.
-        relu: "if" turns rectifiers into integrate-and-fire neurons by their rates; None refuses them.
-        layer: name or pattern -> the same for layers: ``{"conv1": "Conv2d(padding=2), AvgPool2d(2)"}``.
-        state: state input -> the output that holds it one step later, where an ONNX file's own names and operators leave a choice.
-        input_unit: the real value of one unit of an analog input of a file of integers (.net); None: its inputs are spikes.
-    """
-
-    arch: str | None = None
-    input_shape: Shape | None = None
-    timesteps: int | None = None
-    trust: bool = False
-    dt: float | None = None
-    reset: str | None = None
-    source: str | None = None
-    input_unit: float | None = None
-    neuron: Mapping[str, str] = field(default_factory=dict)
-    neuron_class: Mapping[str, str] = field(default_factory=dict)
-    layer: Mapping[str, str] = field(default_factory=dict)
-    relu: str | None = None
-    state: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.input_shape is not None and (not self.input_shape or any(n < 1 for n in self.input_shape)):
-            raise OptionError("--input-shape", f"{self.input_shape} has an axis below 1", "give it without batch and time: 1,28,28")
-        if self.timesteps is not None and self.timesteps < 1:
-            raise OptionError("--timesteps", f"is {self.timesteps}", "a run has at least one step")
-        if self.dt is not None and not self.dt > 0:
-            raise OptionError("--dt", f"is {self.dt}", "the length of a step is a positive number of seconds")
-        if self.input_unit is not None and not self.input_unit > 0:
-            raise OptionError("--input-unit", f"is {self.input_unit}", "the real value of one unit is a positive number")
-        if self.reset is not None and self.reset not in RESETS:
-            raise OptionError("--reset", f"{self.reset!r} is no reset", did_you_mean(self.reset, RESETS))
 
 
 @dataclass(frozen=True)
@@ -169,12 +116,17 @@ def load(path: str | Path, options: Options | None = None) -> Loaded | ChipNetwo
 
     Raises:
         ModelError: missing, empty, a folder, of an unknown format, or whatever the format finds wrong.
+        OptionError: an option that changes nothing of such a file.
     """
     file = Path(path)
     module = _module_for(file, "load")
     _readable(file)
-    takes_options = len(inspect.signature(module.load).parameters) > 1
-    noun = module.load(file, options or Options()) if takes_options else module.load(file)
+    chosen = options or Options()
+    if len(inspect.signature(module.load).parameters) > 1:
+        noun = module.load(file, chosen)
+    else:
+        chosen.only(f"a {file.suffix} file")
+        noun = module.load(file)
     return Loaded(noun) if isinstance(noun, Graph) else noun
 
 

@@ -19,9 +19,9 @@ from snndeploy.flow import reporting, saved, transferring, writing
 from snndeploy.flow.chips import build, hold_against_definition, hold_lowered, rule_in, settings_for, without_proven
 from snndeploy.flow.deployment import Deployment, Wishes
 from snndeploy.flow.feeding import Feed, calibrated_on, chip_predictions, describe_inputs, float_predictions, silent
-from snndeploy.flow.given import as_samples, example, fed, model_of, stand_in, with_decoding, with_time
+from snndeploy.flow.given import as_samples, example, fed, held_to, model_of, stand_in, with_decoding, with_time
 from snndeploy.flow.lowering import hold_against_original, to_normal_form
-from snndeploy.flow.rates import as_spiking, asked, curve, original_predictions, spiking
+from snndeploy.flow.rates import as_spiking, curve, original_predictions, spiking
 from snndeploy.hw import Profile, load_profile
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input
@@ -55,17 +55,17 @@ def load(model: Model, example: Any = None, options: converters.Options | None =
 def read(model: Model, example: Any = None, options: converters.Options | None = None) -> converters.Loaded | ChipNetwork:
     """As ``load``, but a file of integers (.net, our own chip networks) is read as the chip network that it is."""
     options = options or converters.Options()
-    if isinstance(model, ChipNetwork):
-        return model
-    if isinstance(model_of(model), converters.Loaded):
-        return asked(model, options.relu)
-    if not isinstance(model, str | Path):
+    if isinstance(model, ChipNetwork) or isinstance(model_of(model), converters.Loaded):
+        options.only("a network that was loaded before")
+        noun: Any = model
+    elif isinstance(model, str | Path):
+        noun = converters.load(model, options)
+    else:
         from converters import pt  # noqa: PLC0415 - loads torch, and only a live module needs it
 
-        live = pt.from_module(model, example, options) if options.input_shape is None else pt.first_that_runs(model, options)
-        return asked(live, options.relu)
-    noun = converters.load(model, options)
-    return asked(noun, options.relu) if isinstance(noun, converters.Loaded) else noun
+        pt.only_heard(options, "a live module, whose code says it itself")
+        noun = pt.from_module(model, example, options) if options.input_shape is None else pt.first_that_runs(model, options)
+    return held_to(noun, options)
 
 
 def convert(

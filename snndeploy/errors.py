@@ -11,6 +11,7 @@ SnnError
 ├── ChipError            a chip network that would be invalid is not made
 ├── DoesNotFit           the network is larger than the chip
 ├── OptionError          an option of the command line or the API is wrong
+│   └── NoEffect         an option that would change nothing here
 └── MissingPackage       an optional package is needed and not installed
 """
 
@@ -72,6 +73,10 @@ class DoesNotFit(SnnError):
 
 class OptionError(SnnError):
     """An option of the command line or of the API is wrong."""
+
+
+class NoEffect(OptionError):
+    """The option would change nothing here, and whoever gives it believes that it does."""
 
 
 class MissingPackage(SnnError):

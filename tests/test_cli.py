@@ -325,7 +325,7 @@ def test_events_are_binned_where_data_are_read(events):
     for how in (["--bin-us", 100], ["--frames", 5], ["--frames", 5, "--split-by", "time"], ["--bin-us", 100, "--sensor", "2,3"]):
         found = as_json("run", "cam.loihi2.onnx", "--data", "events.npz", *how)
         assert found["samples"] == 12
-    graph = as_json("run", "cam.graph.onnx", "--data", "events.npz", "--bin-us", 50, "--timesteps", 4)
+    graph = as_json("run", "camera.graph.onnx", "--data", "events.npz", "--bin-us", 50, "--timesteps", 4)
     assert graph["steps"] == 4
     assert any("lie after step 4" in line for line in graph["assumptions"])
 

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from converters import Options
 from converters.lava_net import files, reading, writing
+from converters.options import same_shape
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.errors import Unsupported
 from snndeploy.ir.graph import Graph
@@ -43,8 +44,11 @@ def load(path: str | Path, options: Options | None = None) -> ChipNetwork:
         Unsupported: understood, but without an exact meaning here. OptionError: an option that must be given.
         ChipError: a value outside its register. MissingPackage: h5py is not installed.
     """
-    file = Path(path)
-    return reading.network(files.read(file), options or Options())
+    file, chosen = Path(path), options or Options()
+    chosen.only("a .net file, which holds integers and says them itself", "input_shape", "input_unit", "source")
+    network = reading.network(files.read(file), chosen)
+    same_shape(chosen.input_shape, {reading.INPUT: network.populations[reading.INPUT].shape}, file.name)
+    return network
 
 
 def save(noun: ChipNetwork | Graph, path: str | Path) -> None:

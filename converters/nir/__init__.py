@@ -28,6 +28,7 @@ def load(path: Path, options: Options | None = None) -> Loaded:
         OptionError: an option that does not fit.
         MissingPackage: h5py is not installed.
     """
+    (options or Options()).only("a NIR file", "input_shape", "dt", "reset", "source")
     file = _part("hdf5").read(Path(path))
     flat = _part("flatten").flatten(file.top, str(path))
     loaded: Loaded = _part("building").build(flat, options or Options(), str(path), file)

@@ -16,7 +16,7 @@ from converters.nir.neurons import neuron
 from converters.nir.primitive import LARGEST, SPIKING, STATEFUL, Primitive
 from converters.nir.readings import Chosen, choose, own
 from snndeploy.arrays import Shape
-from snndeploy.errors import GraphError, ModelError, OptionError
+from snndeploy.errors import GraphError, ModelError, NoEffect, OptionError
 from snndeploy.ir.graph import Edge, Graph, Node
 from snndeploy.ir.layers import Input, Output, Sum
 
@@ -29,6 +29,7 @@ def build(flat: Flat, options: Options, where: str, file: File) -> Loaded:
     """
     flat = _with_ends(flat, where)
     stateful = [flat.nodes[name] for name in sorted(flat.nodes) if flat.nodes[name].kind in STATEFUL]
+    _check_heard(options, stateful)
     delays = any(node.kind == "Delay" for node in flat.nodes.values())
     chosen = choose(stateful, delays, options, where, own(file.metadata))
     parts, shapes = _parts(flat, chosen, options, where)
@@ -38,6 +39,14 @@ def build(flat: Flat, options: Options, where: str, file: File) -> Loaded:
     graph = _graph(flat, parts, {**waiting, **dict.fromkeys(loops, 1)}, chosen.seconds, where)
     notes = [*_said(chosen, stateful, file.version), *_loop_notes(loops), *flat.notes, *_stale(flat, shapes)]
     return Loaded(graph, tuple(_sources(graph, flat, parts, loops)), tuple(notes), options.timesteps)
+
+
+def _check_heard(options: Options, stateful: list[Primitive]) -> None:
+    """Raise ``NoEffect`` for words about neurons where there are none that they could be about."""
+    if options.source is not None and not stateful:
+        raise NoEffect("--source", "changes nothing of this file: it has no neurons", "leave it out")
+    if options.reset is not None and not any(p.kind in SPIKING and p.resets for p in stateful):
+        raise NoEffect("--reset", "changes nothing of this file: it has no neurons that reset", "leave it out")
 
 
 def _with_ends(flat: Flat, where: str) -> Flat:

@@ -79,6 +79,7 @@ def load(path: File, options: Options | None = None) -> Graph | ChipNetwork | Lo
     if not _ours(model):
         read: Loaded = _module("foreign").load(model, where, options or Options())
         return read
+    (options or Options()).only(f"{path.name}, which snndeploy saved and which says all of it")
     meta = _metadata(model, where)
     arrays = {i.name: files.array(i, where) for i in files.tensors(model)}
     backend = _module("chip" if meta["noun"] == "chip" else "model")

@@ -25,6 +25,7 @@ from converters.onnx.parts import batch_of, in_order, inlined, input_shape, opse
 from converters.onnx.steps import one_step
 from converters.onnx.values import Live
 from converters.onnx.witness import witness
+from converters.options import same_shape
 from snndeploy.arrays import Shape
 from snndeploy.errors import ModelError, Unsupported
 from snndeploy.ir.graph import Graph
@@ -38,6 +39,7 @@ def load(model: ModelProto, where: str, options: Options) -> Loaded:
         ModelError: damaged, not self-contained, or of an operator set that is not read.
         Unsupported: an operator without a meaning here, with the node's name.
     """
+    options.only("an ONNX file of another tool", "input_shape", "state")
     if model.functions:
         model = inlined(model, where)
     opset = opset_of(model, where)
@@ -51,12 +53,14 @@ def load(model: ModelProto, where: str, options: Options) -> Loaded:
         ordered = in_order(model.graph, {*constants, *(i.name for i in infos)}, where)
         return scanning.load(model, ordered, constants, opset, options, where)
     shapes = {i.name: input_shape(i, options, len(infos), where) for i in infos}
+    same_shape(options.input_shape, shapes, where)
     batch, nodes = batch_of(infos, where), in_order(model.graph, {*constants, *shapes}, where)
     net = _one_step(model.graph, nodes, constants, shapes, opset, batch, options)
     if net is not None:
         read_net, outputs = one_step(net)
         seen = witness(model, net, outputs, options.timesteps)
         return Loaded(read_net.graph, read_net.semantics, read_net.notes, options.timesteps, seen)
+    options.only("a feed-forward ONNX file", "input_shape")
     draft = Drafting(opset, batch)
     draft.values |= constants
     for name, shape in shapes.items():

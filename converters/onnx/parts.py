@@ -16,6 +16,9 @@ from snndeploy.arrays import Shape
 from snndeploy.errors import ModelError, Unsupported
 
 OPSETS = (9, 23)
+SAY = "name one input's shape without the batch: --input-shape 3,32,32"
+SEVERAL = "export it again with every size but the batch fixed: --input-shape is one shape, and there are several inputs"
+"""What helps where the shape of an input is open: of the only one, or of several."""
 
 
 def tensor(proto: TensorProto, where: str) -> NDArray[Any]:
@@ -97,5 +100,5 @@ def input_shape(info: ValueInfoProto, options: Options, inputs: int, where: str)
     shape = given or tuple(s or 0 for s in said)
     if 0 in shape:
         what = f"leaves the shape of its input {info.name!r} open"
-        raise ModelError(where, what, "name one input's shape without the batch: --input-shape 3,32,32")
+        raise ModelError(where, what, SAY if inputs == 1 else SEVERAL)
     return shape

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto
 
-from converters import Loaded, Options, Witness
+from converters import Loaded, Options, Witness, same_steps
 from converters.onnx.loops import LOOPS, Loop, damaged, decoding, open_loop
 from converters.onnx.parts import dims
 from converters.onnx.steps import Read, read_step
 from converters.onnx.values import Constant
 from converters.onnx.witness import TOLERANCES, answers, session, widened
 from snndeploy.arrays import Floats, Shape
-from snndeploy.errors import ModelError, SnnError, Unsupported
+from snndeploy.errors import ModelError, OptionError, SnnError, Unsupported
 from snndeploy.ir.graph import Edge, Graph, Node
 from snndeploy.ir.layers import Input, Output
 
@@ -42,6 +42,7 @@ def load(
     node = nodes[found[0]]
     if len(found) > 1:
         raise Unsupported(nodes[found[1]].name or "loop", "is a second loop over time", "put all layers into the body of one")
+    options.only("an ONNX file with a loop over time", "input_shape")
     sizes, fixed = _sizes(model.graph, set(constants), options, where)
     behind = _behind(nodes, set(node.output))
     before = [n for i, n in enumerate(nodes) if i not in behind and n is not node]
@@ -55,8 +56,7 @@ def load(
     made, kinds = _read(loop, wanted, [nodes[i] for i in sorted(behind)], constants, opset)
     first = next(e for e in loop.entering.values() if e.time is not None)
     steps = loop.steps if fixed[first.source][first.time or 0] else options.timesteps
-    if options.timesteps not in (None, steps):
-        raise ModelError(where, f"runs {steps} steps, not {options.timesteps}", "leave --timesteps out")
+    same_steps(options.timesteps, steps, "the file's loop")
     return Loaded(made.graph, made.semantics, made.notes, steps, _witness(model, loop, kinds, sizes))
 
 
@@ -82,6 +82,9 @@ def _sizes(graph: GraphProto, known: set[str], options: Options, where: str) -> 
             raise ModelError(where, f"leaves the shape of its input {info.name!r} open", "name one step's shape: --input-shape 3,32,32")
         sizes[info.name] = (*(d or OPEN[k] for k, d in enumerate(said[:2])), *(int(d or 0) for d in tail))
         fixed[info.name] = [d is not None for d in said]
+    if options.input_shape not in (None, *(shape[2:] for shape in sizes.values())):
+        listed = ", ".join(f"{name} {list(shape[2:])}" for name, shape in sizes.items())
+        raise OptionError("--input-shape", f"is {list(options.input_shape or ())}, but the file says {listed} a step", "leave it out")
     return sizes, fixed
 
 

@@ -19,6 +19,8 @@ from snndeploy.ir.rectifier import Relu
 
 SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 BATCH = 2
+HEARD = ("input_shape", "dt", "neuron", "neuron_class")
+"""The options that a module's own code leaves open."""
 
 
 def from_module(module: Any, x: Any, options: Options | None = None) -> Loaded:
@@ -53,16 +55,19 @@ def load(path: Path, options: Options) -> Loaded:
     notes: tuple[str, ...] = ()
     if reading.is_module(content):
         module = content
+        only_heard(options, f"{path.name}, a whole module, whose code says it itself", "trust")
         notes = (f"{path.name} was unpickled in full (--trust): code in the file was run",)
     elif options.arch is None:
         if options.neuron_class:
             what = "is for classes of your own code, and no code was given"
             raise OptionError("--neuron-class", what, "give it too: --arch 'file.py:Net'; a bare file's neurons are said with --neuron")
+        options.only(f"bare weights ({path.name})", "input_shape", "trust", "dt", "reset", "source", "neuron", "layer")
         rebuilt: Loaded = _part("rebuilding").rebuild(content, options, str(path))
         return rebuilt
     elif options.layer:
         raise OptionError("--layer", "is for files without code; with --arch the code says what its layers are", "leave one of them out")
     else:
+        only_heard(options, "a model whose code --arch names, which says it itself", "arch", "trust")
         module = _part("arch").build(options.arch)
         reading.fill(module, content, str(path))
         notes = (f"the layers' order and types come from running {options.arch} (--arch); the file gave the weights",)
@@ -70,6 +75,12 @@ def load(path: Path, options: Options) -> Loaded:
         what = "does not say what enters it"
         raise ModelError(str(path), what, "name one input's shape without batch and time: --input-shape 1,28,28")
     return _with_notes(first_that_runs(module, options), notes)
+
+
+def only_heard(options: Options, door: str, *more: str) -> None:
+    """Raise ``OptionError`` for an option that is nothing to a module with its own code; ``more`` are."""
+    named = ("source",) if options.neuron or options.neuron_class else ()
+    options.only(door, *HEARD, *named, *more)
 
 
 def first_that_runs(module: Any, options: Options) -> Loaded:

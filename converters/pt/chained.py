@@ -20,6 +20,7 @@ class Chained:
         shape: what leaves the last node.
         meant: the neurons, by node; ``asked``: the name under which the user can say more of each.
         delay: how many steps later the last node's output arrives at the next.
+        heard: the libraries of the neurons, and "reset" where ``--reset`` decided one.
     """
 
     shape: Shape
@@ -30,6 +31,7 @@ class Chained:
     asked: dict[str, str] = field(default_factory=dict)
     last: str = "input"
     delay: int = 0
+    heard: set[str] = field(default_factory=set)
 
     def append(self, name: str, nodes: Chain, was: str, said: tuple[Fact, ...]) -> None:
         """Nodes behind the last one. Raises ``ModelError`` where the shape does not fit."""

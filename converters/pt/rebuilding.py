@@ -18,7 +18,7 @@ from converters.pt.rebuilt_layers import LAYERS, flattening, layer, plain, weigh
 from converters.pt.stating import facts
 from converters.pt.timing import own_steps
 from snndeploy.arrays import Shape
-from snndeploy.errors import GraphError, ModelError, OptionError, SnnError, Unsupported
+from snndeploy.errors import GraphError, ModelError, NoEffect, OptionError, SnnError, Unsupported
 from snndeploy.ir.graph import Edge, Graph
 from snndeploy.ir.layers import Input, Output
 
@@ -40,12 +40,24 @@ def rebuild(tensors: Mapping[str, Any], options: Options, where: str) -> Loaded:
     chain.semantics.append(LayerSource("input", str(chain.nodes["input"]), "what enters the first layer"))
     for name, entry, said in steps:
         _append(chain, name, entry, said, source, release, options)
+    _check_heard(chain, source, options)
     skipped = (
         (f"ASSUMED {', '.join(unsaid)} have no weights and do nothing but reshape (--layer says otherwise)",)
         if (unsaid := open_gaps(steps))
         else ()
     )
     return _finished(chain, options, (note, *skipped, *_notes(chain)))
+
+
+def _check_heard(chain: Chained, source: Library | None, options: Options) -> None:
+    """Raise ``OptionError`` for a library that no neuron is of, ``NoEffect`` for a reset that decides nothing."""
+    if source is not None and source.name not in chain.heard:
+        found = " and ".join(sorted(chain.heard - {"reset"})) or "no library: it has none"
+        what = f"is {options.source}, but the neurons of the file are of {found}"
+        raise OptionError("--source", what, "leave it out, or name that library")
+    if options.reset is not None and "reset" not in chain.heard:
+        what = "changes nothing: the file itself, or --neuron, says what every neuron's reset is"
+        raise NoEffect("--reset", what, "leave it out; --neuron 'NAME: ...' says a neuron's own")
 
 
 def _input_shape(steps: Sequence[Step], options: Options, where: str) -> Shape:
@@ -101,6 +113,9 @@ def _append_neuron(chain: Chained, name: str, entry: Entry, said: Said, source: 
         raise OptionError(where, f"{error}", "numbers are numbers, names are in quotes") from None
     except SnnError as error:
         raise type(error)(f"{name} ({library.name} {word})", error.what, error.hint) from None
+    before = {*user, *entry.tensors}
+    decided = not reset or any(key in settings.facts and key not in before for key in reset)
+    chain.heard |= {library.name, *(["reset"] if options.reset and decided and "reset_mechanism_val" not in before else [])}
     _wire(chain, name, asked, meant, f"{word} of {library.name}")
 
 

@@ -14,6 +14,7 @@ import converters
 from snndeploy.certificate import Certificate
 from snndeploy.cli.options import Decorator
 from snndeploy.cli.refusing import finish
+from snndeploy.cli.unheard import check_proving
 from snndeploy.data import Samples
 from snndeploy.errors import OptionError
 from snndeploy.flow.certifying import Certified, certify, writable
@@ -80,6 +81,7 @@ def certifiable(certificate: str, given: Mapping[str, Any]) -> None:
 
 def evident(certificate: str | None, prove: bool, given: Mapping[str, Any]) -> None:
     """Refuse before ``convert`` works: evidence of a chip network that is not made, and what ``certifiable`` refuses."""
+    check_proving(prove)
     if given["chip"] == "none" and (prove or certificate is not None):
         raise OptionError("--prove, --certificate", "are about a chip network, and --chip none makes none", "leave them out")
     if certificate is not None:

@@ -26,6 +26,7 @@ from snndeploy.cli.options import (
 )
 from snndeploy.cli.refusing import finish, keep, refusing
 from snndeploy.cli.terminal import working
+from snndeploy.cli.unheard import CHOOSING, READING, refuse
 from snndeploy.data import Samples
 from snndeploy.errors import OptionError
 from snndeploy.flow.deployment import Wishes
@@ -38,6 +39,8 @@ from snndeploy.report import check_to_json, check_to_text
 from snndeploy.report.conversion import conversion_to_json, conversion_to_text, graph_to_json, graph_to_text
 
 NEEDS_RATES = "--relu if chooses thresholds by what the rectifiers give on samples"
+INTEGERS = "changes nothing of a network that is integers already"
+NO_CHIP = "changes nothing of the float graph that --chip none writes"
 NEEDS_DATA = "quantization chooses integers by what the network does on samples, and fidelity is judged on them"
 
 
@@ -80,7 +83,7 @@ def convert(
             _transfer(noun, samples, wishes, stem, given["decode"], calibration, as_json)
             return
         loaded = with_decoding(noun, given["decode"])
-        deployment = deploy.convert(loaded, samples, wishes, options, Path(stem).name, calibration=others)
+        deployment = deploy.convert(loaded, samples, wishes, still_open(options), Path(stem).name, calibration=others)
         Path(stem).parent.mkdir(parents=True, exist_ok=True)
         files = [str(path) for path in deploy.save(deployment, stem)]
         deployment = proved(deployment, prove_limit, prove_budget) if prove else deployment
@@ -108,8 +111,10 @@ def check(model: str, *, as_json: bool, **given: Any) -> None:
     samples = samples_of(given, shape=options.input_shape or _entering(model, given, options))
     with working(f"checking {Path(model).name}"):
         noun = deploy.read(model, None, with_time(model, samples, options))
+        if isinstance(noun, ChipNetwork):
+            refuse(("data", "decode", "calibration_samples"), INTEGERS)
         loaded = noun if isinstance(noun, ChipNetwork) else with_decoding(noun, given["decode"])
-        placement = deploy.check(loaded, samples, wishes, options)
+        placement = deploy.check(loaded, samples, wishes, still_open(options))
     if as_json:
         click.echo(json.dumps(check_to_json(model, placement), allow_nan=False))
     else:
@@ -117,6 +122,11 @@ def check(model: str, *, as_json: bool, **given: Any) -> None:
         if samples is None and not isinstance(loaded, ChipNetwork):
             click.echo("\nASSUMED: random spikes stood in for data, and scales depend on data; give --data.")
     finish(placement.fits)
+
+
+def still_open(options: converters.Options) -> converters.Options:
+    """What of the options is still to be said once the model is read."""
+    return converters.Options(timesteps=options.timesteps, relu=options.relu)
 
 
 def stem_of(model: str, output: str | None) -> str:
@@ -135,6 +145,7 @@ def _transfer(
     network: ChipNetwork, samples: Samples | None, wishes: Wishes, stem: str, decode: str | None, calibration: str | None, as_json: bool
 ) -> None:
     """Integers stay as they are: placed, run, verified, written, printed."""
+    refuse(("max_drop", "calibration_samples"), INTEGERS)
     if calibration is not None:
         raise OptionError("--calibration", "is for the quantizer, and this file holds integers already", "leave it out")
     made = deploy.transfer(network, samples, wishes, None, Path(stem).name, decode=decode)
@@ -160,9 +171,12 @@ def _entering(model: str, given: Mapping[str, Any], options: converters.Options)
 def _convert_graph(model: str, options: converters.Options, stem: str, given: dict[str, Any], as_json: bool) -> None:
     writable(model, stem, (f"{stem}.graph.onnx",))
     loaded = with_decoding(deploy.load(model, None, options), given["decode"])
-    if loaded.graph.named(Relu):
+    refuse([o for o in CHOOSING if o != "calibration_samples"], NO_CHIP)
+    if not loaded.graph.named(Relu):
+        refuse(("data", *READING, "calibration_samples"), NO_CHIP)
+    else:
         samples = samples_of(given, NEEDS_RATES, options.input_shape)
-        loaded = deploy.spiking_graph(loaded, samples, wishes_of({**given, "chip": Wishes.chip}), options)
+        loaded = deploy.spiking_graph(loaded, samples, wishes_of({**given, "chip": Wishes.chip}), still_open(options))
     Path(stem).parent.mkdir(parents=True, exist_ok=True)
     file = str(deploy.save_graph(loaded, stem))
     if as_json:

@@ -9,9 +9,10 @@ from typing import Any, TypeVar, get_args
 import click
 
 import converters
+from snndeploy.cli.unheard import check_drop, check_reading
 from snndeploy.data import Encoding, Samples, read
 from snndeploy.data.events import Binning
-from snndeploy.errors import OptionError, did_you_mean
+from snndeploy.errors import NoEffect, OptionError, did_you_mean
 from snndeploy.flow.bursts import NAMES
 from snndeploy.flow.deployment import Wishes
 
@@ -144,11 +145,17 @@ def samples_of(given: Mapping[str, Any], why: str = "", shape: tuple[int, ...] |
 
     ``shape`` is that of the network's input; the last two axes of a polarity, rows and columns are the camera's size.
     """
+    if given["data"] is None and why:
+        raise OptionError("--data", f"is missing: {why}", "give --data samples.npz with x [N, ...] and, for accuracy, y [N]")
+    check_reading(given)
     if given["data"] is None:
-        if why:
-            raise OptionError("--data", f"is missing: {why}", "give --data samples.npz with x [N, ...] and, for accuracy, y [N]")
         return None
-    return read(given["data"], binning=binning(given), sensor=sensor(given["sensor"], shape), limit=given["samples"])
+    samples = read(given["data"], binning=binning(given), sensor=sensor(given["sensor"], shape), limit=given["samples"])
+    if given["sensor"] is not None and binning(given) is None:
+        raise NoEffect("--sensor", f"is the size of an event camera, and {given['data']} holds no event recordings", "leave it out")
+    if why:
+        check_drop(samples)
+    return samples
 
 
 def binning(given: Mapping[str, Any]) -> Binning | None:

@@ -11,6 +11,7 @@ import click
 from snndeploy.cli.options import DATA_OPTIONS, SOURCE_OPTIONS, as_json, encoding, options_of, samples_of, with_options
 from snndeploy.cli.refusing import finish, keep, refusing
 from snndeploy.cli.terminal import working
+from snndeploy.cli.unheard import refuse
 from snndeploy.errors import OptionError, did_you_mean
 from snndeploy.flow.parting import bisect_files, stages, write_input
 from snndeploy.report.bisection import bisection_to_json, bisection_to_text, explanation_to_json, explanation_to_text
@@ -42,6 +43,7 @@ def bisect(a: str, b: str | None, *, shrink: bool, output: str | None, as_json: 
     assert samples is not None
     options, how = options_of(given), (encoding(given["encode"]), given["seed"])
     if b is None:
+        refuse(("shrink",), "is about the input where two networks part, and there is one", "give B too, or leave it out")
         with working(f"the passes of {Path(a).name}"):
             verdict = stages(a, samples, given["timesteps"], *how, options)
         click.echo(json.dumps(verify_to_json(a, verdict), allow_nan=False) if as_json else verify_to_text(a, verdict), nl=as_json)

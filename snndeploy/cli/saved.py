@@ -18,8 +18,9 @@ from snndeploy.cli.certificates import PROOF_TIME, certifiable, certificate_of, 
 from snndeploy.cli.options import DATA_OPTIONS, FILE_OPTIONS, as_json, encoding, file_options_of, max_drop, samples_of, with_options
 from snndeploy.cli.refusing import finish, keep, refusing
 from snndeploy.cli.terminal import working, write
+from snndeploy.cli.unheard import OF_FILES, READING, check_proving, check_reading, refuse
 from snndeploy.data import Samples
-from snndeploy.errors import OptionError
+from snndeploy.errors import NoEffect, OptionError
 from snndeploy.flow.certifying import Certified, certify
 from snndeploy.flow.saved import EXECUTORS, chip_inputs, open_file
 from snndeploy.report import run_to_json, run_to_text, to_html, to_json, to_text, verify_to_json, verify_to_text
@@ -28,6 +29,8 @@ from snndeploy.report.report import Report
 from snndeploy.verdict import Verdict
 
 own_chip = click.option("--chip", help="The profile it was made for, where that is a file of yours: my_chip.toml[:board].")
+RECHECK = "changes nothing of a re-check: the certificate says how it was run"
+UNKNOWN_DROP = "is in points of accuracy lost, and labels or the float graph are not there to know it by"
 NEEDS_DATA = "it runs the network on samples"
 UNRUN = "the executors: no --data was given, so nothing was run"
 
@@ -56,6 +59,8 @@ def run(file: str, *, as_json: bool, **given: Any) -> None:
     with working(f"running {Path(file).name}"):
         ran = deploy.run(file, samples, given["timesteps"], encoding(given["encode"]), given["seed"], given["chip"], options)
     chip = ran.noun.chip if isinstance(ran.noun, ChipNetwork) else ""
+    if not chip:
+        refuse(("chip",), f"is of chip networks, and {file} holds a float graph")
     found = (file, chip, ran.trace, ran.events, ran.accuracy, [int(p) for p in ran.predictions])
     assumed = (*samples.notes, *ran.data.assumptions)
     if as_json:
@@ -86,12 +91,21 @@ def verify(
     Without FILE, --certificate FILE.json checks a certificate again, with NumPy alone: hashes, and the chip network's run.
     """
     if file is None:
+        refuse((*READING, *OF_FILES, "max_drop", "prove_limit", "prove_budget"), RECHECK)
         check_again(certificate, given["data"], as_json, {"--prove": prove, "--against": against})
         return
     if certificate is not None:
         certifiable(certificate, given)
+    check_proving(prove)
     only_proofs = prove and given["data"] is None
+    if only_proofs:
+        check_reading(given)
+        refuse(
+            ("against", "max_drop"), "is about a run, and --prove without --data runs nothing", "add --data samples.npz, or leave it out"
+        )
     verdict = Verdict((), not_checked=(UNRUN,)) if only_proofs else _verified(file, against, given)
+    if not only_proofs and (verdict.fidelity is None or verdict.fidelity.drop is None):
+        refuse(("max_drop",), UNKNOWN_DROP)
     if prove:
         with working(f"proving {Path(file).name}"):
             verdict = proved_file(verdict, Path(file), prove_limit, prove_budget, file_options_of(given))
@@ -132,9 +146,13 @@ def report(file: str, *, max_drop: float, output: str | None, certificate: str |
     """
     kind = _kind(file, output, certificate)
     shown = None if certificate is None else certificate_of(file, certificate)
+    if shown is not None and kind not in (".html", ".htm"):
+        raise NoEffect("--certificate", "is shown on the page alone", "write one: -o report.html")
     samples, options = _samples(file, given), file_options_of(given)
     with working(f"reporting on {Path(file).name}"):
         found = deploy.report(file, samples, encoding(given["encode"]), given["seed"], given["chip"], options)
+    if found.fidelity is None or found.fidelity.drop is None:
+        refuse(("max_drop",), UNKNOWN_DROP)
     made = replace(found, max_drop=max_drop, certificate=shown)
     if output is not None:
         write(Path(output), _written(made, kind))

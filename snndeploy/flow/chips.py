@@ -10,7 +10,7 @@ import numpy as np
 from snndeploy.arrays import Floats
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.chip.program import NeuronProgram
-from snndeploy.errors import ProfileError, Unsupported
+from snndeploy.errors import NoEffect, ProfileError, Unsupported
 from snndeploy.flow.bursts import Lowered, lower_bursts, with_constant
 from snndeploy.flow.feeding import Feed
 from snndeploy.flow.nearest import priced
@@ -57,11 +57,17 @@ class Built:
 
 
 def settings_for(graph: Graph, profile: Profile, steps: int, weight_bits: Mapping[str, int], burst: str) -> Settings:
-    """What the chip and the wishes mean for the quantizer. Raises ``ProfileError`` if the chip cannot be simulated."""
+    """What the chip and the wishes mean for the quantizer.
+
+    Raises:
+        ProfileError: the chip cannot be simulated.  NoEffect: a construction for burst neurons where there are none.
+    """
     if not profile.simulate:
         raise ProfileError(f"--chip {profile.id}", "can be priced, but not simulated: nothing would show that it still works",
                            "choose loihi1 or loihi2; snndeploy chips lists what each profile is for")  # fmt: skip
     graded, programs = profile.features["graded"], profile.features["programs"]
+    if burst != "auto" and not graph.named(Burst):
+        raise NoEffect("--burst", f"{burst} is how burst neurons are built, and this network has none", "leave it out")
     decoupled = bool(graph.named(Burst)) and (burst not in ("auto", "graded") or not (graded and programs))
     hosts = frozenset() if graded else frozenset(n for n, node in graph.named(Input).items() if node.carries != "spikes")
     return Settings(

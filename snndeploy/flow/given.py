@@ -10,10 +10,12 @@ from typing import Any, get_args
 import numpy as np
 
 import converters
+from snndeploy.chip.network import ChipNetwork
 from snndeploy.data import Decoding, Samples, read
-from snndeploy.errors import DataError, ModelError, OptionError, did_you_mean
+from snndeploy.errors import DataError, ModelError, NoEffect, OptionError, did_you_mean
 from snndeploy.flow.deployment import Wishes
 from snndeploy.flow.feeding import Feed, feed
+from snndeploy.flow.rates import asked
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input, Output
 
@@ -76,6 +78,21 @@ def with_time(model: Any, samples: Samples | None, options: converters.Options, 
     if timed and options.input_shape is None and not isinstance(model, str | Path | converters.Loaded):
         return replace(options, input_shape=values.shape[2:])
     return options
+
+
+def held_to(noun: converters.Loaded | ChipNetwork, options: converters.Options) -> converters.Loaded | ChipNetwork:
+    """What was read, if ``--relu`` and ``--timesteps`` fit it.
+
+    Raises:
+        OptionError: it has no rectifiers to convert, or another T of its own.  Unsupported: rectifiers, and no ``--relu``.
+    """
+    if isinstance(noun, converters.Loaded):
+        converters.same_steps(options.timesteps, noun.graph.steps, "the saved graph")
+        return asked(noun, options.relu)
+    if options.relu is not None:
+        raise NoEffect("--relu", "changes nothing of a network that is integers already: it has no rectifiers", "leave it out")
+    converters.same_steps(options.timesteps, noun.steps, "the chip network")
+    return noun
 
 
 def example(samples: Samples) -> Any:

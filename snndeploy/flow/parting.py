@@ -11,7 +11,7 @@ import numpy as np
 import converters
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.data import Encoding, Samples
-from snndeploy.errors import ModelError, OptionError
+from snndeploy.errors import ModelError, NoEffect, OptionError
 from snndeploy.files import replacing
 from snndeploy.flow.divergence.bisecting import Found, bisect
 from snndeploy.flow.divergence.sides import Side, folded
@@ -37,9 +37,10 @@ def bisect_files(
     """Where the networks of two files part: graphs, chip networks, or one of each.
 
     Raises:
-        ModelError: the two have no layer in common.  OptionError: chip networks of different T, or in two phases.
+        ModelError: the two have no layer in common.  OptionError: chip networks of different T, or in two phases, or an
+            option that is about neither file.
     """
-    one, two = open_file(a, options, steps), open_file(b, options, steps)
+    one, two = _both((a, b), options or converters.Options(), steps)
     first, data = _side(Path(a), one, samples, steps or _steps(two), encoding, seed)
     second, _ = _side(Path(b), two, samples, data.steps, encoding, seed)
     if first.name == second.name:
@@ -47,6 +48,26 @@ def bisect_files(
     if not set.intersection(*(set(side.layers) for side in folded(first, second))):
         raise ModelError(f"{a}, {b}", "have no layer of the same name", _instead(first, second))
     return bisect(first, second, data, shrinking=shrinking)
+
+
+def _both(paths: tuple[str | Path, str | Path], options: converters.Options, steps: int | None) -> list[Graph | ChipNetwork]:
+    """What two files hold, each read with the options that say something of it. Raises ``NoEffect`` for one that is about neither."""
+    read = [_heard(path, options, steps) for path in paths]
+    for option, refusal in read[0][1].items():
+        if option in read[1][1]:
+            raise refusal
+    return [noun for noun, _ in read]
+
+
+def _heard(path: str | Path, options: converters.Options, steps: int | None) -> tuple[Graph | ChipNetwork, dict[str, NoEffect]]:
+    """What a file holds, and the refusals of the options that say nothing of it."""
+    silent: dict[str, NoEffect] = {}
+    while True:
+        try:
+            return open_file(path, options, steps), silent
+        except NoEffect as refusal:  # noqa: PERF203  (once an option)
+            silent[refusal.where] = refusal
+            options = options.without(refusal.where)
 
 
 def _instead(first: Side, second: Side) -> str:

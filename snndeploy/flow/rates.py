@@ -10,7 +10,7 @@ import numpy as np
 import converters
 from snndeploy.arrays import Floats, Ints
 from snndeploy.data import accuracy, decode, predict
-from snndeploy.errors import OptionError, Unsupported, did_you_mean
+from snndeploy.errors import NoEffect, OptionError, Unsupported, did_you_mean
 from snndeploy.flow.feeding import Feed, describe_inputs, float_predictions
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Output
@@ -28,11 +28,14 @@ def asked(loaded: converters.Loaded, relu: str | None) -> converters.Loaded:
     """The network, if it has no rectifiers or their conversion was asked for.
 
     Raises:
-        Unsupported: a rectifier, and no ``--relu``.  OptionError: ``--relu`` is no neuron.
+        Unsupported: a rectifier, and no ``--relu``.  OptionError: ``--relu`` is no neuron.  NoEffect: no rectifier.
     """
     if relu is not None and relu not in NEURONS:
         raise OptionError("--relu", f"{relu!r} is no neuron", did_you_mean(relu, NEURONS))
     found = loaded.graph.named(Relu)
+    if not found and relu is not None:
+        what = "changes nothing of this network: it has no rectifiers (ReLU), it spikes already"
+        raise NoEffect("--relu", what, "leave it out")
     if not found or relu is not None:
         return loaded
     what = "a rectifier has no spike; the network was not trained as a spiking one"

@@ -57,8 +57,11 @@ class Ran:
 def open_file(path: str | Path, options: converters.Options | None = None, steps: int | None = None) -> Graph | ChipNetwork:
     """The graph or chip network in a file; ``options`` and T = ``steps`` are for files that do not say all of it themselves."""
     options = options or converters.Options()
-    noun = converters.load(path, replace(options, timesteps=steps or options.timesteps))
-    return noun.graph if isinstance(noun, converters.Loaded) else noun
+    said = steps or options.timesteps
+    noun = converters.load(path, replace(options, timesteps=said))
+    found = noun.graph if isinstance(noun, converters.Loaded) else noun
+    converters.same_steps(said, found.steps, "the chip network" if isinstance(found, ChipNetwork) else "the saved graph")
+    return found
 
 
 def shown(noun: Graph | ChipNetwork) -> str:
@@ -92,7 +95,7 @@ def open_pair(path: str | Path, options: converters.Options | None = None, steps
 def run_file(noun: Graph | ChipNetwork, samples: Samples, steps: int | None, encoding: Encoding, seed: int) -> Ran:
     """Run on all samples. Raises ``OptionError`` if a chip network is asked for another number of steps than it was made for."""
     if isinstance(noun, ChipNetwork):
-        _same_steps(noun, steps)
+        converters.same_steps(steps, noun.steps, "the chip network")
         return _run_chip(noun, samples, encoding, seed)
     refuse_artificial(noun)
     shapes = {n: node.shape for n, node in noun.named(Input).items()}
@@ -102,12 +105,6 @@ def run_file(noun: Graph | ChipNetwork, samples: Samples, steps: int | None, enc
     predictions = float_predictions(graph, trace, data.labels)
     counts = {"spikes": float(sum(a.spikes.sum() for a in trace.activity.values())) / trace.samples}
     return Ran(graph, trace, predictions, _rate(predictions, data.labels), data, counts)
-
-
-def _same_steps(network: ChipNetwork, steps: int | None) -> None:
-    if network.steps and steps not in (None, network.steps):
-        hint = "leave --timesteps out, or convert the model again for that many"
-        raise OptionError("--timesteps", f"is {steps}, but the chip network runs {network.steps}", hint)
 
 
 def _run_chip(network: ChipNetwork, samples: Samples, encoding: Encoding, seed: int) -> Ran:
@@ -178,7 +175,7 @@ def verify_file(
     graph = next((n for n in nouns if isinstance(n, Graph)), None)
     chip = next((n for n in nouns if isinstance(n, ChipNetwork)), None)
     if chip is not None:
-        _same_steps(chip, steps)
+        converters.same_steps(steps, chip.steps, "the chip network")
         steps = chip.steps or steps
     pairs = tuple(_pairs(wanted, graph, chip, samples, steps, encoding, seed))
     near = None

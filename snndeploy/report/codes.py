@@ -154,6 +154,11 @@ _ERRORS = {
         "`snndeploy check` lists every finding and its fix.",
     ),
     "OptionError": ("an option is wrong", "Of the command line or the Python API.", "Its hint gives an example."),
+    "NoEffect": (
+        "an option changes nothing here",
+        "It is about another kind of file or network, and passing it over would hide that.",
+        "Leave it out; its hint says what it is for.",
+    ),
     "MissingPackage": ("an optional package is not installed", "Only some formats and checks need it.", "pip install as the hint says."),
 }
 _GRADES = {
