@@ -20,13 +20,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal, TypeAlias
 
-from converters.options import RESETS as RESETS
-from converters.options import Options as Options
-from converters.options import same_steps as same_steps
 from snndeploy.arrays import Floats
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.errors import ModelError, OptionError, did_you_mean
 from snndeploy.ir.graph import Graph
+from snndeploy.options import RESETS as RESETS
+from snndeploy.options import Options as Options
+from snndeploy.options import same_steps as same_steps
 
 OWNER = "snndeploy"
 """Tells this package from a foreign one of the same name: ``getattr(converters, "OWNER", None) == "snndeploy"``."""

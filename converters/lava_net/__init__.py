@@ -24,10 +24,10 @@ from pathlib import Path
 
 from converters import Options
 from converters.lava_net import files, reading, writing
-from converters.options import same_shape
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.errors import Unsupported
 from snndeploy.ir.graph import Graph
+from snndeploy.options import same_shape
 
 SUFFIXES = (".net",)
 

@@ -25,11 +25,11 @@ from converters.onnx.parts import batch_of, in_order, inlined, input_shape, opse
 from converters.onnx.steps import one_step
 from converters.onnx.values import Live
 from converters.onnx.witness import witness
-from converters.options import same_shape
 from snndeploy.arrays import Shape
 from snndeploy.errors import ModelError, Unsupported
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input, Output
+from snndeploy.options import same_shape
 
 
 def load(model: ModelProto, where: str, options: Options) -> Loaded:
