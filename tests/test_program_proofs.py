@@ -15,8 +15,9 @@ import snndeploy as sd
 from snndeploy.arrays import frozen_ints
 from snndeploy.chip.models import HostInput
 from snndeploy.chip.network import ChipNetwork, Population, Projection, Wire
-from snndeploy.chip.program import Instruction, NeuronProgram
-from snndeploy.flow.proving import prove, prove_deployment, unproved, unproved_deployment
+from snndeploy.chip.program import Definition, Instruction, NeuronProgram
+from snndeploy.errors import ChipError, ModelError
+from snndeploy.flow.proving import defined, prove, prove_deployment, prove_file, unproved, unproved_deployment
 from snndeploy.ir.graph import Edge, Graph
 from snndeploy.ir.layers import Input, Linear, Output
 from snndeploy.ir.neurons.adaptive import AdaptiveLIF
@@ -93,11 +94,87 @@ def test_every_compiled_program_is_its_definition(deployed, name):
     assert unproved_deployment(deployment) == ()
 
 
-def test_a_file_alone_has_no_definition_and_says_so(deployed):
+def older(network):
+    """The network as an older file holds it: programs alone."""
+    populations = {
+        n: dataclasses.replace(p, model=dataclasses.replace(p.model, definition=None)) if isinstance(p.model, NeuronProgram) else p
+        for n, p in network.populations.items()
+    }
+    return dataclasses.replace(network, populations=populations)
+
+
+def test_an_older_file_holds_no_definition_and_says_so(deployed, tmp_path):
+    network = older(deployed("CLIF").network)
+    converters.save(network, tmp_path / "old.loihi2.onnx")
+    assert b"definition" not in (tmp_path / "old.loihi2.onnx").read_bytes()
+    assert not [p for p in prove_file(tmp_path / "old.loihi2.onnx") if p.name == "program"]
+    (said,) = unproved(converters.load(tmp_path / "old.loihi2.onnx"))
+    assert "holds no definition but the program" in said
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_a_file_alone_proves_its_programs(deployed, name, tmp_path):
+    sd.save(deployed(name), tmp_path / "net")
+    (proof,) = [p for p in prove_file(tmp_path / "net.loihi2.onnx") if p.name == "program"]
+    assert (proof.layer, proof.status, proof.by) == ("n", "proved", "equal terms")
+    network = converters.load(tmp_path / "net.loihi2.onnx")
+    assert unproved(network) == ()
+    assert defined(network)["n"] == dataclasses.replace(grids(deployed(name))["n"], bound=1.0)
+    assert network.populations["n"].model.definition == program_of(deployed(name)).definition
+
+
+@pytest.mark.parametrize(("name", "control"), [("CLIF", "constant c0"), ("CLIF", "table T0"), ("GLIF", "shift"), ("ALIF", "comparison")])
+def test_a_wrong_program_in_a_file_is_refuted_from_the_file_alone(deployed, name, control, tmp_path):
+    network = deployed(name).network
+    population = dataclasses.replace(network.populations["n"], model=wrong(program_of(deployed(name)), control))
+    converters.save(dataclasses.replace(network, populations={**network.populations, "n": population}), tmp_path / "net.loihi2.onnx")
+    (proof,) = [p for p in prove_file(tmp_path / "net.loihi2.onnx") if p.name == "program"]
+    assert proof.status == "failed"
+    assert proof.counterexample.replayed
+
+
+def test_a_wrong_definition_in_a_file_is_no_proof(deployed):
+    """Which of the two is wrong no proof can say; that they differ it does."""
+    model = program_of(deployed("KLIF"))
+    operations = list(model.definition.operations)
+    i = next(i for i, line in enumerate(operations) if line.op in ("GE", "GT"))
+    operations[i] = Instruction({"GE": "GT", "GT": "GE"}[operations[i].op], operations[i].args)
+    kept = dataclasses.replace(model.definition, operations=tuple(operations))
+    population = dataclasses.replace(deployed("KLIF").network.populations["n"], model=dataclasses.replace(model, definition=kept))
+    network = deployed("KLIF").network
+    found = prove(dataclasses.replace(network, populations={**network.populations, "n": population}))
+    assert [p.status for p in found if p.name == "program"] == ["failed"]
+
+
+def defining(operations=(("ADD", ("v", "I")),), output="t0", after=None, initial=None, tables=None):
+    lines = tuple(Instruction(op, args) for op, args in operations)
+    return Definition(lines, output, {"v": "t0"} if after is None else after, {"v": 0} if initial is None else initial, {}, tables or {})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"operations": [("ADD", ("v",))]}, {"operations": [("SPK", ("v", "1"))]}, {"operations": [("NOP", ())]}, {"output": "t7"},
+        {"operations": [("ADD", ("v", "w"))]}, {"after": {"w": "t0"}}, {"operations": [("LDT", ("T",))]},
+        {"operations": [("LUT", ("T", "v", "0", "0"))], "tables": {"T": [1, 2]}},
+        {"operations": [("LUT", ("T", "v", "v", "1"))], "tables": {"T": [1, 2]}},
+        {"operations": [("LUT", ("T", "v", "0", "1"))], "tables": {"T": [1]}},
+    ],
+)  # fmt: skip
+def test_what_is_no_definition_is_refused(given):
+    with pytest.raises(ChipError):
+        defining(**given)
+
+
+def test_a_definition_must_fit_its_population(deployed):
+    assert defining() == defining() != defining(initial={"v": 1})
+    assert len({defining(), defining()}) == 1
     network = deployed("CLIF").network
-    assert not [p for p in prove(network) if p.name == "program"]
-    (said,) = unproved(network)
-    assert "the file holds no definition but the program" in said
+    for initial in ([0, 0], [[0], [0]]):
+        model = dataclasses.replace(program_of(deployed("CLIF")), definition=defining(initial={"v": initial}))
+        broken = {**network.populations, "n": dataclasses.replace(network.populations["n"], model=model)}
+        with pytest.raises(ModelError, match="does not fit"):
+            defined(dataclasses.replace(network, populations=broken))
 
 
 def changed_line(model, i, op=None, **places):

@@ -18,10 +18,12 @@ program's reset and stays at the last entry.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 
-from snndeploy.arrays import Ints, frozen_ints
+import numpy as np
+
+from snndeploy.arrays import Ints, frozen_ints, same
 from snndeploy.errors import ChipError, did_you_mean
 
 ARITY: Mapping[str, int] = MappingProxyType(
@@ -42,10 +44,72 @@ class Instruction:
 
 
 @dataclass(frozen=True, eq=False)
+class Definition:
+    """What a program was compiled from: t0 = op0(...), t1 = op1(...), ...; it sends ``output``, the words become ``after``.
+
+    The operations, their operands and what they compute: ``ir.neurons.on_grid.Operation``. ``initial`` are the words before the
+    first step, arrays broadcast against the population's shape. A proof holds the program against it; nothing runs it.
+
+    Raises:
+        ChipError: an unknown operation, a wrong operand count, an unknown operand, words without an initial value.
+    """
+
+    operations: tuple[Instruction, ...]
+    output: str
+    after: Mapping[str, str]
+    initial: Mapping[str, Ints]
+    constants: Mapping[str, Ints] = field(default_factory=dict)
+    tables: Mapping[str, Ints] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("initial", "constants", "tables"):
+            object.__setattr__(self, name, MappingProxyType({k: frozen_ints(v) for k, v in getattr(self, name).items()}))
+        object.__setattr__(self, "after", MappingProxyType(dict(self.after)))
+        where = "a program's definition"
+        if set(self.after) != set(self.initial):
+            raise ChipError(where, "its words are not those that have an initial value")
+        known = {"I", *self.initial, *self.constants}
+        for i, line in enumerate(self.operations):
+            wide = {"LUT": 4, "LDT": 1}.get(line.op, ARITY.get(line.op, 0) - 1)
+            if line.op in ("MOV", "SPK") or len(line.args) != wide:
+                raise ChipError(where, f"'{line}' is no operation")
+            table, rest = (line.args[:1], line.args[1:]) if line.op in ("LUT", "LDT") else ((), line.args)
+            self._known(line, rest[:1] if line.op == "LUT" else rest, known, where)
+            if table and not self._reads(line):
+                raise ChipError(where, f"'{line}' reads a table that is not given, or not so")
+            known.add(f"t{i}")
+        self._known(self.output, (self.output, *self.after.values()), known, where)
+
+    def _reads(self, line: Instruction) -> bool:
+        """True if the line's table is there, and placed by whole numbers."""
+        entries = len(np.atleast_1d(self.tables.get(line.args[0], [])))
+        if line.op == "LDT":
+            return entries > 0
+        return entries > 1 and all(map(_whole, line.args[2:])) and int(line.args[3]) > 0
+
+    @staticmethod
+    def _known(line: object, operands: tuple[str, ...], known: set[str], where: str) -> None:
+        for operand in operands:
+            if operand not in known and not _whole(operand):
+                raise ChipError(where, f"'{line}' reads {operand!r}, which nothing has set", did_you_mean(operand, known))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Definition) and all(same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+
+    def __hash__(self) -> int:
+        return hash((self.operations, self.output))
+
+
+def _whole(operand: str) -> bool:
+    return operand.lstrip("-").isdigit()
+
+
+@dataclass(frozen=True, eq=False)
 class NeuronProgram:
     """A neuron as code: ``state`` words with their initial values, constants (broadcast ints), tables, instructions.
 
     ``reset_at``: the step (counted from 1) before which all state words return to their initial values; 0 is never.
+    ``definition``: what it was compiled from, for proofs; None where it was written by hand, or the file is an older one.
     Raises ``ChipError`` on an unknown opcode, a wrong operand count, an unknown name, or too many state words.
     """
 
@@ -55,6 +119,7 @@ class NeuronProgram:
     code: tuple[Instruction, ...]
     tables: Mapping[str, Ints] = field(default_factory=dict)
     reset_at: int = 0
+    definition: Definition | None = field(default=None, metadata={"later": True})
 
     def __post_init__(self) -> None:
         for name in ("constants", "tables"):
@@ -78,7 +143,7 @@ class NeuronProgram:
             self._check_table(line, where)
         for operand in line.args[0 if line.op == "SPK" else 1 :]:
             named = operand in known or operand.removeprefix("k.") in self.constants or operand in self.tables
-            if not named and not operand.lstrip("-").isdigit():
+            if not named and not _whole(operand):
                 raise ChipError(where, f"'{line}' reads {operand!r}, which nothing has set", did_you_mean(operand, known))
 
     def _check_table(self, line: Instruction, where: str) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Container, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import converters
+from snndeploy.arrays import frozen
 from snndeploy.chip.network import ChipNetwork
+from snndeploy.chip.program import NeuronProgram
 from snndeploy.errors import MissingPackage, ModelError, OptionError
 from snndeploy.flow.deployment import Deployment
 from snndeploy.flow.saved import open_file, sibling
 from snndeploy.ir.neurons.integer import IntegerNeuron
-from snndeploy.ir.neurons.on_grid import GridNeuron
+from snndeploy.ir.neurons.on_grid import GridNeuron, Operation
 from snndeploy.sim.chip import run_chip
 from snndeploy.trace import Trace
 from snndeploy.verdict import Proof
@@ -40,8 +42,8 @@ def prove(
 
     ``nodes``: the quantized burst neurons, by layer, that the network must equal. A saved file does not hold them: there
     a layer must equal the burst neuron that its own thresholds, decay and synapses claim to be. ``grids``: the neurons that
-    were compiled to programs, which a saved file does not hold either. ``budget``: seconds for all
-    questions together; what is left then is unknown, and says so. What has no obligation: ``without_obligation``.
+    were compiled to programs; without one it is the definition that the network's file keeps beside the program. ``budget``:
+    seconds for all questions together; what is left then is unknown, and says so. What has no obligation: ``without_obligation``.
 
     Raises:
         OptionError: a time below 0.  MissingPackage: z3-solver is not installed.
@@ -59,7 +61,7 @@ def prove(
 
     with induction.budget(budget):
         layers, programs = prove_layers(network, _executed, limit, nodes or {}), prove_programs(network, _executed, limit)
-        compiled = prove_compiled(network, grids or {}, _executed, limit)
+        compiled = prove_compiled(network, {**defined(network), **(grids or {})}, _executed, limit)
         found = (*_by_arithmetic(network, nodes or {}), *prove_rewrites(limit), *layers, *programs, *compiled)
         return found if induction.time_left() > 0 else tuple(_late(p, budget) for p in found)
 
@@ -69,6 +71,29 @@ def _by_arithmetic(network: ChipNetwork, nodes: Mapping[str, IntegerNeuron]) -> 
     phases = tuple(prove_phases(network))
     idle = network.phases - 1 if all(p.status == "proved" for p in phases) else 0
     return (*phases, *prove_registers(network, idle), *prove_levels(network, nodes))
+
+
+def defined(network: ChipNetwork) -> dict[str, GridNeuron]:
+    """The neurons that programs were compiled from, as the network's file keeps them.
+
+    Raises:
+        ModelError: a definition whose arrays do not fit its population.
+    """
+    found = {}
+    for name, p in network.populations.items():
+        kept = p.model.definition if isinstance(p.model, NeuronProgram) else None
+        if kept is None:
+            continue
+        operations = tuple(Operation(line.op, line.args) for line in kept.operations)
+        initial, constants, tables = ({n: frozen(v) for n, v in values.items()} for values in (kept.initial, kept.constants, kept.tables))
+        found[name] = GridNeuron(operations, kept.output, kept.after, initial, constants, tables)
+        try:
+            fits = found[name].out_shape((p.shape,)) == p.shape
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ModelError(name, f"the definition of its program does not fit {p.shape}", "convert the model again")
+    return found
 
 
 def _late(p: Proof, budget: float) -> Proof:
@@ -96,9 +121,10 @@ def prove_file(path: Path, limit: float = LIMIT, options: converters.Options | N
     return prove(chip_network(path, options), limit, budget=budget)
 
 
-def unproved(network: ChipNetwork, grids: Container[str] = ()) -> tuple[str, ...]:
+def unproved(network: ChipNetwork, grids: Iterable[str] = ()) -> tuple[str, ...]:
     """The populations of which nothing is proved, in words. ``grids``: the names of those whose definition was at hand."""
-    return without_obligation(network, grids)
+    kept = [n for n, p in network.populations.items() if isinstance(p.model, NeuronProgram) and p.model.definition is not None]
+    return without_obligation(network, (*kept, *grids))
 
 
 def unproved_deployment(deployment: Deployment) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from snndeploy.arrays import Floats, Ints, frozen_ints
-from snndeploy.chip.program import Instruction, NeuronProgram
+from snndeploy.chip.program import Definition, Instruction, NeuronProgram
 from snndeploy.errors import Unsupported
 from snndeploy.ir.neurons.on_grid import GridNeuron, Operation
 
@@ -28,7 +28,13 @@ def compiled(node: GridNeuron, name: str, reset_at: int = 0) -> NeuronProgram:
         code.send()
     code.leave()
     state = {word: _start(name, word, value) for word, value in node.initial.items()}
-    return NeuronProgram(name, state, _constants(node), tuple(code.lines), _tables(node), reset_at)
+    return NeuronProgram(name, state, _constants(node), tuple(code.lines), _tables(node), reset_at, definition(node))
+
+
+def definition(node: GridNeuron) -> Definition:
+    """The node as the program's file keeps it, for proofs."""
+    operations = tuple(Instruction(line.op, line.args) for line in node.operations)
+    return Definition(operations, node.output, node.after, _whole(node.initial), _whole(node.constants), _whole(node.tables))
 
 
 def _start(name: str, word: str, values: Floats) -> int:

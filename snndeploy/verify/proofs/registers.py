@@ -32,14 +32,14 @@ def known_program(model: NeuronProgram) -> bool:
 
 
 def without_obligation(network: ChipNetwork, defined: Container[str] = ()) -> tuple[str, ...]:
-    """The populations of which nothing is proved, in words. ``defined``: those that are held against a definition not in the file."""
+    """The populations of which nothing is proved, in words. ``defined``: those that are held against a definition."""
     found: dict[str, list[str]] = {}
     for name, p in network.populations.items():
         program = isinstance(p.model, NeuronProgram)
         known = isinstance(p.model, NeuronProgram) and (known_program(p.model) or name in defined)
         if not known and not isinstance(p.model, Lif | HostInput) and name not in _members(network):
             found.setdefault("neuron program" if program else type(p.model).__name__, []).append(name)
-    why = {"neuron program": "; the file holds no definition but the program, convert --prove holds it against its neuron"}
+    why = {"neuron program": "; an older file, or a program written by hand: it holds no definition but the program, convert again"}
     return tuple(f"proofs: no obligation covers {', '.join(names)} ({kind}{why.get(kind, '')})" for kind, names in found.items())
 
 
