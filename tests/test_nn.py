@@ -252,6 +252,14 @@ def weights(*shape):
     return np.random.default_rng(9).integers(-8, 9, shape) / 8.0
 
 
+def synapses(weights):
+    """Rows, columns and weights of single synapses: 3 into the first target, none into the second, 2 into the fourth."""
+    rows, columns = weights(5) * 0.0, weights(5) * 0.0
+    for i, (row, column) in enumerate([(0, 3), (0, 5), (0, 160), (3, 0), (3, 3)]):
+        rows[i], columns[i] = row, column
+    return rows, columns, weights(5)
+
+
 OPERATIONS = {
     "exp": (lambda xp, x, w: xp.exp(x), False),
     "sigmoid": (lambda xp, x, w: xp.sigmoid(x * 100.0), False),
@@ -262,6 +270,7 @@ OPERATIONS = {
     "trunc": (lambda xp, x, w: xp.trunc(x * 3.25), True),
     "floor": (lambda xp, x, w: xp.floor(x * 3.25), True),
     "linear": (lambda xp, x, w: xp.linear(x, w(5, 7)), True),
+    "sparse": (lambda xp, x, w: xp.sparse(xp.reshape(x, (168,)), *synapses(w), 5), True),
     "conv1d": (lambda xp, x, w: xp.conv(xp.reshape(x, (4, 42)), w(6, 2, 3), (2,), ((0, 2),), (2,), 2), True),
     "conv2d": (lambda xp, x, w: xp.conv(x, w(3, 4, 3, 2), (1, 2), ((1, 0), (2, 1)), (1, 2), 1), True),
     "sum_pool 1d": (lambda xp, x, w: xp.sum_pool(xp.reshape(x, (4, 42)), (3,), (2,), ((1, 0),)), True),

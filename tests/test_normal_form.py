@@ -17,7 +17,8 @@ from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF
 from snndeploy.ir.normal import check_normal_form, synapses_into
 from snndeploy.ir.on_numpy import NUMPY
-from snndeploy.passes import PIPELINE, canonical, convolutions, dead, linear_map, maxpool, merge, pooling, readout
+from snndeploy.ir.sparse import Sparse
+from snndeploy.passes import PIPELINE, canonical, convolutions, dead, linear_map, maxpool, merge, pooling, readout, single_synapses
 
 ONES = Linear(np.ones((2, 2)))
 
@@ -262,13 +263,42 @@ def test_pooling_over_three_axes_is_refused():
 
 def test_too_large_a_matrix_and_too_many_paths_are_refused(monkeypatch):
     graph = chain(m=Conv(np.ones((2, 2, 3, 3))), s=Scale(np.arange(8.0).reshape(2, 2, 2)), a=lif(), out=Output())
-    monkeypatch.setattr(linear_map, "LIMIT", 255)
-    refused(graph, "m -> s -> a", "8 x 32 entries, above 255")
-    monkeypatch.setattr(linear_map, "LIMIT", 256)
     assert synapse(normal(graph), "a").node.weight.shape == (8, 32)
+    monkeypatch.setattr(linear_map, "LIMIT", 255)
+    single = synapse(normal(graph), "a").node
+    assert (len(single.weight), single.targets, single.sources) == (7 * 18, 8, 32)
+    monkeypatch.setattr(single_synapses, "SYNAPSES", 125)
+    refused(graph, "m -> s -> a", "8 x 32 synapses, more than 125")
     monkeypatch.setattr(merge, "MAX_ROUTES", 1)
     nodes = {"x": Input((2,)), "f": ONES, "a": lif(), "out": Output("count")}
     refused(Graph(nodes, (Edge("x", "f"), Edge("f", "a"), Edge("x", "a"), Edge("a", "out"))), "more than 1 linear paths")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (([0, 1], [0], [1.0, 1.0], 2, 2), "one entry a synapse"),
+        (([1, 0], [0, 1], [1.0, 1.0], 2, 2), "must not fall"),
+        (([0, 2], [0, 1], [1.0, 1.0], 2, 2), "rows must be whole numbers from 0 to 1"),
+        (([0, 1], [0, 0.5], [1.0, 1.0], 2, 2), "columns must be whole numbers"),
+        (([0, 1], [0, 1], [1.0, 1.0], 2, 2, [1.0]), "targets"),
+    ],
+)
+def test_single_synapses_are_checked(fields, words):
+    with pytest.raises(GraphError, match=words):
+        Sparse(*fields)
+
+
+def test_a_map_without_weights_is_a_list_without_synapses(monkeypatch):
+    monkeypatch.setattr(linear_map, "LIMIT", 0)
+    graph = chain(m=Conv(np.zeros((2, 2, 3, 3))), s=Scale(np.arange(8.0).reshape(2, 2, 2)), a=lif(), out=Output())
+    assert synapse(normal(graph), "a").node == Sparse([], [], [], 32, 8)
+
+
+def test_single_synapses_take_flat_features():
+    node = Sparse([0, 1], [0, 1], [1.0, 2.0], 3, 2)
+    with pytest.raises(GraphError, match="takes 3 features"):
+        chain(s=node, out=Output())
 
 
 def test_outputs_are_ends_and_must_exist():
@@ -366,9 +396,16 @@ def test_padding_is_merged_only_where_it_stays_zero():
     assert convolutions.merge(Conv(np.ones((1, 1, 3)), stride=(2,), padding=((1, 1),)), conv, (1, 5)) is not None
 
 
-@settings(max_examples=60)
-@given(st.lists(st.integers(0, 8), min_size=2, max_size=5), st.integers(0, 99))
-def test_a_chain_of_any_maps_is_their_composition(kinds, seed):
+@settings(max_examples=120)
+@given(st.lists(st.integers(0, 8), min_size=2, max_size=5), st.integers(0, 99), st.sampled_from([0, 40, 1 << 24]))
+def test_a_chain_of_any_maps_is_their_composition(kinds, seed, limit):
+    """As matrices, as single synapses, and as both by turns."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(linear_map, "LIMIT", limit)
+        _check_chain(kinds, seed)
+
+
+def _check_chain(kinds, seed):
     rng = np.random.default_rng(seed)
     shape = (2, 2, 3)
     x = rng.integers(-3, 4, (2, *shape)).astype(float)
@@ -395,10 +432,10 @@ def _map(kind, shape, rng):
         return linear_map.matrix(shape, rng.integers(-2, 3, (6, size)).astype(float), (2, 3))
     if kind == 5:
         total = (shape[0] + 2, *shape[1:])
-        return linear_map.selection(shape, 0, 1, total, "here")
+        return linear_map.selection(shape, 0, 1, total)
     if kind == 6:
         total = (*shape[:-1], shape[-1] + 1)
-        return linear_map.selection(shape, len(shape) - 1, 1, total, "here")
+        return linear_map.selection(shape, len(shape) - 1, 1, total)
     inner = (2, size // 2) if size % 2 == 0 else (1, size)
     weight = rng.integers(-2, 3, (2, inner[0], 1 if size < 4 else 2)).astype(float)
     conv = linear_map.convolution(inner, Conv(weight, padding=((kind - 7, 0),)))

@@ -15,7 +15,8 @@ from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF
 from snndeploy.ir.normal import check_normal_form, synapses_into
 from snndeploy.ir.paths import constant_into, has_state, neurons
-from snndeploy.passes import PIPELINE
+from snndeploy.ir.sparse import Sparse
+from snndeploy.passes import PIPELINE, linear_map, merge, single_synapses
 from snndeploy.sim.reference import stepper
 
 STEPS, BATCH = 6, 3
@@ -251,6 +252,13 @@ ZOO["pool_overlapping"] = lambda d: pool_then_conv(d, pooling=pool(3, 2, 1, 0.12
 ZOO["pool_of_channels"] = lambda d: pool_then_conv(d, pooling=pool(2, 2, 0, np.array([0.5, 0.25]).reshape(2, 1, 1)), groups=2)
 
 
+WRITTEN_OUT = {
+    *("pool_remainder", "pool_overlapping", "pool_flatten_linear", "border_average", "concat_conv", "concat_features"),
+    *("biased_then_padded", "images_from_features", "shared_over_tokens", "diagonal_maps", "read_otherwise"),
+}
+"""The networks of which some layers merge into a matrix only."""
+
+
 def play(graph: Graph, seed: int = 7):
     """{neuron: (what entered, what left)} [T, B, *shape], and {output: prediction}."""
     rng = np.random.default_rng(seed)
@@ -283,6 +291,27 @@ def assert_same(before: Graph, after: Graph, exact: bool) -> None:
         np.testing.assert_allclose(new[name][0], np.broadcast_to(old[name][0], new[name][0].shape), rtol=0, atol=tolerance, err_msg=name)
     for name in said:
         np.testing.assert_allclose(says[name], said[name], rtol=0, atol=tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("chunk", [1, 1 << 20], ids=["row by row", "at once"])
+@pytest.mark.parametrize("name", ZOO)
+def test_single_synapses_are_the_matrix(name, chunk, monkeypatch):
+    """No matrix is written out: every map that was one is a list of synapses, with the matrix's entries."""
+    before = ZOO[name](Dice(3, True))
+    for step in PIPELINE[:-1]:
+        before = step.apply(before)
+    matrices = merge.apply(before)
+    monkeypatch.setattr(linear_map, "LIMIT", 0)
+    monkeypatch.setattr(single_synapses, "CHUNK", chunk)
+    after = merge.apply(before)
+    assert_same(before, after, exact=True)
+    composed = [n for n, node in matrices.nodes.items() if isinstance(node, Linear) and not isinstance(after.nodes[n], Linear)]
+    assert len(composed) == len(after.named(Sparse))
+    for n in composed:
+        single, whole = after.nodes[n], np.zeros_like(matrices.nodes[n].weight)
+        whole[single.rows.astype(int), single.columns.astype(int)] = single.weight
+        np.testing.assert_array_equal(whole, matrices.nodes[n].weight)
+    assert bool(composed) == (name in WRITTEN_OUT)
 
 
 @pytest.mark.parametrize("dyadic", [True, False], ids=["dyadic", "normal"])

@@ -18,8 +18,10 @@ from converters.pt import from_module, load  # noqa: E402
 from converters.pt.moving import moved, nearest  # noqa: E402
 from snndeploy import nn as snn  # noqa: E402
 from snndeploy.errors import Unsupported  # noqa: E402
+from snndeploy.flow.against_onnxruntime import integer_onnx_pair  # noqa: E402
 from snndeploy.ir.layers import Conv, Linear, Reshape  # noqa: E402
 from snndeploy.ir.on_numpy import NUMPY  # noqa: E402
+from snndeploy.passes import linear_map  # noqa: E402
 from snndeploy.sim.reference import run_reference  # noqa: E402
 
 STEPS = 4
@@ -179,6 +181,64 @@ def test_features_that_move_are_deployed(name):
         alike(net, x.swapaxes(0, 1))
     deployment = sd.convert(net, x.numpy(), sd.Wishes(chip="loihi2"), Options(timesteps=STEPS))
     assert re.search(r"^Exactness +Exact ", sd.to_text(sd.report(deployment)), re.MULTILINE)
+
+
+class Wide(nn.Module):
+    """Maps that merge into no convolution: an up-sampled one, and pools with a remainder before padding."""
+
+    def __init__(self, between: nn.Module, neuron=lambda: snn.LIF(2.0, 0.15)) -> None:
+        super().__init__()
+        self.stem, self.sn1, self.between = nn.Conv2d(2, 4, 3, padding=1), neuron(), between
+        self.behind, self.sn2 = nn.Conv2d(4, 3, 3, padding=1, bias=False), neuron()
+        self.last, self.sn3 = nn.Conv2d(3, 8, 2), neuron()
+        for layer in (self.stem, self.behind, self.last):
+            nn.init.normal_(layer.weight, 0.05, 0.4)
+
+    def forward(self, x):
+        return self.sn3(self.last(self.sn2(self.behind(self.between(self.sn1(self.stem(x)))))))
+
+
+WIDE = {
+    "Upsample": nn.Upsample(scale_factor=2),
+    "remainder": nn.AvgPool2d(2),
+    "ceil_mode": nn.AvgPool2d(3, 2, ceil_mode=True),
+    "overlapping": nn.AvgPool2d(3, 2, padding=1),
+}
+
+
+@pytest.mark.parametrize("chip", ["loihi1", "loihi2"])
+@pytest.mark.parametrize("between", WIDE)
+def test_what_is_too_large_for_a_matrix_is_deployed_as_single_synapses(between, chip, monkeypatch):
+    """The same spikes in every layer as with the matrix; and onnxruntime computes every one of them."""
+    size = 6 if between == "overlapping" else 7
+    net = Wide(WIDE[between]).double().eval()
+    x = (torch.rand(4, STEPS, 2, size, size) < 0.5).double()
+    alike(net, x.swapaxes(0, 1))
+    whole = sd.convert(net, x.numpy(), sd.Wishes(chip=chip), Options(timesteps=STEPS))
+    monkeypatch.setattr(linear_map, "LIMIT", 0)
+    single = sd.convert(net, x.numpy(), sd.Wishes(chip=chip), Options(timesteps=STEPS))
+    (name,) = [p.name for p in single.network.projections if p.source == "sn1"]
+    kinds = [type(next(p for p in made.network.projections if p.name == name).synapses).__name__ for made in (whole, single)]
+    assert kinds == ["Dense", "Sparse"]
+    for layer in ("sn1", "sn2", "sn3"):
+        np.testing.assert_array_equal(single.chip_trace.outputs[layer], whole.chip_trace.outputs[layer])
+        assert 0.01 < single.chip_trace.outputs[layer].mean() < 0.99
+    assert single.verdict.grade == "exact"
+    pair = integer_onnx_pair(single.network, single.data)
+    assert pair.equal
+    assert pair.compared > 5_000
+
+
+def test_burst_neurons_reach_single_synapses_graded_and_decoupled(monkeypatch):
+    """Levels are payloads on one chip, and on the other several neurons whose synapses are the listed ones times their step."""
+    monkeypatch.setattr(linear_map, "LIMIT", 0)
+    net = Wide(nn.AvgPool2d(2), lambda: snn.LIFB(tau=2.0, thresholds=(0.1, 0.3), kappa=2.0)).double().eval()
+    x = (torch.rand(4, STEPS, 2, 7, 7) < 0.5).double()
+    for chip in ("loihi1", "loihi2"):
+        made = sd.convert(net, x.numpy(), sd.Wishes(chip=chip), Options(timesteps=STEPS))
+        kinds = {p.source: type(p.synapses).__name__ for p in made.network.projections}
+        assert made.verdict.grade == "exact"
+        assert all(kind == "Sparse" for source, kind in kinds.items() if source.startswith("sn1"))
 
 
 class Refused(nn.Module):

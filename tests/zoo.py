@@ -34,6 +34,7 @@ from snndeploy.ir.neurons.spike_trace import SpikeTrace
 from snndeploy.ir.neurons.ternary import TernaryLIF
 from snndeploy.ir.neurons.windowed import WindowedSpike
 from snndeploy.ir.rectifier import Relu
+from snndeploy.ir.sparse import Sparse
 
 STEPS, BATCH = 8, 6
 
@@ -148,6 +149,7 @@ def layers() -> dict[str, Graph]:
         "recurrent": recurrent(),
         "trace of spikes": chain((4,), a=lif, n=SpikeTrace(frozen(0.5))),
         "rectifier": chain((4,), r=Relu(frozen(0.5)), n=lif),
+        "single synapses": chain((4,), s=Sparse([0, 0, 2, 2], [1, 3, 0, 1], eighths(4, 6), 4, 3, eighths(3, 2)), n=lif),
         "host current": chain((4,), h=HostCurrent(frozen(eighths(4, 3) * 8), 1, 2), n=lif),
     }
 

@@ -152,6 +152,17 @@ class OnnxNamespace:
         columns = x.body.op("Transpose", (weight,), weight.shape[::-1], perm=[1, 0])
         return x.body.op("MatMul", (x, columns), shape)
 
+    def sparse(self, x: Symbol, rows: Symbol, columns: Symbol, weight: Symbol, targets: int) -> Symbol:
+        body, index = x.body, tuple((r.body.op("Cast", (r,), r.shape, to=TensorProto.INT64)) for r in (rows, columns))
+        products = body.elementwise("Mul", body.op("Gather", (x, index[1]), (x.shape[0], *rows.shape), axis=1), weight)
+        one = body.constant(helper.make_tensor("", TensorProto.INT64, [1], [1]))
+        zero = body.constant(helper.make_tensor("", TensorProto.INT64, [1], [0]))
+        batch = body.op("Slice", (body.op("Shape", (products,), (2,)), zero, one), (1,))
+        width = body.constant(helper.make_tensor("", TensorProto.INT64, [1], [targets]))
+        empty = body.op("Expand", (body.symbol(0.0), body.op("Concat", (batch, width), (2,), axis=0)), (x.shape[0], targets))
+        places = body.op("Expand", (index[0], body.op("Shape", (products,), (2,))), products.shape)
+        return body.op("ScatterElements", (empty, places, products), empty.shape, axis=1, reduction="add")
+
     def conv(self, x: Symbol, weight: Symbol, stride: Shape, padding: Pads, dilation: Shape, groups: int) -> Symbol:
         reach = tuple(d * (k - 1) + 1 for d, k in zip(dilation, weight.shape[2:], strict=True))
         shape = (x.shape[0], weight.shape[0], *window_count(x.shape[2:], reach, stride, padding))

@@ -201,6 +201,9 @@ class ExpressionNamespace:
     def linear(self, x: Operand, weight: Operand) -> Term:
         raise _mixes("a matrix product")
 
+    def sparse(self, x: Operand, rows: Operand, columns: Operand, weight: Operand, targets: int) -> Term:
+        raise _mixes("a sum of synapses")
+
     def conv(self, x: Operand, weight: Operand, stride: Shape, padding: Pads, dilation: Shape, groups: int) -> Term:
         raise _mixes("a convolution")
 

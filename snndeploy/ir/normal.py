@@ -1,6 +1,6 @@
 """The normal form that quantization reads: neurons, and between them one synapse a path.
 
-A synapse is Linear, Conv or Scale with at most one Reshape before it and at most one after it. It starts at exactly
+A synapse is Linear, Conv, Sparse or Scale with at most one Reshape before it and at most one after it. It starts at exactly
 one neuron or Input, ends at exactly one neuron, and its delay sits on the edge that leaves its source. An Output is
 fed by exactly one neuron, without delay. The constant that enters a neuron at every step (folded biases) is the
 ``bias`` or ``shift`` of exactly one of its synapses, of which the neuron takes the sum: read it with
@@ -17,8 +17,9 @@ from snndeploy.errors import GraphError
 from snndeploy.ir.graph import Edge, Graph
 from snndeploy.ir.layers import Conv, Linear, Output, Reshape, Scale
 from snndeploy.ir.paths import has_state, is_source, paths_into
+from snndeploy.ir.sparse import Sparse
 
-Weights: TypeAlias = Linear | Conv | Scale
+Weights: TypeAlias = Linear | Conv | Sparse | Scale
 """The nodes that can be a synapse."""
 
 HINT = "run the passes of snndeploy.passes.PIPELINE first"
@@ -67,7 +68,7 @@ def _synapse(graph: Graph, source: str, delay: int, names: tuple[str, ...]) -> S
     parts = [graph.nodes[n] for n in names]
     pre = parts.pop(0) if parts and isinstance(parts[0], Reshape) else None
     post = parts.pop() if parts and isinstance(parts[-1], Reshape) else None
-    if len(parts) != 1 or not isinstance(parts[0], Linear | Conv | Scale):
+    if len(parts) != 1 or not isinstance(parts[0], Linear | Conv | Sparse | Scale):
         kinds = ", ".join(type(graph.nodes[n]).__name__ for n in names) or "nothing"
         raise GraphError(" -> ".join((source, *names)), f"is not one synapse but {kinds}", HINT)
     return Synapse(source, delay, pre, parts[0], post, names)  # type: ignore[arg-type]  # popped only where Reshape
@@ -98,7 +99,7 @@ def _check_inner(graph: Graph, name: str) -> None:
     for edge in (*sources, *targets):
         if edge.delay and not _leaves_source(graph, edge):
             raise GraphError(f"edge {edge}", "a synapse's delay must sit on the edge that leaves its source", HINT)
-    if isinstance(graph.nodes[targets[0].target], Output) or not isinstance(graph.nodes[name], Linear | Conv | Scale | Reshape):
+    if isinstance(graph.nodes[targets[0].target], Output) or not isinstance(graph.nodes[name], Linear | Conv | Sparse | Scale | Reshape):
         raise GraphError(name, f"a {type(graph.nodes[name]).__name__} is left between neurons", HINT)
 
 

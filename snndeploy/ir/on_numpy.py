@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from snndeploy.arrays import Floats, Shape
 from snndeploy.errors import DataError
@@ -57,6 +58,12 @@ class NumpyNamespace:
     def linear(self, x: Floats, weight: Floats) -> Floats:
         return x @ np.transpose(weight)
 
+    def sparse(self, x: Floats, rows: Floats, columns: Floats, weight: Floats, targets: int) -> Floats:
+        places, sources = rows.astype(np.intp), columns.astype(np.intp)
+        some = max(1, WINDOWS // max(1, targets))
+        parts = [_gathered(x[start : start + some], places, sources, weight, targets) for start in range(0, len(x), some)]
+        return np.concatenate(parts) if parts else np.zeros((0, targets))
+
     def conv(self, x: Floats, weight: Floats, stride: Shape, padding: Pads, dilation: Shape, groups: int) -> Floats:
         reach = tuple(d * (k - 1) + 1 for d, k in zip(dilation, weight.shape[2:], strict=True))
         windows = _windows(x, reach, stride, padding, 0.0)
@@ -89,6 +96,20 @@ def _windows(x: Floats, reach: Shape, stride: Shape, padding: Pads, fill: float)
     padded = np.pad(x, ((0, 0), (0, 0), *padding), constant_values=fill)
     windows = sliding_window_view(padded, reach, axis=tuple(range(2, padded.ndim)))
     return windows[(slice(None), slice(None), *(slice(None, None, s) for s in stride))]
+
+
+def _gathered(x: Floats, rows: NDArray[np.intp], columns: NDArray[np.intp], weight: Floats, targets: int) -> Floats:
+    """The k-th synapse of every target at once, those with the most synapses first: a few long operations, no products kept."""
+    degree = np.bincount(rows, minlength=targets)
+    order = np.argsort(-degree, kind="stable")
+    first, values = (np.cumsum(degree) - degree)[order], np.ascontiguousarray(x.T)
+    sums = np.zeros((targets, len(x)))
+    for k in range(int(degree.max(initial=0))):
+        at = first[: int(np.count_nonzero(degree > k))] + k
+        sums[: len(at)] += values[columns[at]] * weight[at][:, None]
+    out = np.empty((len(x), targets))
+    out[:, order] = sums.T
+    return out
 
 
 def _contract(windows: Floats, weight: Floats, groups: int) -> Floats:

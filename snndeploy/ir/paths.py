@@ -1,7 +1,7 @@
 """Reading a graph in normal form: which synapses enter a neuron, and how much they can deliver.
 
 In normal form a neuron (a node with state) is fed by chains [Reshape] -> synapse -> [Reshape], each from exactly
-one neuron or Input, where a synapse is Linear, Conv or Scale.
+one neuron or Input, where a synapse is Linear, Conv, Sparse or Scale.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from snndeploy.ir.graph import Graph, Node, bind, parameters
 from snndeploy.ir.layers import Conv, Input, Linear, Output, Reshape, Scale
 from snndeploy.ir.neurons.host import HostCurrent
 from snndeploy.ir.on_numpy import NUMPY
+from snndeploy.ir.sparse import Sparse
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Path:
     def synapse(self, graph: Graph) -> str:
         """The name of the one node on the path that holds weights; raises ``GraphError`` if there is not exactly one."""
         found = [n for n in self.nodes if not isinstance(graph.nodes[n], Reshape)]
-        if len(found) != 1 or not isinstance(graph.nodes[found[0]], Linear | Conv | Scale):
+        if len(found) != 1 or not isinstance(graph.nodes[found[0]], Linear | Conv | Sparse | Scale):
             raise GraphError(" -> ".join((self.source, *self.nodes)), "is not one synapse", "the graph is not in normal form")
         return found[0]
 

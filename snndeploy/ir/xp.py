@@ -64,6 +64,9 @@ class Namespace(Protocol):
     def linear(self, x: Array, weight: Array) -> Array:
         """``[..., I]`` times ``weight`` ``[O, I]`` -> ``[..., O]``."""
 
+    def sparse(self, x: Array, rows: Array, columns: Array, weight: Array, targets: int) -> Array:
+        """``[B, I]`` -> ``[B, targets]``: the sum of ``weight[i] x[columns[i]]`` at ``rows[i]``, which do not fall."""
+
     def conv(self, x: Array, weight: Array, stride: Shape, padding: Pads, dilation: Shape, groups: int) -> Array:
         """Cross-correlation of ``[B, C, *S]`` with ``[O, C/groups, *K]``, zeros outside (torch's convention)."""
 

@@ -62,6 +62,9 @@ class TorchNamespace:
     def linear(self, x: Tensor, weight: Tensor) -> Tensor:
         return functional.linear(x, weight)
 
+    def sparse(self, x: Tensor, rows: Tensor, columns: Tensor, weight: Tensor, targets: int) -> Tensor:
+        return x.new_zeros(len(x), targets).index_add(1, rows.long(), x[:, columns.long()] * weight)
+
     def conv(self, x: Tensor, weight: Tensor, stride: Shape, padding: Pads, dilation: Shape, groups: int) -> Tensor:
         run = functional.conv1d if weight.ndim == 3 else functional.conv2d
         return run(_padded(x, padding, 0.0), weight, None, stride, 0, dilation, groups)

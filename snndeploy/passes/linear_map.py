@@ -1,8 +1,8 @@
 """A linear map between two neurons as one synapse node, and how two of them become one.
 
 ``then(a, b)`` is b after a. Diagonals go into what they meet; two matrices are multiplied; two convolutions become
-one where its windows see the same values (``convolutions.merge``); whatever is left is written out as a matrix, up to
-``LIMIT`` entries. Biases are no part of a linear map: ``merge`` collects them.
+one where its windows see the same values (``convolutions.merge``); whatever is left is written out as a matrix, above
+``LIMIT`` entries as single synapses (``single_synapses``). Biases are no part of a linear map: ``merge`` collects them.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from snndeploy.arrays import Floats, Shape
-from snndeploy.errors import Unsupported
 from snndeploy.ir.layers import Conv, Linear, Scale
 from snndeploy.ir.normal import Weights
 from snndeploy.ir.on_numpy import NUMPY
-from snndeploy.passes import convolutions
+from snndeploy.ir.sparse import Sparse
+from snndeploy.passes import convolutions, single_synapses
 
 LIMIT = 1 << 24
 """Entries of the largest matrix that is written out (128 MiB)."""
@@ -29,7 +29,7 @@ CHUNK = 1 << 22
 class LinearMap:
     """``source`` read as ``inner``, through ``node`` to ``result``, read as ``target``. ``node`` has no bias.
 
-    A Scale has ``inner`` = ``result`` = ``target``; a Linear has flat ``inner`` and ``result``.
+    A Scale has ``inner`` = ``result`` = ``target``; a Linear or Sparse has flat ``inner`` and ``result``.
     """
 
     source: Shape
@@ -59,31 +59,35 @@ def convolution(shape: Shape, conv: Conv) -> LinearMap:
     return LinearMap(shape, shape, _without_bias(conv), result, result)
 
 
-def selection(shape: Shape, axis: int, start: int, total: Shape, where: str) -> LinearMap:
+def selection(shape: Shape, axis: int, start: int, total: Shape) -> LinearMap:
     """``shape`` placed at ``start`` of ``axis`` in a map of ``total``, zeros elsewhere: one branch of a Concat."""
     if axis == 0 and len(shape) in (2, 3):
         weight = np.eye(total[0], shape[0], -start).reshape(total[0], shape[0], *(1,) * (len(shape) - 1))
         return LinearMap(shape, shape, Conv(weight), total, total)
-    check_size(math.prod(total), math.prod(shape), where)
     inside = tuple(slice(start, start + n) if i == axis else slice(None) for i, n in enumerate(shape))
     rows = np.arange(math.prod(total)).reshape(total)[inside].reshape(-1)
+    if too_large(math.prod(total), math.prod(shape)):
+        columns = np.arange(len(rows), dtype=np.float64)
+        return _single(shape, Sparse(rows.astype(np.float64), columns, np.ones(len(rows)), len(rows), math.prod(total)), total)
     weight = np.zeros((math.prod(total), math.prod(shape)))
     weight[rows, np.arange(len(rows))] = 1.0
     return matrix(shape, weight, total)
 
 
 def then(first: LinearMap, second: LinearMap, where: str) -> LinearMap:
-    """``second`` after ``first``. Raises ``Unsupported`` naming ``where`` if that is a matrix beyond ``LIMIT``."""
+    """``second`` after ``first``. Raises ``Unsupported`` naming ``where`` if that is more synapses than can be listed."""
     a, b = first.node, second.node
     merged: LinearMap | None
     if isinstance(b, Scale):
         merged = _scaled_after(first, second, b)
     elif isinstance(a, Scale):
         merged = _scaled_before(first, second, a)
+    elif isinstance(a, Sparse) or isinstance(b, Sparse):
+        merged = None
     elif isinstance(a, Linear):
-        merged = _columns(first, second, a, where)
+        merged = _columns(first, second, a)
     elif isinstance(b, Linear):
-        merged = _rows(first, second, b, where)
+        merged = _rows(first, second, b)
     else:
         merged = _convolved(first, second, a, b)
     return merged if merged is not None else written_out((first, second), where)
@@ -96,10 +100,15 @@ def per_channel(values: Floats, shape: Shape) -> Floats | None:
 
 
 def written_out(maps: tuple[LinearMap, ...], where: str) -> LinearMap:
-    """The maps, one after the other, as one matrix: their answers to each unit input."""
+    """The maps, one after the other, as one matrix: their answers to each unit input; beyond ``LIMIT`` as single synapses.
+
+    Raises:
+        Unsupported: naming ``where``, if those are more than can be listed.
+    """
     source, target = maps[0].source, maps[-1].target
     size = math.prod(source)
-    check_size(math.prod(target), size, where)
+    if too_large(math.prod(target), size):
+        return _single(source, _listed(maps, where), target)
     widest = max(_values(m) for m in maps)
     count = max(1, CHUNK // widest)
     parts = []
@@ -112,14 +121,22 @@ def written_out(maps: tuple[LinearMap, ...], where: str) -> LinearMap:
     return matrix(source, np.concatenate(parts).T, target)
 
 
-def check_size(rows: int, columns: int, where: str) -> None:
-    """Raise ``Unsupported`` if a matrix [rows, columns] is beyond ``LIMIT``."""
-    if rows * columns > LIMIT:
-        raise Unsupported(
-            where,
-            f"these layers merge into no convolution, only into a matrix of {rows} x {columns} entries, above {LIMIT}",
-            "put a neuron between them, or avoid padding (and remainders) between pooling and convolution",
-        )
+def too_large(rows: int, columns: int) -> bool:
+    """True if a matrix [rows, columns] is beyond ``LIMIT``."""
+    return rows * columns > LIMIT
+
+
+def _single(source: Shape, node: Sparse, target: Shape) -> LinearMap:
+    return LinearMap(source, (node.sources,), node, (node.targets,), target)
+
+
+def _listed(maps: tuple[LinearMap, ...], where: str) -> Sparse:
+    """The maps, one after the other, as single synapses."""
+    first = maps[0]
+    sources, parts = math.prod(first.source), single_synapses.of(first.node, first.inner, first.result)
+    for m in maps[1:]:
+        parts = single_synapses.after(parts, single_synapses.of(m.node, m.inner, m.result), sources, math.prod(m.inner), where)
+    return single_synapses.node(parts, sources, math.prod(maps[-1].result), where)
 
 
 def _values(m: LinearMap) -> int:
@@ -137,6 +154,10 @@ def _reweighted(conv: Conv, weight: Floats) -> Conv:
     return Conv(weight, None, conv.stride, conv.padding, conv.dilation, conv.groups)
 
 
+def _rescaled(node: Sparse, factors: Floats) -> Sparse:
+    return Sparse(node.rows, node.columns, node.weight * factors, node.sources, node.targets)
+
+
 def _scaled_after(first: LinearMap, second: LinearMap, b: Scale) -> LinearMap | None:
     a = first.node
     scale = diagonal(first.result, b.scale, second.inner, first.result).node
@@ -145,6 +166,9 @@ def _scaled_after(first: LinearMap, second: LinearMap, b: Scale) -> LinearMap | 
         return diagonal(first.source, a.scale * scale.scale, first.result, second.target)
     if isinstance(a, Linear):
         return matrix(first.source, a.weight * np.broadcast_to(scale.scale, first.result)[:, None], second.target)
+    if isinstance(a, Sparse):
+        factors = np.broadcast_to(scale.scale, first.result)
+        return _single(first.source, _rescaled(a, factors[a.rows.astype(np.intp)]), second.target)
     assert isinstance(a, Conv)
     factor = per_channel(scale.scale, first.result)
     if factor is None:
@@ -159,6 +183,9 @@ def _scaled_before(first: LinearMap, second: LinearMap, a: Scale) -> LinearMap |
     assert isinstance(scale, Scale)
     if isinstance(b, Linear):
         return matrix(first.source, b.weight * np.broadcast_to(scale.scale, second.inner), second.target)
+    if isinstance(b, Sparse):
+        factors = np.broadcast_to(scale.scale, second.inner)
+        return _single(first.source, _rescaled(b, factors[b.columns.astype(np.intp)]), second.target)
     assert isinstance(b, Conv)
     factor = per_channel(scale.scale, second.inner)
     if factor is None:
@@ -168,17 +195,19 @@ def _scaled_before(first: LinearMap, second: LinearMap, a: Scale) -> LinearMap |
     return LinearMap(first.source, second.inner, _reweighted(b, weight), second.result, second.target)
 
 
-def _columns(first: LinearMap, second: LinearMap, a: Linear, where: str) -> LinearMap:
+def _columns(first: LinearMap, second: LinearMap, a: Linear) -> LinearMap | None:
     """Push the columns of a matrix through what follows."""
-    check_size(math.prod(second.target), a.weight.shape[1], where)
+    if too_large(math.prod(second.target), a.weight.shape[1]):
+        return None
     columns = second.node.step((a.weight.T.reshape(-1, *second.inner),), {}, NUMPY)[0]
     return matrix(first.source, columns.reshape(len(columns), -1).T, second.target)
 
 
-def _rows(first: LinearMap, second: LinearMap, b: Linear, where: str) -> LinearMap:
+def _rows(first: LinearMap, second: LinearMap, b: Linear) -> LinearMap | None:
     """Pull the rows of a matrix back through the convolution before it."""
     assert isinstance(first.node, Conv)
-    check_size(len(b.weight), math.prod(first.source), where)
+    if too_large(len(b.weight), math.prod(first.source)):
+        return None
     rows = convolutions.pull(first.node, b.weight.reshape(-1, *first.result), first.inner)
     return matrix(first.source, rows.reshape(len(rows), -1), second.target)
 

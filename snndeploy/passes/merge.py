@@ -7,7 +7,7 @@ dyadic; elsewhere sums and products round in another order.
 
 Biases: the graph is linear between neurons, so the constant that enters a neuron is what enters it with all sources
 silent. It is computed once, in place (behind a padded convolution it depends on the position), and written into one
-synapse of the neuron: the first Conv or Linear, else the first Scale. A bias acts from step 0; one that passed an
+synapse of the neuron: the first Conv, Linear or Sparse, else the first Scale. A bias acts from step 0; one that passed an
 edge with delay d would act from step d, which no synapse can say, so it is refused.
 
 Names: a synapse is called after the layers with parameters it is made of, "pool+conv+bn"; "a->b" where there are
@@ -30,6 +30,7 @@ from snndeploy.ir.layers import Concat, Conv, Input, Linear, Output, Reshape, Sc
 from snndeploy.ir.normal import Weights, check_normal_form
 from snndeploy.ir.on_numpy import NUMPY
 from snndeploy.ir.paths import has_state, neurons
+from snndeploy.ir.sparse import Sparse
 from snndeploy.passes.linear_map import LinearMap, convolution, diagonal, matrix, selection, then, written_out
 
 MAX_ROUTES = 4096
@@ -116,9 +117,11 @@ def _local(graph: Graph, name: str, port: int) -> LinearMap:
         return diagonal(shape, ONE, shape, out)
     if isinstance(node, Concat):
         start = sum(shapes[p][node.axis] for p in range(port))
-        return selection(shape, node.axis, start, out, name)
+        return selection(shape, node.axis, start, out)
     if isinstance(node, Linear):
         return _linear(shape, node, out, name)
+    if isinstance(node, Sparse):
+        return LinearMap(shape, shape, dataclasses.replace(node, bias=None), out, out)
     if isinstance(node, Scale):
         return _scale(shape, node, out, name)
     raise Unsupported(name, f"{type(node).__name__} is not linear and not a neuron", "replace the layer")
@@ -202,7 +205,7 @@ def _with_constant(m: LinearMap, constant: Floats) -> Weights:
     if not constant.any():
         return m.node
     values = constant.reshape(m.result)
-    if isinstance(m.node, Linear):
+    if isinstance(m.node, Linear | Sparse):
         return dataclasses.replace(m.node, bias=values)
     values = _compact(values)
     return dataclasses.replace(m.node, shift=values) if isinstance(m.node, Scale) else dataclasses.replace(m.node, bias=values)

@@ -18,6 +18,7 @@ from snndeploy.ir.neurons.host import HostCurrent
 from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.ir.neurons.on_grid import GridNeuron
 from snndeploy.ir.paths import Path, neurons, paths_into
+from snndeploy.ir.sparse import Sparse as SparseMap
 from snndeploy.quantize.compiling import compiled
 from snndeploy.quantize.grid import on_grid
 from snndeploy.quantize.programs import program
@@ -166,6 +167,9 @@ def _synapses(
     if isinstance(node, Conv):
         grid = _grid(_ints(node.weight), target, conv_exponent, on_host)
         return [(ConvSynapses(m, node.stride, node.padding, node.dilation, node.groups), e) for m, e in grid]
+    if isinstance(node, SparseMap):
+        grid = _grid(_ints(node.weight), target, True, on_host)
+        return [(_sparse(_ints(node.rows), _ints(node.columns), m), e) for m, e in grid]
     assert isinstance(node, Scale), "Path.synapse allows nothing else"
     synapse = path.synapse(graph)
     shape = graph.shapes[synapse]

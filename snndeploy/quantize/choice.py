@@ -20,6 +20,7 @@ from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.on_grid import GridNeuron
 from snndeploy.ir.on_numpy import NUMPY
 from snndeploy.ir.paths import deliver
+from snndeploy.ir.sparse import Sparse
 from snndeploy.quantize.layer import Layer
 from snndeploy.quantize.neuron import BIAS_EXP_MAX, BIAS_MANT_MAX, UNIT, VTH_MAX, ladder, threshold_grid, to_integers
 from snndeploy.quantize.programmed import by_registers
@@ -159,7 +160,7 @@ def _integers(graph: Graph, layer: Layer, scale: float, fit: Fit, settings: Sett
     for s in layer.synapses:
         node = graph.nodes[s.name]
         weights = frozen(np.round(s.weights / per_mantissa * 2.0**HOST_SHIFT) if s.host else s.at(scale, fit.clip))
-        if isinstance(node, Conv | Linear):
+        if isinstance(node, Conv | Linear | Sparse):
             nodes[s.name] = replace(node, weight=weights, bias=None)
         else:
             nodes[s.name] = Scale(weights)

@@ -18,6 +18,7 @@ from snndeploy.ir.neurons.lif import LIF
 from snndeploy.ir.neurons.on_grid import GridNeuron
 from snndeploy.ir.on_numpy import NUMPY
 from snndeploy.ir.paths import deliver
+from snndeploy.ir.sparse import Sparse
 from snndeploy.quantize.algebra import simplified, with_input
 from snndeploy.quantize.fixed_point import Precision, fixed_point, room
 from snndeploy.quantize.nearest import nearest
@@ -94,7 +95,7 @@ def real_sums(graph: Graph, synapses: tuple[Synapse, ...], sources: dict[str, Fl
     total: Floats = np.zeros(())
     for s in synapses:
         node = graph.nodes[s.name]
-        assert isinstance(node, Linear | Conv | Scale), "a path has one synapse"
+        assert isinstance(node, Linear | Conv | Sparse | Scale), "a path has one synapse"
         real = Scale(s.weights) if isinstance(node, Scale) else replace(node, weight=s.weights, bias=None)
         values = sources[s.path.source]
         late = np.concatenate([np.zeros_like(values[: s.path.delay]), values])[: len(values)] if s.path.delay else values

@@ -12,6 +12,7 @@ from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Conv, Linear, Scale
 from snndeploy.ir.neurons.decoupling import CONSTANT
 from snndeploy.ir.paths import Path
+from snndeploy.ir.sparse import Sparse
 from snndeploy.quantize.settings import FULL_BITS, Settings
 from snndeploy.quantize.sources import largest_step
 
@@ -99,6 +100,8 @@ def with_gain(graph: Graph, name: str, gain: Floats, shape: Shape) -> Floats:
         return np.broadcast_to(weights, out) * full.reshape(out)
     if isinstance(node, Linear) and full.size == len(weights):
         return weights * full.reshape(-1, 1)
+    if isinstance(node, Sparse):
+        return np.asarray(weights * full.reshape(-1)[node.rows.astype(np.intp)])
     rows = full.reshape(out[0], -1)
     if not isinstance(node, Conv) or not bool((rows == rows[:, :1]).all()):
         raise Unsupported(name, f"an input gain of shape {gain.shape} does not fold into {type(node).__name__}", "use one gain a channel")

@@ -173,6 +173,10 @@ class IntervalNamespace:
     def linear(self, x: Operand, weight: Operand) -> Interval:
         return _dot(NUMPY.linear, lift(x), lift(weight))
 
+    def sparse(self, x: Operand, rows: Operand, columns: Operand, weight: Operand, targets: int) -> Interval:
+        places, sources = lift(rows).value, lift(columns).value
+        return _dot(lambda a, w: NUMPY.sparse(a, places, sources, w, targets), lift(x), lift(weight))
+
     def conv(self, x: Operand, weight: Operand, stride: Shape, padding: Pads, dilation: Shape, groups: int) -> Interval:
         return _dot(lambda a, w: NUMPY.conv(a, w, stride, padding, dilation, groups), lift(x), lift(weight))
 
