@@ -3,6 +3,7 @@
 Two ways to try to break it. At random: every decay 0..4096 at once, 2 to 5 rungs (or as asked), thresholds of every
 size, inputs that the next step's potential is a whole weight unit from a threshold, inputs at the bound, and others.
 Exhaustively: at small width, from every joint state of neuron and construction that can be reached, every input.
+Two-phase has its own decays, 1, 1/4, ... 1/4096 and 0, and must send nothing at second steps.
 
     python benchmarks/burst_constructions.py [neuron-steps of each construction, 1e8]
 """
@@ -20,19 +21,22 @@ from snndeploy.ir.graph import Candidate, Edge, Graph, Limits
 from snndeploy.ir.layers import Input
 from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.ir.neurons.registers import U_LIMIT, UNIT
+from snndeploy.ir.neurons.twophase import HALVES
 from snndeploy.ir.on_numpy import NUMPY
 from snndeploy.ir.paths import has_state
 from snndeploy.sim.reference import initial_states, stepper
 
 HARD = ("ping-pong", "ping-pong-direct", "look-ahead", "look-ahead-direct")
-CONSTRUCTIONS = (*HARD, "lateral")
+CONSTRUCTIONS = (*HARD, "lateral", "two-phase")
 DECAYS = np.arange(4097.0)
+HALVED = np.resize([4096.0 - whole for whole in HALVES], len(DECAYS))
 Rows = np.ndarray
 Found = tuple[str, int, int, int]
 
 
 def drawn(rng: np.random.Generator, kind: str, rungs: int, decays: Floats = DECAYS) -> tuple[IntegerNeuron, Candidate, int]:
     """A neuron for each decay, a construction of it that is exact, and the bound of its input in weight units."""
+    decays = np.resize(HALVED, len(decays)) if kind == "two-phase" else decays
     while True:
         grid = 4096 / np.gcd((4096 - decays).astype(int), 4096) if kind == "lateral" else np.ones(len(decays))
         top = np.maximum(int(rng.choice([4, 40, 3000, 30_000])) // grid, rungs)
@@ -74,7 +78,12 @@ def mismatches(rng: np.random.Generator, kind: str, rungs: int, steps: int, batc
             x = inputs(rng, node, bound, state["v"])
             y, state = node.step((x,), state, NUMPY)  # type: ignore[assignment]
             wanted.append(y)
-            yield {"in": x, **({"one": np.ones((batch, 1))} if "one" in built.graph.nodes else {})}
+            # the bias of two-phase comes with the input: a register would act at the second step, too
+            given = x + node.bias / UNIT if built.phases > 1 else x
+            yield {"in": given, **({"one": np.ones((batch, 1))} if "one" in built.graph.nodes else {})}
+            for _ in range(1, built.phases):
+                wanted.append(np.zeros_like(y))
+                yield {"in": np.zeros_like(x)}
 
     different = fired = 0
     for step in stepper(built.graph, feed(), batch):
@@ -98,6 +107,10 @@ def reachable(node: IntegerNeuron, built: Candidate, values: Sequence[float], mo
     while len(frontier):
         rows = np.repeat(frontier, len(values), axis=0).astype(np.float64)
         after, differs = _moved(both, rows, np.tile(np.asarray(values), len(frontier))[:, None], words, late)
+        if built.phases > 1:  # the neuron itself makes no second step
+            own = words.index(("neuron", "v"))
+            second, more = _moved(both, after.astype(np.float64), np.zeros((len(rows), 1)), words, late)
+            second[:, own], after, differs = after[:, own], second, differs | more
         moves, wrong = moves + len(rows), wrong + int(differs.sum())
         fresh = {row.tobytes(): i for i, row in enumerate(after)}
         new = [i for key, i in fresh.items() if key not in seen]
@@ -143,6 +156,8 @@ SMALL = (
 """Reset, dv, thresholds and inputs in weight units."""
 WIDE = (("hard", 128, (1, 2), range(-32, 4)), ("soft", 256, (16, 32), range(-128, 48, 4)))
 """Slow decays and wide inputs, for the constructions with few states beside the neuron's own."""
+DEEP = ("hard", 3072, (1, 2), (-60000, -7003, 0, 1, 3), ())
+"""For two-phase alone, whose neurons hold no more than the burst neuron does."""
 
 
 def small(reset: str, dv: int, ladder: Sequence[int], values: Sequence[int], kinds: Sequence[str] = HARD) -> Iterator[Found]:
@@ -151,7 +166,8 @@ def small(reset: str, dv: int, ladder: Sequence[int], values: Sequence[int], kin
     amounts = {"amounts": np.minimum(thresholds, thresholds[:1]), "reset": "subtract"} if reset == "soft" else {}
     node = IntegerNeuron(4095, dv, thresholds, levels, **amounts)
     bound = int(np.abs(values).max())
-    for kind in kinds if reset == "hard" else ("lateral",):
+    halved = ("two-phase",) if 4096 - dv in HALVES else ()
+    for kind in (*kinds, *halved) if reset == "hard" else ("lateral",):
         built = named(node, kind, Limits((1,), bound, programs=True, payload_bits=24))
         assert built.exact, [c for c in built.conditions if not c.holds]
         yield (kind, *reachable(node, built, list(values)))
@@ -169,7 +185,7 @@ def main(wanted: float) -> int:
         seconds = time.perf_counter() - started
         print(f"{kind:18} {total:13,} neuron-steps, {fired:12,} spikes: {different} differ   {seconds / 60:.1f} min", flush=True)
         wrong += different
-    for case in (*SMALL, *((*case, HARD[:2]) for case in WIDE)):
+    for case in (*SMALL, *((*case, HARD[:2]) for case in WIDE), DEEP):
         for kind, states, moves, different in small(*case):
             print(f"{kind:18} {case[:3]}: {states:9,} joint states, {moves:11,} transitions: {different} differ", flush=True)
             wrong += different

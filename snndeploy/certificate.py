@@ -59,7 +59,8 @@ class CertifiedRun:
     """The chip network run on the first ``samples`` of the data.
 
     ``inputs`` are the digests of what the host injected; ``predictions`` the classes; ``accuracy`` a fraction, None without
-    labels; ``slow_samples`` how many were run in int64 arithmetic as well.
+    labels; ``slow_samples`` how many were run in int64 arithmetic as well; ``phases`` chip steps for each of the ``steps``,
+    in the file only where they are not 1.
     """
 
     samples: int
@@ -71,6 +72,7 @@ class CertifiedRun:
     predictions: tuple[int, ...]
     accuracy: float | None
     slow_samples: int
+    phases: int = 1
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ class Recheck:
 def to_bytes(certificate: Certificate) -> bytes:
     """The file: the same certificate gives the same bytes."""
     body = {"schema": f"{PREFIX}{SCHEMA}", **dataclasses.asdict(certificate)}
+    if certificate.run.phases == 1:
+        del body["run"]["phases"]
     return _text({**body, "seal": _seal(body)})
 
 

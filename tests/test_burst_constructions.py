@@ -59,8 +59,11 @@ def test_every_state_that_can_be_reached(case):
         assert moves == states * len(case[3])
 
 
+LARGE = (("hard", 1024, (2, 5), range(-3, 7), HARD[2:]), *((*c, HARD[:2]) for c in claim.WIDE), claim.DEEP)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("case", [("hard", 1024, (2, 5), range(-3, 7), HARD[2:]), *((*c, HARD[:2]) for c in claim.WIDE)], ids=str)
+@pytest.mark.parametrize("case", LARGE, ids=str)
 def test_a_hundred_thousand_joint_states(case):
     for kind, states, _, different in claim.small(*case):
         assert different == 0, kind

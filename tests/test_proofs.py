@@ -25,6 +25,7 @@ from snndeploy.errors import OptionError
 from snndeploy.flow.given import as_samples
 from snndeploy.flow.proving import prove, prove_deployment
 from snndeploy.ir.neurons.integer import IntegerNeuron
+from snndeploy.ir.neurons.twophase import HALVES
 from snndeploy.quantize.programs import program
 from snndeploy.sim.chip import run_chip
 from snndeploy.verify.proofs.cells import burst_layers
@@ -248,7 +249,21 @@ def test_the_theorem_for_every_threshold_decay_and_input(construction, rungs):
     assert answer.status == "proved"
 
 
-@pytest.mark.parametrize("construction", ["ping-pong", "look-ahead"])
+@pytest.mark.parametrize("rungs", [2, 3, 4, 5])
+@pytest.mark.parametrize("keep", HALVES)
+def test_the_two_phase_theorem_for_every_threshold_and_input(keep, rungs):
+    assert theorem("two-phase", rungs, 30, symbolic("two-phase", rungs, keep)).status == "proved"
+
+
+@pytest.mark.parametrize(("keep", "half"), [(2048, 2897), (4095, 4095)])
+def test_the_two_phase_theorem_needs_a_decay_that_has_a_half(keep, half):
+    cell, conditions = symbolic("two-phase", 2)
+    members = {tag: dataclasses.replace(member, keep=half) for tag, member in cell.members.items()}
+    other = dataclasses.replace(cell, keep=keep, members=members)
+    assert theorem("two-phase", 2, 30, (other, conditions)).status == "failed"
+
+
+@pytest.mark.parametrize("construction", ["ping-pong", "look-ahead", "two-phase"])
 def test_the_theorem_needs_its_conditions(construction):
     """With a force one unit too small, or thresholds that may lie below 0, the invariant is not kept."""
     cell, conditions = symbolic(construction, 2)

@@ -8,21 +8,27 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import zoo
 
 import converters
+import snndeploy as sd
 from converters.onnx import to_bytes
 from snndeploy.arrays import frozen, frozen_ints
 from snndeploy.chip.network import ChipNetwork
-from snndeploy.errors import ChipError, Unsupported
+from snndeploy.data import read
+from snndeploy.errors import ChipError, OptionError, Unsupported
 from snndeploy.flow.against_lava import pair_of
+from snndeploy.flow.certifying import Certified, certify
 from snndeploy.flow.chips import Built, build, hold_against_definition, hold_lowered, settings_for
 from snndeploy.flow.feeding import Feed
 from snndeploy.flow.lowering import to_normal_form
+from snndeploy.flow.parting import bisect_files
 from snndeploy.flow.proving import prove, unproved
 from snndeploy.hw import load_profile
 from snndeploy.ir.graph import Edge, Graph, Node
 from snndeploy.ir.layers import Conv, Input, Linear, Output, Reshape, Sum
 from snndeploy.ir.neurons.burst import Burst
+from snndeploy.ir.neurons.cubalif import CubaLIF
 from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF
@@ -268,3 +274,77 @@ def test_a_second_step_that_brings_something_is_never_called_proved():
         found = proofs(built, replace(chip, phases=rate))
         assert found["same input", "n1"].status == "failed"
         assert ("burst", "n1") not in found
+
+
+# ---------------------------------------------------------------------------------------------------------- the whole way
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory):
+    """A trained-like torch network of decay 1/4, converted with --burst two-phase and saved, and its data."""
+    torch = pytest.importorskip("torch")
+    from snndeploy import nn
+
+    torch.manual_seed(0)
+    first, last = nn.LIFB(tau=4 / 3, thresholds=(0.2, 0.5), kappa=1.5), nn.LIF(tau=4 / 3, threshold=0.2)
+    net = torch.nn.Sequential(torch.nn.Linear(16, 12), first, torch.nn.Linear(12, 4), last)
+    x = (np.random.default_rng(0).random((20, 8, 16)) < 0.4).astype("float32")
+    deployment = sd.convert(net, x, sd.Wishes(chip="loihi1", burst="two-phase"), timesteps=8)
+    folder = tmp_path_factory.mktemp("two-phase")
+    np.savez(folder / "x.npz", x=x)
+    return deployment, sd.save(deployment, folder / "net")[1], folder / "x.npz"
+
+
+def test_convert_verify_certify_report_and_show_all_say_it(converted, tmp_path):
+    deployment, chip, given = converted
+    assert deployment.verdict.grade == "exact"
+    assert deployment.events.steps == 2 * 8 + deployment.network.latency == 18
+    said = "2 chip steps for each of the model's (two-phase), 18 for 8"
+    assert any(said in a for a in sd.report(deployment).assumptions)
+    assert any(said in a for a in sd.report(chip, str(given)).assumptions)
+    assert "2 chip steps for each" in sd.show(chip)
+    assert sd.run(chip, str(given)).predictions.tolist() == sd.run(chip.with_name("net.graph.onnx"), str(given)).predictions.tolist()
+    verdict = sd.verify(chip, str(given))
+    assert verdict.grade == "exact"
+    samples = read(str(given))
+    sealed = certify(Certified(chip, verdict, samples), tmp_path / "c.json")
+    assert sealed.run.phases == 2
+    again = sd.recheck(tmp_path / "c.json")
+    assert again.holds
+    assert any(c.what.startswith("chip steps for one") for c in again.checks)
+    with pytest.raises(OptionError, match="takes 2 chip steps for one"):
+        bisect_files(chip.with_name("net.graph.onnx"), chip, samples)
+
+
+def test_twice_the_steps_are_priced(converted):
+    deployment, *_ = converted
+    other = sd.convert(deployment.loaded, deployment.data.inputs["input"].swapaxes(0, 1), sd.Wishes(chip="loihi1"), timesteps=8)
+    (row,) = [o for o in other.offers if o.construction == "two-phase"]
+    assert not row.chosen
+    assert "only --burst two-phase takes it" in row.why_not
+    updates = {d: d.events.updates_active + d.events.updates_idle for d in (deployment, other)}
+    assert updates[deployment] == 18 * (2 * 12 + 4)
+    assert deployment.cost.latency.value / deployment.cost.step_time.value == pytest.approx(18)
+
+
+def test_what_it_is_not_for(converted):
+    """Soft reset, a decay without a half in another layer, a synaptic current, programs: refused, each with its layer and reason."""
+    rng = np.random.default_rng(0)
+    x, burst = Input((6,), "spikes"), Burst(frozen(0.25), frozen([0.4, 0.9]), frozen([1.0, 2.0]), (False, False), "hard")
+    soft = replace(burst, reset="subtract", amounts=frozen([0.4, 0.4]))
+    theta = frozen(0.5)
+    after = {
+        "no two equal decays make 0.5": LIF(frozen(0.5), threshold=theta, amount=theta),
+        "n2: .*would not stand still": LIF(frozen(0.25), threshold=theta, amount=theta, reset="subtract"),
+        "du|synaptic|stand still": CubaLIF(frozen(0.5), frozen(0.25), threshold=theta, reset="hard", amount=theta),
+        "a GridNeuron would make a step of its own": zoo.neurons()["glif"],
+    }
+    for says, second in after.items():
+        nodes = {"x": x, "l1": linear(rng, 5, 6), "n1": burst, "l2": linear(rng, 5, 5), "n2": second, "y": Output("sum")}
+        graph = chain(nodes)
+        with pytest.raises(Unsupported, match=says) as refusal:
+            deployed(graph, data(rng, graph, 4, 3), "loihi2")
+        assert "n2" in str(refusal.value)
+    graph = chain({"x": x, "l1": linear(rng, 5, 6), "n1": soft, "y": Output("sum")})
+    with pytest.raises(Unsupported, match="--burst two-phase does not apply to this neuron"):
+        deployed(graph, data(rng, graph, 4, 3), "loihi2")

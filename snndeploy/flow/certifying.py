@@ -99,7 +99,7 @@ def _digested(ran: Ran, what: Certified) -> CertifiedRun:
     assert isinstance(ran.noun, ChipNetwork)
     return CertifiedRun(
         ran.trace.samples, ran.data.steps, what.encode, what.seed, input_digests(ran.noun, ran.data.inputs), layer_digests(ran.trace),
-        tuple(int(p) for p in ran.predictions), ran.accuracy, min(SLOW_SAMPLES, ran.trace.samples),
+        tuple(int(p) for p in ran.predictions), ran.accuracy, min(SLOW_SAMPLES, ran.trace.samples), ran.noun.phases,
     )  # fmt: skip
 
 

@@ -99,6 +99,8 @@ def _compared(c: Certificate, ran: Ran) -> Iterator[Check]:
     assert isinstance(ran.noun, ChipNetwork)
     run = c.run
     yield _equal("samples and steps", (run.samples, run.steps), (ran.trace.samples, ran.data.steps))
+    if (run.phases, ran.noun.phases) != (1, 1):
+        yield _equal("chip steps for one of the model's", run.phases, ran.noun.phases)
     entered = input_digests(ran.noun, ran.data.inputs)
     yield Check("inputs", entered == dict(run.inputs), f"what the host injects at {len(entered)} inputs" + _which(run.inputs, entered))
     now = {d.name: d for d in layer_digests(ran.trace)}

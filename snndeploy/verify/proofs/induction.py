@@ -70,7 +70,7 @@ def no_wrap(cell: Cell, limit: float) -> Answer:
     """That the current of no member leaves 24 bits in any situation the invariant allows."""
     now, v = Situation.any(cell), z3.Int("v")
     x, host, ranged = entering(cell)
-    after = step(cell, now, x, host, Decays(_abstract(cell)))
+    after = step(cell, now, x, host, Decays(abstracted(cell)))
     sums = [total for t in cell.members for total in currents(cell, t, x, now, after)]
     assumed = [*ranged, now.within(), v >= -STATE_MAX, v <= STATE_MAX, INVARIANTS[cell.construction](cell, v, now)]
     return check(assumed, z3.And([z3.And(s > -U_LIMIT, s < U_LIMIT) for s in sums]), limit)
@@ -96,7 +96,7 @@ def inductive(cell: Cell, limit: float, abstract: bool = True) -> Answer:
     base = check([], holds(cell, z3.IntVal(0), Situation.start(cell)), limit)
     if base.status != "proved":
         return base
-    decays = Decays(_abstract(cell) if abstract else (), offsets(cell))
+    decays = Decays(abstracted(cell) if abstract else (), offsets(cell))
     now, v = Situation.any(cell), z3.Int("v")
     x, host, ranged = entering(cell)
     after = step(cell, now, x, host, decays)
@@ -107,7 +107,7 @@ def inductive(cell: Cell, limit: float, abstract: bool = True) -> Answer:
     return Answer(kept.status, base.seconds + kept.seconds, kept.model)
 
 
-def _abstract(cell: Cell) -> list[Ratio]:
+def abstracted(cell: Cell) -> list[Ratio]:
     """The decays that are known by their facts alone; two-phase needs that two of its halves make one, so it has them as they are."""
     return [] if cell.construction == "two-phase" else [cell.ratio]
 

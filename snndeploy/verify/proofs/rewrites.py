@@ -10,8 +10,9 @@ import z3
 
 from snndeploy.chip.models import STATE_MAX
 from snndeploy.ir.neurons.decoupling import U_LIMIT, UNIT
+from snndeploy.ir.neurons.twophase import HALVES
 from snndeploy.verdict import Proof
-from snndeploy.verify.proofs.induction import Answer, check
+from snndeploy.verify.proofs.induction import Answer, abstracted, check
 from snndeploy.verify.proofs.invariants import INVARIANTS, led, output
 from snndeploy.verify.proofs.stepping import Cell, Member, Situation, saturated, step
 from snndeploy.verify.proofs.symbols import Decays
@@ -49,10 +50,11 @@ def theorem(construction: str, rungs: int, limit: float, given: tuple[Cell, list
     """The construction equals the burst neuron in 24-bit chip arithmetic, for all thresholds, decays and inputs at once.
 
     Thresholds, amounts, forces and the input bound are symbols, held only to the construction's register conditions; the
-    decay is abstract. Hard reset: ping-pong and look-ahead. ``given``: other conditions than ``symbolic`` has.
+    decay is abstract (of two-phase, whose decays are few, the one of ``symbolic``). Hard reset: all but lateral. ``given``: other
+    conditions, or another decay, than ``symbolic`` has.
     """
     cell, conditions = given or symbolic(construction, rungs)
-    decays, v, x = Decays([cell.ratio]), z3.Int("v"), z3.Int("x")
+    decays, v, x = Decays(abstracted(cell)), z3.Int("v"), z3.Int("x")
     now, holds = Situation.any(cell), INVARIANTS[construction]
     base = check(conditions, holds(cell, z3.IntVal(0), Situation.start(cell)), limit)
     after = step(cell, now, x, z3.IntVal(0), decays)
@@ -65,12 +67,18 @@ def theorem(construction: str, rungs: int, limit: float, given: tuple[Cell, list
     return Answer(kept.status if base.status == "proved" else base.status, base.seconds + kept.seconds, kept.model)
 
 
-def symbolic(construction: str, rungs: int) -> tuple[Cell, list[Any]]:
-    """The construction with symbols for its integers, and the conditions it is offered under."""
+def symbolic(construction: str, rungs: int, keep: int = HALF // 2) -> tuple[Cell, list[Any]]:
+    """The construction with symbols for its integers, and the conditions it is offered under; two-phase with decay ``keep`` / 4096."""
     bound, force, kick = z3.Ints("X F G")
     mantissas = [z3.Int(f"vth{j}") for j in range(1, rungs + 1)]
-    rising = [mantissas[0] >= 0, *(b >= a for a, b in itertools.pairwise(mantissas)), bound >= 0, force + bound < U_LIMIT]
+    rising = [mantissas[0] >= 0, *(b >= a for a, b in itertools.pairwise(mantissas)), bound >= 0]
     thetas = tuple(UNIT * m for m in mantissas)
+    if construction == "two-phase":
+        members = {f"N{j}": Member(HALVES[keep], theta) for j, theta in enumerate(thetas, 1)}
+        links: dict[Any, Any] = {("N1", tag, 1): force for tag in members if tag != "N1"}
+        enough = [force < U_LIMIT, bound < U_LIMIT, force > mantissas[-1]]
+        return Cell("", construction, members, links, keep, thetas, None, -bound, bound), [*rising, *enough]
+    rising.append(force + bound < U_LIMIT)
     if construction.startswith("ping-pong"):
         members, links = _banks(thetas, force, construction == "ping-pong")
         enough = [force >= mantissas[-1] + bound + 1]
