@@ -176,6 +176,31 @@ def test_reshapes_around_a_matrix_are_only_another_view():
     equal(chain(nodes), network, x=spikes(2, 3))
 
 
+@pytest.mark.parametrize("sides", [(True, False), (False, True), (True, True)])
+@pytest.mark.parametrize(
+    ("source", "conv"),
+    [
+        ((1, 12), layers.Conv(np.full((1, 1, 4), 64.0), None, (4,), ((0, 0),), (1,), 1)),
+        ((2, 7), layers.Conv(np.arange(-11.0, 13).reshape(4, 2, 3) * 8, None, (2,), ((2, 0),), (2,), 1)),
+        ((4, 5, 3), layers.Conv(np.arange(-24.0, 24).reshape(6, 2, 2, 2) * 8, None, (1, 2), ((0, 1), (3, 1)), (2, 1), 2)),
+    ],
+)
+def test_a_kernel_between_reshapes_becomes_its_single_synapses(source, conv, sides):
+    """A vote averages neurons that lie flat, and a flat input may be an image: the chip's kernel has neither channels nor places there."""
+    before, after = sides
+    shape = conv.out_shape((source,))
+    nodes = {"x": Input((int(np.prod(source)),) if before else source, "spikes")}
+    nodes |= {"b": Reshape(source)} if before else {}
+    nodes |= {"w": conv}
+    nodes |= {"a": Reshape()} if after else {}
+    graph = chain({**nodes, "n": plain(thresholds=[128.0]), "y": Output()})
+    network = assembled(graph)
+    assert all(isinstance(p.synapses, Sparse) for p in network.projections)
+    assert network.populations["n"].shape == ((int(np.prod(shape)),) if after else shape)
+    equal(graph, network, x=spikes(*graph.shapes["x"]))
+    assert run_reference(graph, {"x": spikes(*graph.shapes["x"])}, STEPS).outputs["n"].any()
+
+
 def test_a_reshape_in_front_of_a_scale():
     """A neuron whose output is reshaped before it is read: the read-out's own synapse is a scale."""
     nodes = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
@@ -12,9 +12,11 @@ import numpy as np
 from snndeploy.arrays import Ints
 from snndeploy.chip.models import HostInput
 from snndeploy.chip.network import ChipNetwork, Population, Projection
+from snndeploy.place.alike import Alike, likeness
 from snndeploy.place.boxes import Box, slices, volume
 from snndeploy.place.budget import Budget
-from snndeploy.place.fan_in import FanIn, Lists, Mask, entry_bits, fan_in, index_bits, list_bits
+from snndeploy.place.fan_in import FanIn, Lists, Reached, entry_bits, fan_in, index_bits, list_bits
+from snndeploy.place.taps import Geometry, Taps
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Wiring:
     network: ChipNetwork
     into: Mapping[str, tuple[tuple[Projection, FanIn, int], ...]]
     configs: Mapping[str, Ints]
+    alike: Mapping[str, Alike]
+    known: dict[Hashable, Demand] = field(default_factory=dict)
 
     @cached_property
     def placed(self) -> tuple[Population, ...]:
@@ -50,6 +54,15 @@ class Wiring:
 
     def demand(self, blocks: Sequence[Block]) -> Demand:
         """What these blocks take on one core."""
+        if len(blocks) > 1:
+            return self._demand(blocks)
+        name, box = blocks[0].population, blocks[0].box
+        key = (name, self.alike[name](box))
+        if key not in self.known:
+            self.known[key] = self._demand(blocks)
+        return self.known[key]
+
+    def _demand(self, blocks: Sequence[Block]) -> Demand:
         neurons = sum(volume(b.box) for b in blocks)
         address, bits = index_bits(neurons), 0
         entering: dict[str, list[Entering]] = {}
@@ -62,14 +75,13 @@ class Wiring:
         kinds = [self.configs[b.population][slices(b.box)].ravel() for b in blocks]
         return Demand(neurons, bits, axons, np.unique(np.concatenate(kinds)).size)
 
-    def reached(self, blocks: Sequence[Block]) -> dict[str, Mask]:
-        """Per source population [size], the neurons with a synapse into these blocks."""
-        masks: dict[str, Mask] = {}
+    def reached(self, blocks: Sequence[Block]) -> dict[str, Reached]:
+        """Per source population, the neurons with a synapse into these blocks."""
+        parts: dict[str, list[Reached]] = {}
         for block in blocks:
             for projection, synapses, _ in self.into[block.population]:
-                mask = synapses.reached(block.box)
-                masks[projection.source] = masks[projection.source] | mask if projection.source in masks else mask
-        return masks
+                parts.setdefault(projection.source, []).append(synapses.reached(block.box))
+        return {source: Reached.together(several) for source, several in parts.items()}
 
 
 Entering: TypeAlias = tuple[FanIn, Box, Lists]
@@ -82,17 +94,20 @@ def _axons(entering: list[Entering]) -> int:
         return lists[0].axons
     if len({synapses.classes(box) for synapses, box, _ in entering}) == 1:
         return int(lists[0].users[np.logical_or.reduce([found.lengths > 0 for found in lists])].sum())
-    return int(np.count_nonzero(np.logical_or.reduce([synapses.reached(box) for synapses, box, _ in entering])))
+    return int(np.count_nonzero(Reached.together([synapses.reached(box) for synapses, box, _ in entering]).mask))
 
 
 def wiring(network: ChipNetwork) -> Wiring:
     """Prepare a network for counting."""
     into: dict[str, list[tuple[Projection, FanIn, int]]] = {name: [] for name in network.populations}
+    taps: dict[Geometry, Taps] = {}
     for projection in network.projections:
-        synapses = fan_in(network, projection)
+        synapses = fan_in(network, projection, taps)
         if synapses is not None:
             into[projection.target].append((projection, synapses, entry_bits(projection)))
-    return Wiring(network, {name: tuple(list_) for name, list_ in into.items()}, _configurations(network))
+    configs = _configurations(network)
+    alike = {name: likeness([(p.source, f) for p, f, _ in list_], configs[name]) for name, list_ in into.items()}
+    return Wiring(network, {name: tuple(list_) for name, list_ in into.items()}, configs, alike)
 
 
 CONFIG_FIELDS = ("du", "dv", "vth", "vth_hi", "vth_lo", "bias_exp")

@@ -7,8 +7,9 @@ kernel taps that falls into the core's box (as nengo-loihi 1.1 shares them), so 
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, TypeAlias
 
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 
 from snndeploy.arrays import Ints, Shape
 from snndeploy.chip.network import ChipNetwork, Conv, Dense, Projection, Sparse
-from snndeploy.place.boxes import Box, runs, slices
+from snndeploy.place.boxes import Box, runs, slices, whole
+from snndeploy.place.taps import Geometry, Pattern, Taps, geometry
 
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -39,14 +41,35 @@ class Lists:
         return int(self.users[self.lengths > 0].sum())
 
 
+@dataclass(frozen=True, eq=False)
+class Reached:
+    """Source neurons with a synapse into a box of targets: ``mask``, of the part ``box`` of the source; elsewhere none has."""
+
+    box: Box
+    mask: Mask
+
+    @staticmethod
+    def together(parts: Sequence[Reached]) -> Reached:
+        """The neurons that reach any of several boxes of targets."""
+        if len({part.box for part in parts}) == 1:
+            return Reached(parts[0].box, np.logical_or.reduce([part.mask for part in parts]))
+        parts = [part for part in parts if part.mask.size] or list(parts[:1])
+        ends = [[part.box[axis] for part in parts] for axis in range(len(parts[0].box))]
+        box = tuple((min(first for first, _ in axis), max(last for _, last in axis)) for axis in ends)
+        mask = np.zeros([last - first for first, last in box], bool)
+        for part in parts:
+            mask[tuple(slice(a - low, b - low) for (a, b), (low, _) in zip(part.box, box, strict=True))] |= part.mask
+        return Reached(box, mask)
+
+
 class FanIn(Protocol):
     """The synapses of one projection, ready to be counted."""
 
     def lists(self, box: Box) -> Lists:
         """The synapse lists that targets in ``box`` need."""
 
-    def reached(self, box: Box) -> Mask:
-        """[source size]: has the source neuron a synapse into ``box``?"""
+    def reached(self, box: Box) -> Reached:
+        """Which source neurons have a synapse into ``box``."""
 
     def classes(self, box: Box) -> Hashable:
         """Equal where the lists of two projections from one source stand for the same source neurons, one by one."""
@@ -57,6 +80,7 @@ class DenseFanIn:
     """``present`` [*target shape, I]: which weights are not 0. One list a source neuron."""
 
     present: Mask
+    source: Shape
 
     def classes(self, box: Box) -> Hashable:
         return "neurons"
@@ -64,10 +88,10 @@ class DenseFanIn:
     def lists(self, box: Box) -> Lists:
         part = self.present[slices(box)]
         lengths = np.add.reduce(part.reshape(-1, part.shape[-1]), axis=0, dtype=np.int64)
-        return Lists(lengths, np.ones_like(lengths))
+        return Lists(lengths, np.broadcast_to(np.int64(1), lengths.shape))
 
-    def reached(self, box: Box) -> Mask:
-        return self.lists(box).lengths > 0
+    def reached(self, box: Box) -> Reached:
+        return Reached(whole(self.source), (self.lists(box).lengths > 0).reshape(self.source or (1,)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,27 +101,49 @@ class SparseFanIn:
     columns: Ints
     starts: Ints
     shape: Shape
-    sources: int
+    source: Shape
+
+    @property
+    def sources(self) -> int:
+        """How many source neurons."""
+        return math.prod(self.source)
 
     @cached_property
-    def alike(self) -> Ints | None:
+    def degrees(self) -> Ints:
+        """[*target shape] how many synapses each target has."""
+        return np.diff(self.starts).reshape(self.shape or (1,))
+
+    @cached_property
+    def targets(self) -> Ints:
+        """The target of each synapse."""
+        return np.repeat(np.arange(self.degrees.size), self.degrees.ravel())
+
+    @cached_property
+    def even(self) -> Ints | None:
         """[*target shape, n]: the columns, where every target has n synapses."""
-        degrees = np.diff(self.starts)
-        return self.columns.reshape(*(self.shape or (1,)), int(degrees[0])) if (degrees == degrees[0]).all() else None
+        degree = int(self.degrees.flat[0])
+        return self.columns.reshape(*(self.shape or (1,)), degree) if (self.degrees == degree).all() else None
+
+    @cached_property
+    def straight(self) -> bool:
+        """Every neuron feeds the one at its own place."""
+        return self.shape == self.source and np.array_equal(self.columns, self.targets) and bool((self.degrees == 1).all())
 
     def classes(self, box: Box) -> Hashable:
         return "neurons"
 
     def lists(self, box: Box) -> Lists:
-        if self.alike is None:
+        if self.even is None:
             columns = np.concatenate([self.columns[self.starts[first] : self.starts[last]] for first, last in runs(box, self.shape)])
         else:
-            columns = self.alike[slices(box)].ravel()
+            columns = self.even[slices(box)].ravel()
         lengths = np.bincount(columns, minlength=self.sources)
-        return Lists(lengths, np.ones_like(lengths))
+        return Lists(lengths, np.broadcast_to(np.int64(1), lengths.shape))
 
-    def reached(self, box: Box) -> Mask:
-        return self.lists(box).lengths > 0
+    def reached(self, box: Box) -> Reached:
+        if self.straight:
+            return Reached(box, np.ones([last - first for first, last in box], bool))
+        return Reached(whole(self.source), (self.lists(box).lengths > 0).reshape(self.source or (1,)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,70 +154,60 @@ class ConvFanIn:
     """
 
     before: Ints
-    conv: Conv
-    source: Shape
-    known: dict[tuple[int, int, int], tuple[Ints, Ints]] = field(default_factory=dict)
+    groups: int
+    taps: Taps
 
     def classes(self, box: Box) -> Hashable:
-        conv = self.conv
-        return (self.source, conv.weights.shape[2:], conv.stride, conv.padding, conv.dilation, box[1:])
+        return (self.taps.geometry, box[1:])
 
     def lists(self, box: Box) -> Lists:
-        lengths, which = self._tensor(box)
+        lengths, patterns = self._tensor(box)
         users = np.ones(lengths.shape[:1], np.int64)
-        for index, patterns in zip(which, lengths.shape[1:], strict=True):
-            users = users[..., None] * np.bincount(index, minlength=patterns)
+        for pattern in patterns:
+            users = users[..., None] * pattern.users
         return Lists(lengths.ravel(), users.ravel())
 
-    def reached(self, box: Box) -> Mask:
-        lengths, which = self._tensor(box)
-        mask: Mask = (lengths > 0)[np.ix_(np.arange(lengths.shape[0]), *which)].ravel()
-        return mask
+    def reached(self, box: Box) -> Reached:
+        lengths, patterns = self._tensor(box)
+        per, inputs = (self.before.shape[0] - 1) // self.groups, self.before.shape[1]
+        channels = (box[0][0] // per * inputs, -(-box[0][1] // per) * inputs)
+        index = (pattern.index[slice(*pattern.span)] for pattern in patterns)
+        mask: Mask = (lengths > 0)[np.ix_(np.arange(*channels), *index)]
+        return Reached((channels, *(pattern.span for pattern in patterns)), mask)
 
-    def _tensor(self, box: Box) -> tuple[Ints, list[Ints]]:
-        """[C, *patterns] lengths of the lists, and for each axis the pattern of each source position."""
-        lengths, which = self._taps(box[0]), []
-        for axis, (first, last) in enumerate(box[1:]):
-            patterns, index = self._patterns(axis, first, last)
-            lengths = np.tensordot(lengths, patterns, axes=(1, 1))
-            which.append(index)
-        return lengths, which
+    def _tensor(self, box: Box) -> tuple[Ints, list[Pattern]]:
+        """[C, *patterns] lengths of the lists, and the patterns of each axis."""
+        patterns = [self.taps.pattern(axis, *ends) for axis, ends in enumerate(box[1:])]
+        lengths = self._weights(box[0])
+        for pattern in patterns:
+            lengths = np.tensordot(lengths, pattern.taps, axes=(1, 1))
+        return lengths, patterns
 
-    def _taps(self, channels: tuple[int, int]) -> Ints:
+    def _weights(self, channels: tuple[int, int]) -> Ints:
         """[C, *K]: for each source channel and tap, the non-zero weights to the output channels of the box."""
-        groups = self.conv.groups
-        width = (self.before.shape[0] - 1) // groups
-        edges = np.arange(groups + 1) * width
+        width = (self.before.shape[0] - 1) // self.groups
+        edges = np.arange(self.groups + 1) * width
         low, high = np.clip(edges[:-1], *channels), np.clip(edges[1:], *channels)
         counts: Ints = self.before[high] - self.before[low]
-        return counts.reshape(-1, *counts.shape[2:])
-
-    def _patterns(self, axis: int, first: int, last: int) -> tuple[Ints, Ints]:
-        """[P, K] the different sets of taps through which source positions meet targets first .. last - 1, and [S] which is whose."""
-        key = (axis, first, last)
-        if key not in self.known:
-            stride, taps = self.conv.stride[axis], np.arange(self.conv.weights.shape[2 + axis])
-            at = np.arange(self.source[1 + axis])[:, None] + self.conv.padding[axis][0] - self.conv.dilation[axis] * taps
-            hits = (at % stride == 0) & (at // stride >= first) & (at // stride < last)
-            patterns, index = np.unique(hits, axis=0, return_inverse=True)
-            self.known[key] = (patterns.astype(np.int64), index.reshape(-1))
-        return self.known[key]
+        return counts.reshape(-1, *counts.shape[2:]).astype(np.int64)
 
 
-def fan_in(network: ChipNetwork, projection: Projection) -> FanIn | None:
-    """The projection's synapses; None for a wire, which has none."""
+def fan_in(network: ChipNetwork, projection: Projection, taps: dict[Geometry, Taps]) -> FanIn | None:
+    """The projection's synapses; None for a wire, which has none. Convolutions of one geometry share their ``taps``."""
     synapses, source, target = projection.synapses, network.populations[projection.source], network.populations[projection.target]
     if isinstance(synapses, Dense):
-        return DenseFanIn((synapses.weights != 0).reshape(*(target.shape or (1,)), source.size))
+        return DenseFanIn((synapses.weights != 0).reshape(*(target.shape or (1,)), source.size), source.shape)
     if isinstance(synapses, Sparse):
         kept = synapses.weights != 0
         rows = synapses.rows[kept]
         order = np.argsort(rows, kind="stable")
         starts = np.searchsorted(rows[order], np.arange(target.size + 1))
-        return SparseFanIn(synapses.columns[kept][order], starts, target.shape, source.size)
+        return SparseFanIn(synapses.columns[kept][order], starts, target.shape, source.shape)
     if isinstance(synapses, Conv):
-        counts = np.cumsum(synapses.weights != 0, axis=0, dtype=np.int64)
-        return ConvFanIn(np.concatenate([np.zeros_like(counts[:1]), counts]), synapses, source.shape)
+        before = np.zeros((len(synapses.weights) + 1, *synapses.weights.shape[1:]), np.int32)
+        np.cumsum(synapses.weights != 0, axis=0, dtype=np.int32, out=before[1:])
+        shared = geometry(synapses, source.shape)
+        return ConvFanIn(before, synapses.groups, taps.setdefault(shared, Taps(shared)))
     return None
 
 

@@ -41,30 +41,31 @@ def seat(core: int, limits: Budget) -> Seat:
 def reach(net: Wiring, parts: Partition, limits: Budget) -> dict[str, Reach]:
     """Per population, cores, hops and chip crossings of one spike of each neuron (flat, C order)."""
     home = _homes(net, parts, limits)
-    totals: dict[str, list[Ints]] = {n: [np.zeros(p.size, np.int64) for _ in range(4)] for n, p in net.network.populations.items()}
+    totals = {n: [np.zeros(p.shape or (1,), np.int64) for _ in range(4)] for n, p in net.network.populations.items()}
     for index, blocks in enumerate(parts.cores):
         here = seat(index, limits)
-        for source, mask in net.reached(blocks).items():
-            cores, hops_x, hops_y, off_chip = totals[source]
+        for source, reached in net.reached(blocks).items():
+            part, mask = slices(reached.box), reached.mask
+            cores, hops_x, hops_y, off_chip = (total[part] for total in totals[source])
             cores += mask
             if source in home:
-                chip, x, y = home[source]
+                chip, x, y = (seats[part] for seats in home[source])
                 same = mask & (chip == here.chip)
                 hops_x += same * np.abs(x - here.x)
                 hops_y += same * np.abs(y - here.y)
                 off_chip += mask & (chip != here.chip)
-    return {name: Reach(*(frozen_ints(a) for a in arrays)) for name, arrays in totals.items()}
+    return {name: Reach(*(frozen_ints(a.ravel()) for a in arrays)) for name, arrays in totals.items()}
 
 
 def _homes(net: Wiring, parts: Partition, limits: Budget) -> dict[str, tuple[Ints, Ints, Ints]]:
-    """Per placed population, chip, x and y of the core of each neuron."""
+    """Per placed population [*shape], chip, x and y of the core of each neuron."""
     core_of = {p.name: np.zeros(p.shape or (1,), np.int64) for p in net.placed}
     for index, blocks in enumerate(parts.cores):
         for block in blocks:
             core_of[block.population][slices(block.box)] = index
     seats = [seat(i, limits) for i in range(len(parts.cores))]
     table = np.array([(s.chip, s.x, s.y) for s in seats], np.int64).reshape(-1, 3)
-    return {n: (table[c.ravel(), 0], table[c.ravel(), 1], table[c.ravel(), 2]) for n, c in core_of.items()}
+    return {n: (table[c, 0], table[c, 1], table[c, 2]) for n, c in core_of.items()}
 
 
 def axons_out(net: Wiring, parts: Partition, reached: Mapping[str, Reach]) -> list[int]:

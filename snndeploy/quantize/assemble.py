@@ -22,6 +22,7 @@ from snndeploy.ir.sparse import Sparse as SparseMap
 from snndeploy.quantize.compiling import compiled
 from snndeploy.quantize.grid import on_grid
 from snndeploy.quantize.programs import program
+from snndeploy.quantize.unrolled import unrolled
 
 HOST_BITS = 12
 """Magnitude bits of a bias mantissa."""
@@ -161,21 +162,22 @@ def _grid(weights: Ints, target: str, exponent: bool, on_host: bool) -> list[tup
 def _synapses(
     node: object, graph: Graph, path: Path, target: str, conv_exponent: bool, on_host: bool = False
 ) -> list[tuple[Dense | ConvSynapses | Sparse, int]]:
+    synapse, line = path.synapse(graph), (path.source, *path.nodes)
+    shape, entering = graph.shapes[synapse], graph.shapes[line[line.index(synapse) - 1]]
     if isinstance(node, Linear):
         grid = _grid(_ints(node.weight), target, True, on_host)
         return [(Dense(m), e) for m, e in grid]
     if isinstance(node, Conv):
         grid = _grid(_ints(node.weight), target, conv_exponent, on_host)
-        return [(ConvSynapses(m, node.stride, node.padding, node.dilation, node.groups), e) for m, e in grid]
+        kernels = [(ConvSynapses(m, node.stride, node.padding, node.dilation, node.groups), e) for m, e in grid]
+        # a Reshape keeps the order of what passes, but a kernel needs its channels and places
+        as_it_is = entering == graph.shapes[path.source] and shape == graph.shapes[target]
+        return [(kernel if as_it_is else unrolled(kernel, entering), e) for kernel, e in kernels]
     if isinstance(node, SparseMap):
         grid = _grid(_ints(node.weight), target, True, on_host)
         return [(_sparse(_ints(node.rows), _ints(node.columns), m), e) for m, e in grid]
     assert isinstance(node, Scale), "Path.synapse allows nothing else"
-    synapse = path.synapse(graph)
-    shape = graph.shapes[synapse]
     size = int(np.prod(shape))
-    line = (path.source, *path.nodes)
-    entering = graph.shapes[line[line.index(synapse) - 1]]  # a Reshape before it keeps the order of what passes
     columns = np.broadcast_to(np.arange(int(np.prod(entering))).reshape(entering), shape).ravel()
     weights = _ints(np.broadcast_to(node.scale, shape)).ravel()
     grid = _grid(weights, target, True, on_host)
