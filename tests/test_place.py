@@ -17,7 +17,8 @@ from snndeploy.chip.program import assemble
 from snndeploy.hw import load_profile
 from snndeploy.place import place
 from snndeploy.place.boxes import cut, runs, volume, whole
-from snndeploy.place.fan_in import entry_bits, index_bits, list_bits
+from snndeploy.place.fan_in import entry_bits
+from snndeploy.place.lists import index_bits, list_bits
 
 RNG = np.random.default_rng(7)
 

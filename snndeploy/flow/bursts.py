@@ -11,6 +11,7 @@ from snndeploy.arrays import Floats
 from snndeploy.chip.models import HostInput
 from snndeploy.chip.network import ChipNetwork, Population, Projection, Wire
 from snndeploy.errors import Unsupported
+from snndeploy.flow.around import around
 from snndeploy.flow.phased import run_phased, without_host
 from snndeploy.flow.pricing import operations, price, sent, synapse_count
 from snndeploy.hw import Profile
@@ -106,9 +107,10 @@ def _offer(q: Quantized, name: str, c: Candidate, profile: Profile, inputs: Mapp
     spliced = q.graph if c.construction == "graded" else decouple.splice(q.graph, name, c)
     given = with_constant(spliced, inputs)
     if c.construction == "graded":
-        after = before if why else run_program(q.graph, name, inputs, steps)
+        after = before if why else run_program(*around(q.graph, name, before, inputs), name, steps)
     else:
-        after = run_reference(spliced, given, steps, record=[name])
+        part, fed = around(spliced, name, before, given)
+        after = run_reference(part, fed, steps, record=[name])
     pair = replace(compare(before, after, [name]), a=f"burst neuron {name}", b=c.construction) if not why else None
     inner = _inner(q.graph, spliced, name)
     cost = price(profile, steps * _size(spliced, inner), operations(spliced, name, inner, sent(spliced, given, before, after)))
@@ -162,7 +164,7 @@ def _row(
     return BurstRow(name, c.construction, _size(graph, inner), synapses, c.latency, spikes, joules, False, why, pair, true, c.phases)
 
 
-def run_program(graph: Graph, name: str, inputs: Mapping[str, Floats], steps: int) -> Trace:
+def run_program(graph: Graph, inputs: Mapping[str, Floats], name: str, steps: int) -> Trace:
     """The neuron program of one layer in the chip simulator, fed the synaptic sums that the integer graph delivers."""
     node = graph.nodes[name]
     assert isinstance(node, IntegerNeuron)

@@ -10,6 +10,7 @@ import numpy as np
 from snndeploy.arrays import Floats
 from snndeploy.hw import Profile
 from snndeploy.ir.graph import Graph, Node
+from snndeploy.ir.layers import Conv, Linear, Reshape
 from snndeploy.ir.neurons.host import HostCurrent
 from snndeploy.ir.paths import Path, deliver, is_source, neurons
 from snndeploy.trace import Trace
@@ -48,7 +49,18 @@ def price(profile: Profile, updates: float, synaptic: float) -> float:
 
 def _touched(graph: Graph, path: Path, values: Floats) -> float:
     marked = {n: _marked(graph.nodes[n]) for n in path.nodes}
-    return float(deliver(marked, path, values[None], constant=False).sum())
+    end = next((i for i in reversed(range(len(path.nodes))) if not isinstance(marked[path.nodes[i]], Reshape)), -1)
+    counting = {n: _summed(marked[n]) if i == end else marked[n] for i, n in enumerate(path.nodes[: end + 1])}
+    return float(deliver(counting, replace(path, nodes=path.nodes[: end + 1]), values[None], constant=False).sum())
+
+
+def _summed(node: Node) -> Node:
+    """The last synapse of a path with all its targets (of each group) added up: only their sum is asked for."""
+    if isinstance(node, Linear):
+        return Linear(node.weight.sum(0, keepdims=True))
+    if isinstance(node, Conv):
+        return replace(node, weight=node.weight.reshape(node.groups, -1, *node.weight.shape[1:]).sum(1), bias=None)
+    return node
 
 
 def _ways(graph: Graph, name: str, after: tuple[str, ...]) -> Iterator[Path]:

@@ -12,7 +12,8 @@ import numpy as np
 
 from snndeploy.arrays import Ints
 from snndeploy.place.boxes import Box, slices, volume
-from snndeploy.place.fan_in import ConvFanIn, FanIn, SparseFanIn
+from snndeploy.place.convolved import ConvFanIn
+from snndeploy.place.fan_in import FanIn, Several, SparseFanIn
 from snndeploy.place.taps import Taps
 
 
@@ -34,26 +35,25 @@ class Alike:
         kinds = [taps.pattern(axis, *ends).kind for taps in self.taps for axis, ends in enumerate(box[1:])]
         return box[0], volume(box), *kinds, *(int(count[slices(box)].sum()) for count in self.counts)
 
+    def line(self, box: Box) -> Hashable:
+        """Equal for boxes whose parts take the same, too, one by one: those that differ only in where one axis lies."""
+        return box if self.counts else self(box)
 
-def likeness(entering: Sequence[tuple[str, FanIn]], configs: Ints) -> Alike:
+
+def likeness(entering: Sequence[FanIn], configs: Ints) -> Alike:
     """How boxes of a population are known to be alike, from what enters it and its neurons' configurations [*shape]."""
-    by_source: dict[str, list[FanIn]] = {}
-    for source, synapses in entering:
-        by_source.setdefault(source, []).append(synapses)
-    if not _by_channel(configs):
+    known = [_known(f.parts if isinstance(f, Several) else (f,)) for f in entering]
+    if not _by_channel(configs) or not all(known):
         return Alike(None)
-    known = [_known(several) for several in by_source.values()]
-    counts = [count for one in known if one for count in one.counts]
-    taps = {t: None for one in known if one and one.taps for t in one.taps}
-    return Alike(tuple(taps), tuple(c for c in counts if not _by_channel(c))) if all(known) else Alike(None)
+    taps = {t: None for one in known if one for t in one.taps or ()}
+    return Alike(tuple(taps), tuple(c for one in known if one for c in one.counts if not _by_channel(c)))
 
 
 def _known(several: Sequence[FanIn]) -> Alike | None:
     """The same for what comes from one source, whose neurons count once; None where that depends on more."""
-    convolutions = [f for f in several if isinstance(f, ConvFanIn)]
+    if len(several) == 1 and isinstance(several[0], ConvFanIn):
+        return Alike((several[0].taps,))
     single = [f for f in several if isinstance(f, SparseFanIn)]
-    if len(convolutions) == len(several):
-        return Alike((convolutions[0].taps,)) if all(f.taps is convolutions[0].taps for f in convolutions) else None
     if len(single) < len(several):
         return None
     if single[0].sources == 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TypeAlias
 
 import numpy as np
@@ -43,10 +43,13 @@ def runs(box: Box, shape: Shape) -> list[tuple[int, int]]:
     return [(int(b + first) * stride, int(b + last) * stride) for b in base]
 
 
-def cut(box: Box, axes: tuple[int, ...], fits: Callable[[Box], bool]) -> list[Box] | None:
+def cut(
+    box: Box, axes: tuple[int, ...], fits: Callable[[Box], bool], like: Callable[[Box], Hashable] = lambda box: box
+) -> list[Box] | None:
     """Greedily cut ``box`` into boxes that fit, along ``axes[0]`` first and along later axes only where one index is too much.
 
-    ``fits`` must be monotone: what fits still fits when made smaller. None if a single neuron does not fit.
+    ``fits`` must be monotone: what fits still fits when made smaller. None if a single neuron does not fit. Boxes of one
+    index for which ``like`` is equal are cut alike: their parts must fit where the other's do.
     """
     if fits(box):
         return [box]
@@ -55,13 +58,20 @@ def cut(box: Box, axes: tuple[int, ...], fits: Callable[[Box], bool]) -> list[Bo
     axis, rest = axes[0], axes[1:]
     first, last = box[axis]
     pieces: list[Box] = []
+    known: dict[Hashable, list[Box] | None] = {}
     taken = 1
     while first < last:
         taken = _longest(box, axis, first, fits, max(1, taken))
-        part = cut(narrow(box, axis, first, first + 1), rest, fits) if taken == 0 else [narrow(box, axis, first, first + taken)]
+        part: list[Box] | None = [narrow(box, axis, first, first + taken)]
+        if taken == 0:
+            one = narrow(box, axis, first, first + 1)
+            key = like(one)
+            if key not in known:
+                known[key] = cut(one, rest, fits, like)
+            part = known[key]
         if part is None:
             return None
-        pieces += part
+        pieces += [narrow(piece, axis, first, first + max(1, taken)) for piece in part]
         first += max(1, taken)
     return pieces
 

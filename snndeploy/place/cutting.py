@@ -41,14 +41,15 @@ def plan(net: Wiring, limits: Budget, population: Population, cap: float) -> Pla
     axes = tuple(range(len(box)))
     if fits(box):
         return Plan((box,))
+    like = net.alike[population.name].line
     options: list[Option] = []
     if _convolved(net.network, population):
         options = sorted(_options(net, population, limits, cap), key=lambda o: (o.cores, o.axons_in))
     if options:
         chunks = _chunks(box, options[0].channels)
-        parts = [cut(chunk, (*axes[1:], 0), fits) for chunk in chunks]
+        parts = [cut(chunk, (*axes[1:], 0), fits, like) for chunk in chunks]
     else:
-        parts = [cut(box, axes, fits)]
+        parts = [cut(box, axes, fits, like)]
     if any(part is None for part in parts):
         by_number = cut(box, axes, lambda b: volume(b) <= max(1, cap))
         return Plan(tuple(by_number or [box]), fits=False)
@@ -68,7 +69,7 @@ def _options(net: Wiring, population: Population, limits: Budget, cap: float) ->
     total = population.shape[0]
     for width in sorted({-(-total // n) for n in range(1, total + 1)}, reverse=True):
         chunk = narrow(box, 0, 0, width)
-        boxes = cut(chunk, tuple(range(1, len(box))), fits)
+        boxes = cut(chunk, tuple(range(1, len(box))), fits, net.alike[population.name].line)
         if boxes is None:
             continue
         count = -(-total // width)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias
 
 import numpy as np
 
@@ -15,7 +14,8 @@ from snndeploy.chip.network import ChipNetwork, Population, Projection
 from snndeploy.place.alike import Alike, likeness
 from snndeploy.place.boxes import Box, slices, volume
 from snndeploy.place.budget import Budget
-from snndeploy.place.fan_in import FanIn, Lists, Reached, entry_bits, fan_in, index_bits, list_bits
+from snndeploy.place.fan_in import FanIn, fan_in
+from snndeploy.place.lists import Reached, index_bits
 from snndeploy.place.taps import Geometry, Taps
 
 
@@ -42,7 +42,8 @@ class Wiring:
     """A network ready for counting: fan-in of each projection and the configuration of each neuron."""
 
     network: ChipNetwork
-    into: Mapping[str, tuple[tuple[Projection, FanIn, int], ...]]
+    into: Mapping[str, Mapping[str, FanIn]]
+    """Per population, what enters it from each source population."""
     configs: Mapping[str, Ints]
     alike: Mapping[str, Alike]
     known: dict[Hashable, Demand] = field(default_factory=dict)
@@ -65,49 +66,40 @@ class Wiring:
     def _demand(self, blocks: Sequence[Block]) -> Demand:
         neurons = sum(volume(b.box) for b in blocks)
         address, bits = index_bits(neurons), 0
-        entering: dict[str, list[Entering]] = {}
+        axons: dict[str, list[int]] = {}
         for block in blocks:
-            for projection, synapses, entry in self.into[block.population]:
-                lists = synapses.lists(block.box)
-                bits += list_bits(lists.lengths, entry + address)
-                entering.setdefault(projection.source, []).append((synapses, block.box, lists))
-        axons = sum(map(_axons, entering.values()))
+            for source, synapses in self.into[block.population].items():
+                more, reaching = synapses.count(block.box, address)
+                bits += more
+                axons.setdefault(source, []).append(reaching)
+        shared = [source for source, counts in axons.items() if len(counts) > 1]
+        entering = self.reached(blocks, shared) if shared else {}
+        total = sum(np.count_nonzero(entering[source].mask) if source in entering else counts[0] for source, counts in axons.items())
         kinds = [self.configs[b.population][slices(b.box)].ravel() for b in blocks]
-        return Demand(neurons, bits, axons, np.unique(np.concatenate(kinds)).size)
+        return Demand(neurons, bits, int(total), np.unique(np.concatenate(kinds)).size)
 
-    def reached(self, blocks: Sequence[Block]) -> dict[str, Reached]:
-        """Per source population, the neurons with a synapse into these blocks."""
+    def reached(self, blocks: Sequence[Block], only: Collection[str] | None = None) -> dict[str, Reached]:
+        """Per source population (of these ``only``), the neurons with a synapse into these blocks."""
         parts: dict[str, list[Reached]] = {}
         for block in blocks:
-            for projection, synapses, _ in self.into[block.population]:
-                parts.setdefault(projection.source, []).append(synapses.reached(block.box))
+            for source, synapses in self.into[block.population].items():
+                if only is None or source in only:
+                    parts.setdefault(source, []).append(synapses.reached(block.box))
         return {source: Reached.together(several) for source, several in parts.items()}
-
-
-Entering: TypeAlias = tuple[FanIn, Box, Lists]
-
-
-def _axons(entering: list[Entering]) -> int:
-    """Neurons of one source population with at least one synapse, over all of its projections into a core."""
-    lists = [found for _, _, found in entering]
-    if len(lists) == 1:
-        return lists[0].axons
-    if len({synapses.classes(box) for synapses, box, _ in entering}) == 1:
-        return int(lists[0].users[np.logical_or.reduce([found.lengths > 0 for found in lists])].sum())
-    return int(np.count_nonzero(Reached.together([synapses.reached(box) for synapses, box, _ in entering]).mask))
 
 
 def wiring(network: ChipNetwork) -> Wiring:
     """Prepare a network for counting."""
-    into: dict[str, list[tuple[Projection, FanIn, int]]] = {name: [] for name in network.populations}
-    taps: dict[Geometry, Taps] = {}
+    projections: dict[str, dict[str, list[Projection]]] = {name: {} for name in network.populations}
     for projection in network.projections:
-        synapses = fan_in(network, projection, taps)
-        if synapses is not None:
-            into[projection.target].append((projection, synapses, entry_bits(projection)))
+        projections[projection.target].setdefault(projection.source, []).append(projection)
+    taps: dict[Geometry, Taps] = {}
+    into: dict[str, dict[str, FanIn]] = {}
+    for target, sources in projections.items():
+        found = {source: fan_in(network, several, taps) for source, several in sources.items()}
+        into[target] = {source: synapses for source, synapses in found.items() if synapses is not None}
     configs = _configurations(network)
-    alike = {name: likeness([(p.source, f) for p, f, _ in list_], configs[name]) for name, list_ in into.items()}
-    return Wiring(network, {name: tuple(list_) for name, list_ in into.items()}, configs, alike)
+    return Wiring(network, into, configs, {name: likeness(list(sources.values()), configs[name]) for name, sources in into.items()})
 
 
 CONFIG_FIELDS = ("du", "dv", "vth", "vth_hi", "vth_lo", "bias_exp")

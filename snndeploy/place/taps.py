@@ -6,11 +6,12 @@ A range is worked out once, and those that lie alike share one number, so that w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from snndeploy.arrays import Ints, Shape
+from snndeploy.arrays import Floats, Ints, Shape
 from snndeploy.chip.network import Conv
 
 
@@ -51,6 +52,7 @@ class Taps:
     geometry: Geometry
     known: dict[tuple[int, int, int], Pattern] = field(default_factory=dict)
     kinds: dict[tuple[bytes, bytes], int] = field(default_factory=dict)
+    joint: dict[tuple[int, ...], Floats] = field(default_factory=dict)
 
     def pattern(self, axis: int, first: int, last: int) -> Pattern:
         """How targets ``first`` .. ``last - 1`` along a spatial axis (0: the first after the channels) meet their sources."""
@@ -58,6 +60,16 @@ class Taps:
         if key not in self.known:
             self.known[key] = self._pattern(*key)
         return self.known[key]
+
+    def together(self, patterns: Sequence[Pattern]) -> Floats:
+        """[product of P, product of K]: the taps of each combination of the axes' patterns, as 0 and 1."""
+        key = tuple(pattern.kind for pattern in patterns)
+        if key not in self.joint:
+            taps: Floats = np.ones((1, 1))
+            for pattern in patterns:
+                taps = np.kron(taps, pattern.taps).astype(np.float64)
+            self.joint[key] = taps
+        return self.joint[key]
 
     def _pattern(self, axis: int, first: int, last: int) -> Pattern:
         g = self.geometry
