@@ -7,11 +7,11 @@ one neuron or Input, where a synapse is Linear, Conv, Sparse or Scale.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snndeploy.arrays import Floats
+from snndeploy.arrays import Floats, Shape
 from snndeploy.errors import GraphError
 from snndeploy.ir.graph import Graph, Node, bind, parameters
 from snndeploy.ir.layers import Conv, Input, Linear, Output, Reshape, Scale
@@ -87,6 +87,25 @@ def deliver(nodes: Mapping[str, Node], path: Path, values: Floats, *, magnitude:
     return values
 
 
+def loudest(nodes: Mapping[str, Node], path: Path, shape: Shape, payload: float) -> Floats:
+    """The most that ``payload`` from every neuron of a source of this shape can become: with |weights|, [*shape at the end].
+
+    Exact where the weights are whole. All channels send the same, so a synapse's weights from them are added up first.
+    """
+    values: Floats = np.full((1, *shape), float(payload))
+    equal = True
+    for name in path.nodes:
+        node = bind(nodes[name], {k: np.abs(v) for k, v in parameters(nodes[name]).items()})
+        if equal and isinstance(node, Conv):
+            node, values = replace(node, weight=node.weight.sum(1, keepdims=True)), values[:, : node.groups]
+        elif equal and isinstance(node, Linear):
+            node, values = replace(node, weight=node.weight.sum(1, keepdims=True)), values[..., :1]
+        equal &= isinstance(node, Reshape)
+        values = node.step((values,), {}, NUMPY)[0]
+    most: Floats = values[0]
+    return most
+
+
 def without_constant(node: Node) -> Node:
     """The same linear node without its bias or shift."""
     return bind(node, {k: None for k in ("bias", "shift") if hasattr(node, k)})
@@ -104,6 +123,5 @@ def input_bound(graph: Graph, neuron: str, payloads: Mapping[str, float]) -> flo
     """The largest |sum| that can reach ``neuron``: sum of |weight| times the largest payload of each source, plus constants."""
     total: Floats = np.zeros(())
     for path in paths_into(graph, neuron):
-        loudest = np.full((1, *graph.shapes[path.source]), payloads[path.source])
-        total = total + deliver(graph.nodes, path, loudest, magnitude=True)[0]
+        total = total + loudest(graph.nodes, path, graph.shapes[path.source], payloads[path.source])
     return float(total.max(initial=0.0))

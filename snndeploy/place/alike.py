@@ -5,15 +5,13 @@ Along a convolution's map almost every box lies as its neighbours do. Equal answ
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
-
-import numpy as np
 
 from snndeploy.arrays import Ints
 from snndeploy.place.boxes import Box, slices, volume
 from snndeploy.place.convolved import ConvFanIn
-from snndeploy.place.fan_in import FanIn, Several, SparseFanIn
+from snndeploy.place.fan_in import FanIn, Singles
 from snndeploy.place.taps import Taps
 
 
@@ -40,31 +38,14 @@ class Alike:
         return box if self.counts else self(box)
 
 
-def likeness(entering: Sequence[FanIn], configs: Ints) -> Alike:
+def likeness(entering: Collection[FanIn], configs: Ints) -> Alike:
     """How boxes of a population are known to be alike, from what enters it and its neurons' configurations [*shape]."""
-    known = [_known(f.parts if isinstance(f, Several) else (f,)) for f in entering]
-    if not _by_channel(configs) or not all(known):
+    convolutions = [f for f in entering if isinstance(f, ConvFanIn)]
+    single = [f for f in entering if isinstance(f, Singles)]
+    if not _by_channel(configs) or len(convolutions) + len(single) < len(entering):
         return Alike(None)
-    taps = {t: None for one in known if one for t in one.taps or ()}
-    return Alike(tuple(taps), tuple(c for one in known if one for c in one.counts if not _by_channel(c)))
-
-
-def _known(several: Sequence[FanIn]) -> Alike | None:
-    """The same for what comes from one source, whose neurons count once; None where that depends on more."""
-    if len(several) == 1 and isinstance(several[0], ConvFanIn):
-        return Alike((several[0].taps,))
-    single = [f for f in several if isinstance(f, SparseFanIn)]
-    if len(single) < len(several):
-        return None
-    if single[0].sources == 1:
-        return Alike((), tuple(f.degrees for f in single))
-    each = [np.unique(f.targets * f.sources + f.columns) for f in single]
-    pairs = np.unique(np.concatenate(each))
-    twice = any(own.size < f.columns.size for own, f in zip(each, single, strict=True))
-    if twice or np.unique(pairs % single[0].sources).size < pairs.size:
-        return None
-    together = np.bincount(pairs // single[0].sources, minlength=single[0].degrees.size).reshape(single[0].degrees.shape)
-    return Alike((), (*(f.degrees for f in single), together))
+    counts = (count for f in single for count in (*f.degrees, f.sources))
+    return Alike(tuple(dict.fromkeys(f.taps for f in convolutions)), tuple(c for c in counts if not _by_channel(c)))
 
 
 def _by_channel(values: Ints) -> bool:

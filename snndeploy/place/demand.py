@@ -75,8 +75,12 @@ class Wiring:
         shared = [source for source, counts in axons.items() if len(counts) > 1]
         entering = self.reached(blocks, shared) if shared else {}
         total = sum(np.count_nonzero(entering[source].mask) if source in entering else counts[0] for source, counts in axons.items())
-        kinds = [self.configs[b.population][slices(b.box)].ravel() for b in blocks]
+        kinds = [self._configs(block) for block in blocks]
         return Demand(neurons, bits, int(total), np.unique(np.concatenate(kinds)).size)
+
+    def _configs(self, block: Block) -> Ints:
+        configs = self.configs[block.population]
+        return configs[tuple(s if n > 1 else slice(None) for s, n in zip(slices(block.box), configs.shape, strict=True))].ravel()
 
     def reached(self, blocks: Sequence[Block], only: Collection[str] | None = None) -> dict[str, Reached]:
         """Per source population (of these ``only``), the neurons with a synapse into these blocks."""
@@ -99,14 +103,17 @@ def wiring(network: ChipNetwork) -> Wiring:
         found = {source: fan_in(network, several, taps) for source, several in sources.items()}
         into[target] = {source: synapses for source, synapses in found.items() if synapses is not None}
     configs = _configurations(network)
-    return Wiring(network, into, configs, {name: likeness(list(sources.values()), configs[name]) for name, sources in into.items()})
+    return Wiring(network, into, configs, {name: likeness(sources.values(), configs[name]) for name, sources in into.items()})
 
 
 CONFIG_FIELDS = ("du", "dv", "vth", "vth_hi", "vth_lo", "bias_exp")
 
 
 def _configurations(network: ChipNetwork) -> dict[str, Ints]:
-    """Per population [*shape], the number of each neuron's combination of shared registers; equal numbers mean equal registers."""
+    """Per population, the number of each neuron's combination of shared registers; equal numbers mean equal registers.
+
+    [*shape], or of length 1 along an axis on which all are equal.
+    """
     known: dict[tuple[object, ...], int] = {}
     out: dict[str, Ints] = {}
     for name, population in network.populations.items():
@@ -115,7 +122,11 @@ def _configurations(network: ChipNetwork) -> dict[str, Ints]:
         columns = [np.broadcast_to(r.reshape(-1)[:1] if alike else r, 1 if alike else population.shape).reshape(-1) for r in registers]
         rows, which = np.unique(np.stack([np.zeros_like(columns[0]), *columns], 1), axis=0, return_inverse=True) if columns else _ONE
         numbers = np.array([known.setdefault((type(population.model), *row), len(known)) for row in rows.tolist()], np.int64)
-        out[name] = np.broadcast_to(numbers[which.reshape(-1)], population.size).reshape(population.shape or (1,))
+        every = np.broadcast_to(numbers[which.reshape(-1)], population.size).reshape(population.shape or (1,))
+        for axis in range(every.ndim):
+            once = np.take(every, [0], axis)
+            every = once if (every == once).all() else every
+        out[name] = every
     return out
 
 

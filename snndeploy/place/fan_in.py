@@ -16,10 +16,10 @@ from typing import Protocol
 import numpy as np
 
 from snndeploy.arrays import Ints, Shape
-from snndeploy.chip.network import ChipNetwork, Conv, Dense, Projection, Sparse, Wire
+from snndeploy.chip.network import ChipNetwork, Conv, Dense, Projection, Sparse
 from snndeploy.place.boxes import Box, runs, slices, whole
 from snndeploy.place.convolved import ConvFanIn
-from snndeploy.place.lists import Mask, Reached, counted
+from snndeploy.place.lists import GROUP_HEADER_BITS, MAX_GROUP, Mask, Reached, counted
 from snndeploy.place.taps import Geometry, Taps, geometry
 
 
@@ -119,6 +119,47 @@ class SparseFanIn:
         return np.bincount(columns, minlength=self.sources)
 
 
+@dataclass(frozen=True, eq=False)
+class Singles:
+    """Sparse projections from one population whose source neurons feed one target each, or from its only neuron.
+
+    ``degrees`` [*target shape] of each projection: its synapses into a target; ``sources`` [*target shape]: the source
+    neurons that feed it, over all of them.
+    """
+
+    parts: tuple[SparseFanIn, ...]
+    degrees: tuple[Ints, ...]
+    sources: Ints
+
+    def count(self, box: Box, address: int) -> tuple[int, int]:
+        part, one = slices(box), self.parts[0].sources == 1
+        bits = 0
+        for projection, degrees in zip(self.parts, self.degrees, strict=True):
+            synapses = int(degrees[part].sum())
+            bits += synapses * (projection.entry + address) + GROUP_HEADER_BITS * (-(-synapses // MAX_GROUP) if one else synapses)
+        reaching = int(self.sources[part].sum())
+        return bits, min(1, reaching) if one else reaching
+
+    def reached(self, box: Box) -> Reached:
+        return Reached.together([part.reached(box) for part in self.parts])
+
+
+def singles(parts: Sequence[SparseFanIn]) -> Singles | None:
+    """The parts as ``Singles``; None where a source neuron feeds several targets, or one twice."""
+    degrees, first = tuple(part.degrees for part in parts), parts[0]
+    if first.sources == 1:
+        return Singles(tuple(parts), degrees, np.maximum.reduce(degrees))
+    if any(np.bincount(part.columns, minlength=part.sources).max(initial=0) > 1 for part in parts):
+        return None
+    if all(np.array_equal(part.columns, first.columns) and np.array_equal(part.degrees, first.degrees) for part in parts[1:]):
+        return Singles(tuple(parts), degrees, first.degrees)
+    pairs = np.unique(np.concatenate([part.targets * part.sources + part.columns for part in parts]))
+    if np.bincount(pairs % first.sources).max(initial=0) > 1:
+        return None
+    feeding = np.bincount(pairs // first.sources, minlength=first.degrees.size)
+    return Singles(tuple(parts), degrees, feeding.reshape(first.degrees.shape))
+
+
 def fan_in(network: ChipNetwork, projections: Sequence[Projection], taps: dict[Geometry, Taps]) -> FanIn | None:
     """The synapses of all ``projections`` from one population into another; None for wires, which have none.
 
@@ -127,27 +168,33 @@ def fan_in(network: ChipNetwork, projections: Sequence[Projection], taps: dict[G
     source = network.populations[projections[0].source].shape
     convolutions: dict[tuple[Geometry, int], list[Projection]] = {}
     parts: list[FanIn] = []
+    sparse: list[SparseFanIn] = []
     for projection in projections:
         synapses = projection.synapses
         if isinstance(synapses, Conv):
             convolutions.setdefault((geometry(synapses, source), synapses.groups), []).append(projection)
-        elif not isinstance(synapses, Wire):
-            parts.append(_matrix(network, projection, synapses))
+        elif isinstance(synapses, Sparse):
+            sparse.append(_sparse(network, projection, synapses))
+        elif isinstance(synapses, Dense):
+            present = (synapses.weights != 0).reshape(*(network.populations[projection.target].shape or (1,)), -1)
+            parts.append(DenseFanIn(present, source, entry_bits(projection)))
+    together = singles(sparse) if sparse else None
+    parts += [together] if together else sparse
     for (shared, groups), alike in convolutions.items():
         kernels = [p.synapses.weights for p in alike if isinstance(p.synapses, Conv)]
         parts.append(ConvFanIn.of(kernels, groups, tuple(map(entry_bits, alike)), taps.setdefault(shared, Taps(shared))))
     return None if not parts else parts[0] if len(parts) == 1 else Several(tuple(parts))
 
 
-def _matrix(network: ChipNetwork, projection: Projection, synapses: Dense | Sparse) -> FanIn:
+def _sparse(network: ChipNetwork, projection: Projection, synapses: Sparse) -> SparseFanIn:
     source, target = network.populations[projection.source], network.populations[projection.target]
-    if isinstance(synapses, Dense):
-        return DenseFanIn((synapses.weights != 0).reshape(*(target.shape or (1,)), source.size), source.shape, entry_bits(projection))
     kept = synapses.weights != 0
-    rows = synapses.rows[kept]
-    order = np.argsort(rows, kind="stable")
-    starts = np.searchsorted(rows[order], np.arange(target.size + 1))
-    return SparseFanIn(synapses.columns[kept][order], starts, target.shape, source.shape, entry_bits(projection))
+    rows, columns = synapses.rows[kept], synapses.columns[kept]
+    if (rows[1:] < rows[:-1]).any():
+        order = np.argsort(rows, kind="stable")
+        rows, columns = rows[order], columns[order]
+    starts = np.searchsorted(rows, np.arange(target.size + 1))
+    return SparseFanIn(columns, starts, target.shape, source.shape, entry_bits(projection))
 
 
 def entry_bits(projection: Projection) -> int:
