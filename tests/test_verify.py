@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from snndeploy.arrays import frozen
@@ -18,7 +20,8 @@ from snndeploy.sim.reference import run_reference, stepper
 from snndeploy.trace import Trace
 from snndeploy.verdict import Fidelity
 from snndeploy.verify import Margins, compare, compare_float, fidelity, rounding_margins
-from snndeploy.verify.rounding import IntervalNamespace, lift
+from snndeploy.verify.intervals import between, lift
+from snndeploy.verify.rounding import IntervalNamespace
 
 T, B = 6, 3
 
@@ -152,6 +155,7 @@ def test_values_may_be_off_by_their_bound_and_no_more():
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.sampled_from([1.0, 1e-3, 1e4]), st.booleans())
+@example(51524662, 49, 1e4, False)  # a clipped value whose other side is far away, behind an exponential
 def test_a_float32_evaluation_stays_within_the_bound(seed, terms, scale, sparse):
     """The same formula in float32 arithmetic, held against value +- error."""
     rng = np.random.default_rng(seed)
@@ -169,9 +173,149 @@ def test_a_float32_evaluation_stays_within_the_bound(seed, terms, scale, sparse)
     assert narrow.dtype == np.float32
     bound = formula(*(lift(a) for a in (x, w, v)), IntervalNamespace(), float)
     assert np.array_equal(bound.value, formula(x, w, v, NUMPY, float))
-    assert (np.abs(narrow - bound.value) <= bound.error).all()
+    assert ((bound.low <= narrow) & (narrow <= bound.high)).all()
     # and it is a bound of rounding, not of anything: within a few hundred units in the last place of the largest term
     assert bound.error.max() < 1e-4 * (terms + 10) * max(1.0, scale) * (1 + np.exp(3.0))
+
+
+class Hostile:
+    """A number in 80 bits of which every operation is rounded by as much as float32 may, to either side."""
+
+    __array_ufunc__ = None
+
+    def __init__(self, value, rng):
+        self.value, self.rng = np.asarray(value, np.longdouble), rng
+
+    def rounded(self, value, ulps=1):
+        return Hostile(value * (1 + ulps * np.longdouble(2.0**-24) * self.rng.choice([-1, 0, 1], np.shape(value))), self.rng)
+
+    def __add__(self, other):
+        return self.rounded(self.value + lowered(other))
+
+    def __sub__(self, other):
+        return self.rounded(self.value - lowered(other))
+
+    def __mul__(self, other):
+        return self.rounded(self.value * lowered(other))
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+def lowered(x):
+    return x.value if isinstance(x, Hostile) else np.asarray(np.asarray(x).astype(np.float32), np.longdouble)
+
+
+class HostileNamespace:
+    def exp(self, x):
+        return x.rounded(np.exp(x.value), ulps=4)
+
+    def sigmoid(self, x):
+        return Hostile(1 / (1 + np.exp(-x.value)) + 2.0**-22 * x.rng.choice([-1, 0, 1], x.value.shape), x.rng)
+
+    def divide(self, a, b):
+        return b.rounded(lowered(a) / b.value)
+
+    def minimum(self, a, b):
+        return Hostile(np.minimum(lowered(a), lowered(b)), a.rng)
+
+    def maximum(self, a, b):
+        return Hostile(np.maximum(lowered(a), lowered(b)), a.rng)
+
+    def linear(self, x, weight):
+        """Summed in any order, every product and every sum rounded."""
+        total = Hostile(np.zeros((len(x.value), len(weight))), x.rng)
+        for i in x.rng.permutation(weight.shape[1]):
+            total = total + Hostile(x.value[:, i : i + 1], x.rng) * weight[:, i][None]
+        return total
+
+
+def deep(x, w, v, xp):
+    """Clips, an exponential, a sigmoid and a quotient one behind the other, twice."""
+    h = v
+    for _ in range(2):
+        h = xp.maximum(xp.minimum(h * 0.7 + xp.linear(x, w), 2.5), -2.5)
+        rise = xp.exp(h * 1.3) - xp.sigmoid(h) * 0.3
+        h = xp.divide(rise, xp.exp(xp.minimum(h, 0.1)) + 0.25) - xp.maximum(rise * h, 0.2)
+        x = xp.minimum(xp.maximum(xp.linear(x, w) * 0.1 + h, -1.0), 1.0) * np.ones((1, w.shape[0]))
+        w = w[:, : w.shape[0]] if w.shape[1] >= w.shape[0] else np.resize(w, (w.shape[0], w.shape[0]))
+    return h + xp.exp(h * 0.01)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.sampled_from([1e-3, 1.0, 30.0, 1e4]))
+def test_no_rounding_whatever_leaves_the_interval(seed, terms, scale):
+    """Held against 80-bit numbers in which every single operation was rounded to the worse side, at random, in any order."""
+    rng = np.random.default_rng(seed)
+    x, w, v = rng.normal(size=(3, terms)) * scale, rng.normal(size=(5, terms)), rng.normal(size=(3, 5))
+    bound = deep(lift(x), w, lift(v), IntervalNamespace())
+    assert (bound.below >= 0).all()
+    assert (bound.above >= 0).all()
+    for _ in range(4):
+        found = deep(Hostile(lowered(x), rng), w, Hostile(lowered(v), rng), HostileNamespace()).value
+        assert ((bound.value - np.longdouble(bound.below) <= found) & (found <= bound.value + np.longdouble(bound.above))).all()
+
+
+FRACTIONS = st.tuples(*[st.fractions(-50, 50, max_denominator=997)] * 4, st.fractions(0, 1), st.fractions(0, 1))
+
+
+def spread(x, r):
+    """Some way below a fraction to twice that above it."""
+    r = abs(r) + Fraction(1, 1000)
+    return between(*(np.asarray(float(end)) for end in (x, x - r, x + 2 * r)))
+
+
+def point(interval, q):
+    low, high = Fraction(float(interval.low)), Fraction(float(interval.high))
+    return low + q * (high - low)
+
+
+@given(st.lists(FRACTIONS, min_size=1, max_size=10))
+def test_products_and_quotients_hold_every_exact_one(given):
+    """Ends and inner points as fractions: what is computed exactly, and rounded once to either side, lies within."""
+    for a_at, a_wide, b_at, b_wide, s, t in given:
+        a, b = spread(a_at, a_wide), spread(b_at, b_wide)
+        x, y = point(a, s), point(b, t)
+        made = [(a * b, x * y), (a + b, x + y), (a - b, x - y)]
+        made += [(IntervalNamespace().divide(a, b), x / y)] if b.low > 0 or b.high < 0 else []
+        for interval, exact in made:
+            low, high = (Fraction(float(interval.value)) + Fraction(float(side)) for side in (-interval.below, interval.above))
+            assert all(low <= exact * (1 + Fraction(off, 2**24)) <= high for off in (-1, 0, 1))
+
+
+def test_ends_that_are_nowhere_are_infinitely_far():
+    xp = IntervalNamespace()
+    around_zero = between(np.array([1.0]), np.array([-1.0]), np.array([2.0]))
+    quotient = xp.divide(1.0, around_zero)
+    assert np.isinf(quotient.error).all()
+    assert np.isinf((quotient * 0.0).error).all()
+    assert np.isinf(xp.linear(quotient.each(lambda part: part[None]), np.zeros((1, 1))).error).all()
+    assert np.isinf(xp.exp(lift(np.array([90.0]))).above).all()
+    assert xp.exp(lift(np.array([-200.0]))).low < 0
+    assert np.isinf((lift(np.array([3e38])) * 2.0).error).all()
+
+
+def test_a_value_of_0_may_still_be_unsure():
+    """A rectified sum of exactly 0 that a float32 run may find above 0 still counts in the next sum."""
+    xp = IntervalNamespace()
+    rectified = xp.maximum(lift(np.array([[0.1]])) * 3.0 - np.float64(np.float32(0.1)) * 3.0, 0.0)
+    unsure = between(np.array([[0.0]]), np.array([[0.0]]), np.array([[0.5]]))
+    assert xp.linear(unsure, np.ones((1, 1))).high.item() >= 0.5
+    assert xp.linear(rectified, np.ones((1, 1))).error.item() >= rectified.error.item() > 0
+    assert xp.linear(unsure, np.zeros((1, 1))).error.item() == 0
+
+
+def test_a_side_that_was_clipped_stays_clipped():
+    """A value of 2 +- 10, clipped to -3..3, lies 5 below or 1 above; behind an exponential only e**3 counts, not e**7."""
+    xp = IntervalNamespace()
+    wide = between(np.array([2.0]), np.array([-8.0]), np.array([12.0]))
+    clipped = xp.minimum(xp.maximum(wide, -3.0), 3.0)
+    assert (clipped.below.item(), clipped.above.item(), clipped.error.item()) == (5.0, 1.0, 5.0)
+    assert xp.exp(clipped).above.item() == pytest.approx(np.exp(3.0) - np.exp(2.0), rel=1e-5)
+    xp.fire(clipped, 3.5, False)
+    xp.fire(clipped, -2.5, False)
+    assert [d.near.item() for d in xp.decisions] == [False, True]
+    assert (-1.0 * clipped).below.item() == pytest.approx(1.0, rel=1e-6)
+    looked_up = xp.gather(np.array([1.0, 2.0, 4.0]), between(np.array([1.0]), np.array([0.0]), np.array([2.0])))
+    assert (looked_up.low.item(), looked_up.high.item()) == (1.0, 4.0)
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -14,7 +14,8 @@ from snndeploy.arrays import Floats
 from snndeploy.errors import OptionError, did_you_mean
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input, Output
-from snndeploy.verify.rounding import Interval, IntervalNamespace, lift
+from snndeploy.verify.intervals import lift
+from snndeploy.verify.rounding import IntervalNamespace
 
 
 class Stepped(Protocol):
@@ -109,7 +110,7 @@ def _decisions(graph: Graph, name: str) -> int:
     if isinstance(node, Input):
         return 0
     shapes = {e.port: graph.shapes[e.source] for e in reversed(graph.into(name))}
-    zeros = tuple(Interval(np.zeros((1, *shapes[p])), np.zeros((1, *shapes[p]))) for p in sorted(shapes))
+    zeros = tuple(lift(np.zeros((1, *shapes[p]))) for p in sorted(shapes))
     state = {word: lift(np.asarray(values)[None]) for word, values in node.initial_state(shapes[min(shapes)]).items()}
     node.step(zeros, state, xp)
     return len(xp.decisions)
