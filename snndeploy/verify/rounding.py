@@ -99,7 +99,7 @@ class IntervalNamespace:
 
     def sparse(self, x: Operand, rows: Operand, columns: Operand, weight: Operand, targets: int) -> Interval:
         places, sources = lift(rows).value, lift(columns).value
-        return _dot(lambda a, w: NUMPY.sparse(a, places, sources, w, targets), lift(x), lift(weight))
+        return dot(lambda a, w: NUMPY.sparse(a, places, sources, w, targets), lift(x), lift(weight))
 
     def conv(self, x: Operand, weight: Operand, stride: Shape, padding: Pads, dilation: Shape, groups: int) -> Interval:
         return dot(lambda a, w: NUMPY.conv(a, w, stride, padding, dilation, groups), lift(x), lift(weight))
