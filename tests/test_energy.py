@@ -456,6 +456,7 @@ def test_programs_and_the_hosts_layer_are_named():
             macs=1.0,
             spread=(0.5, 1.5),
             programs=(("burst", 17),),
+            instructions=1700.0,
         ),
         LOIHI2,
     )
@@ -463,7 +464,11 @@ def test_programs_and_the_hosts_layer_are_named():
     assert program.kind == "assumed"
     assert program.energy.value == pytest.approx(100 * 55e-12)
     notes, unpriced = "\n".join(cost.notes), "\n".join(cost.unpriced)
-    assert "burst: 17 instructions, charged as one neuron update" in notes
+    assert "burst: 17 instructions, counted and not priced" in notes
+    assert "instructions of neuron programs: 1700 an inference, counted, not priced" in unpriced
+    assert "operating point of these prices: supply unpublished, temperature unpublished" in notes
+    assert "instructions" not in "\n".join(estimate(Events(8, updates_active=50.0), LOIHI2).unpriced)
+    assert "operating point of these prices: supply 0.75 V, temperature unpublished" in estimate(Events(8), LOIHI1).notes
     assert "25% of the synaptic operations multiply by a payload" in notes
     assert "5 % send less than 0.50, 5 % more than 1.50" in notes
     assert "no independent measurement" in notes

@@ -16,6 +16,7 @@ from converters.onnx import to_bytes
 from snndeploy.arrays import frozen, frozen_ints
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.data import read
+from snndeploy.energy import count_events
 from snndeploy.errors import ChipError, OptionError, Unsupported
 from snndeploy.flow.against_lava import pair_of
 from snndeploy.flow.certifying import Certified, certify
@@ -32,6 +33,7 @@ from snndeploy.ir.neurons.cubalif import CubaLIF
 from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF
+from snndeploy.place import place
 from snndeploy.sim.chip import run_chip
 from snndeploy.sim.host import inject
 from snndeploy.sim.lava import lava_python
@@ -185,8 +187,9 @@ def test_the_rate_is_in_the_file_and_only_there_where_it_is_not_one(tmp_path):
         assert (b'"phases"' in to_bytes(chip)) is (chip.phases == 2)
     assert "T=12, 2 chip steps for each" in str(two)
     assert "chip steps" not in str(one)
-    with pytest.raises(ChipError, match="0 chip steps for one"):
-        replace(two, phases=0)
+    for rate in (0, -1, 2.0, "2"):
+        with pytest.raises(ChipError, match="chip steps for one"):
+            replace(two, phases=rate)
 
 
 def test_net_files_have_one_rate(tmp_path):
@@ -322,8 +325,7 @@ def test_twice_the_steps_are_priced(converted):
     (row,) = [o for o in other.offers if o.construction == "two-phase"]
     assert not row.chosen
     assert "only --burst two-phase takes it" in row.why_not
-    updates = {d: d.events.updates_active + d.events.updates_idle for d in (deployment, other)}
-    assert updates[deployment] == 18 * (2 * 12 + 4)
+    assert deployment.events.updates_active + deployment.events.updates_idle == 18 * (2 * 12 + 4)
     assert deployment.cost.latency.value / deployment.cost.step_time.value == pytest.approx(18)
 
 
@@ -348,3 +350,17 @@ def test_what_it_is_not_for(converted):
     graph = chain({"x": x, "l1": linear(rng, 5, 6), "n1": soft, "y": Output("sum")})
     with pytest.raises(Unsupported, match="--burst two-phase does not apply to this neuron"):
         deployed(graph, data(rng, graph, 4, 3), "loihi2")
+
+
+def test_a_bias_current_is_written_and_taken_back_at_every_step():
+    """Where the host computes the first layer, a still picture is written twice a step of the model, not once a sample."""
+    graph, feed = network(image, 2, "static", 1)
+    counts = {}
+    for burst in ("two-phase", "look-ahead"):
+        built = deployed(graph, feed, "loihi1", burst)
+        _, trace = hold_against_definition(built, feed)
+        placement = place(built.network, load_profile("loihi1"))
+        counts[burst] = count_events(built.network, trace, placement).host_biases
+    assert counts["two-phase"] > 0
+    bank = 2 + 1  # look-ahead has A, B2 and C2 where two-phase has N1 and N2
+    assert counts["two-phase"] == pytest.approx(counts["look-ahead"] * 2 * feed.steps * 2 / bank)

@@ -184,8 +184,8 @@ class ChipNetwork:
     others; of a population's record the first of every so many, from its shift on, is the model's."""
 
     def __post_init__(self) -> None:
-        if self.phases < 1:
-            raise ChipError("chip network", f"{self.phases} chip steps for one of the model's", "1, or 2 for two-phase bursts")
+        if type(self.phases) is not int or self.phases < 1:
+            raise ChipError("chip network", f"{self.phases!r} chip steps for one of the model's", "1, or 2 for two-phase bursts")
         object.__setattr__(self, "populations", MappingProxyType(dict(self.populations)))
         object.__setattr__(self, "host", MappingProxyType(dict(self.host)))
         for population in self.populations.values():

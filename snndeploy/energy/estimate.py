@@ -132,6 +132,11 @@ def _unpriced(events: Events, profile: Profile) -> tuple[str, ...]:
             most = f"at most {engineering(bound, 'J')} ({number.locator})" if bound else "no bound known"
             lines.append(f"{name}: {count:.6g} an inference, price unpublished; {most}")
     lines += [f"{name}: power unpublished" for name, _, key in POWERED if profile.power[key].kind == "unpublished"]
+    if events.instructions:
+        lines.append(
+            f"instructions of neuron programs: {events.instructions:.6g} an inference, counted, not priced; no price of one is published,"
+            " and a long program costs more than the one neuron update it is charged"
+        )
     if events.host_biases:
         lines.append("the first synaptic layer runs on the host: its multiply-adds and the host's own energy are not counted")
     lines.append("loading the network onto the chip: energy unpublished, and not part of an inference")
@@ -140,11 +145,12 @@ def _unpriced(events: Events, profile: Profile) -> tuple[str, ...]:
 
 def _notes(events: Events, profile: Profile) -> tuple[str, ...]:
     notes = ["an estimate, not a measurement", f"energies: {profile.energy_set} ({profile.status}); {_validated(profile)}"]
+    notes.append(f"operating point of these prices: {_operating_point(profile)}")
     if profile.energy_scope == "all_in":
         notes.append("an all-in price: it holds neurons, network and static power, and is valid only at its operating point")
     for name, length in events.programs:
         notes.append(
-            f"neuron program {name}: {length} instructions, charged as one neuron update (assumed: no price of an instruction is published)"
+            f"neuron program {name}: {length} instructions, counted and not priced; an update is charged as a fixed neuron's (assumed)"
         )
     if events.macs:
         share = events.macs / events.sop
@@ -157,6 +163,12 @@ def _notes(events: Events, profile: Profile) -> tuple[str, ...]:
         "latency and static energy: running free, one inference after the other; at a lower input rate static power adds up for longer"
     )
     return (*notes, *profile.notes)
+
+
+def _operating_point(profile: Profile) -> str:
+    """Supply, temperature and clock, as far as anyone published them; what a chip has not is left out."""
+    known = {name.replace("vdd", "supply"): n for name, n in profile.operating_point.items() if n.kind != "inapplicable"}
+    return ", ".join(f"{name} {'unpublished' if n.value is None else f'{n.value:g} {n.unit}'}" for name, n in known.items())
 
 
 def _validated(profile: Profile) -> str:
