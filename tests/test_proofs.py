@@ -14,7 +14,7 @@ pytest.importorskip("z3")
 import z3
 
 import snndeploy as sd
-from snndeploy.arrays import frozen_ints
+from snndeploy.arrays import frozen, frozen_ints
 from snndeploy.chip.models import HostInput, Lif
 from snndeploy.chip.network import ChipNetwork, Population, Projection, Wire
 from snndeploy.chip.program import Instruction, NeuronProgram
@@ -201,6 +201,23 @@ def test_a_wrong_level_or_constant_is_said(deployed, control):
     assert "3." in against["1"].found
     assert claimed["1"].status == ("failed" if alone else "proved")
     assert {claimed["3"].status, against["3"].status} == {"proved"}
+
+
+@pytest.mark.parametrize("burst", ["ping-pong", "ping-pong-direct", "look-ahead", "look-ahead-direct"])
+def test_a_rung_that_adds_nothing_has_no_synapse_and_is_proved(burst):
+    """Levels 1, 1.5, 1.5: the third rung brings 0 W, which is a level and no lost synapse."""
+    torch = pytest.importorskip("torch")
+    from snndeploy.nn import LIFB
+
+    torch.manual_seed(0)
+    one, two = (LIFB(tau=2.0, thresholds=(0.2, 0.5, 0.7), kappa=1.5) for _ in "12")
+    net = torch.nn.Sequential(torch.nn.Linear(8, 6), one, torch.nn.Linear(6, 3), two)
+    x = (np.random.default_rng(0).random((8, 6, 8)) < 0.4).astype("float32")
+    deployment = sd.convert(net, x, sd.Wishes(chip="loihi2", burst=burst), timesteps=6)
+    nodes = deployment.built.quantized.graph.named(IntegerNeuron)
+    assert [p.status for known in (nodes, {}) for p in prove_levels(deployment.network, known)] == ["proved"] * 4
+    lost = nodes | {"1": dataclasses.replace(nodes["1"], levels=frozen(nodes["1"].levels + np.array([0.0, 0.0, 1.0])))}
+    assert [p.status for p in prove_levels(deployment.network, lost)] == ["failed", "proved"]
 
 
 @pytest.mark.parametrize(("line", "wrong"), [("GT p1 v k.t1", "GE p1 v k.t1"), ("SEL v p0 0 v", "SEL v p1 0 v"), ("SPK p0 y", "SPK p1 y")])

@@ -128,11 +128,12 @@ def _unequal(layer: Layer, rungs: list[Weights], node: IntegerNeuron | None) -> 
     """Where rung j's synapses are not rung 1's times (a_j - a_(j-1)) / a_1, source neuron by source neuron."""
     for j, weights in enumerate(rungs):
         for place in {**rungs[0], **weights}:
-            if place not in weights or place not in rungs[0]:
-                if (weights.get(place, rungs[0].get(place)) != 0).any():  # type: ignore[union-attr]
+            if place not in rungs[0]:
+                if (weights[place] != 0).any():
                     yield f"rung {j + 1} and rung 1 do not reach {place[0]} in the same step or form"
                 continue
-            first, here = rungs[0][place], weights[place]
+            first = rungs[0][place]
+            here = weights.get(place, np.zeros_like(first))  # equal levels: the rung brings nothing, and has no synapse
             one, step = _pivots(first, here) if node is None else (_steps(layer, node, k, first) for k in (0, j))
             if not np.array_equal(first * step, here * one):
                 yield f"rung {j + 1} brings {place[0]} another multiple of rung 1's synapses than its level"
