@@ -91,17 +91,17 @@ def test_tests_are_not_a_package():
 
 
 def test_import_is_light_and_fast():
-    """``import snndeploy`` loads no framework and takes less than 0.5 s of processor time (the best of three, without site's own time)."""
+    """``import snndeploy`` loads no framework and takes less than 7 times the processor time of NumPy's own (the best of three)."""
     code = (
-        "import sys, time; start = time.process_time(); import snndeploy; took = time.process_time() - start;"
-        f"print(took, *[name for name in {HEAVY!r} if name in sys.modules])"
+        "import sys, time; clock = time.process_time; start = clock(); import numpy; middle = clock(); import snndeploy;"
+        f"print((clock() - middle) / (middle - start), *[name for name in {HEAVY!r} if name in sys.modules])"
     )
-    times = []
+    ratios = []
     for _ in range(3):
         out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
         assert out[1:] == []
-        times.append(float(out[0]))
-    assert min(times) < 0.5
+        ratios.append(float(out[0]))
+    assert min(ratios) < 7
 
 
 def test_top_level_holds_only_what_the_map_shows():
