@@ -25,6 +25,7 @@ from snndeploy.errors import GraphError
 from snndeploy.ir.graph import Node
 from snndeploy.ir.neurons.adaptive import AdaptiveLIF
 from snndeploy.ir.neurons.change import ChangeLIF
+from snndeploy.ir.neurons.cutcuba import CutCubaLIF
 from snndeploy.ir.neurons.exponential import ExponentialIF
 from snndeploy.ir.neurons.immediate import ImmediateLIF
 from snndeploy.ir.neurons.quadratic import QuadraticIF
@@ -208,6 +209,10 @@ CASES: list[Case] = [
     ("delta", ChangeLIF(0.75, threshold=0.5), snntorch("DeltaLeaky", delta_threshold=0.5, beta=0.75), "snntorch", "eighths"),
     ("burst", braincog_burst(0.5, 0.5, 0.5), braincog("BurstLIFNode"), BC, "wide"),
     ("burst, slower", braincog_burst(0.75, 0.25, 0.25), braincog("BurstLIFNode", tau=4.0, threshold=0.25), BC, "wide"),
+    (
+        "slayer cuba", CutCubaLIF(1 - 1000 / 4096, 1 - 120 / 4096, threshold=0.75, strict=True),
+        slayer("cuba", threshold=0.75, current_decay=1000 / 4096, voltage_decay=120 / 4096), SLAYER, "4096ths",
+    ),
     (
         "slayer alif", RefractoryLIF(0.25, 0.125, 0.5, 0.75, 0.5, 0.75, 4096),
         slayer("alif", threshold=0.75, **ALIF), SLAYER, "4096ths",

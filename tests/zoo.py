@@ -15,6 +15,7 @@ from snndeploy.ir.neurons.change import ChangeLIF
 from snndeploy.ir.neurons.clif import CLIF
 from snndeploy.ir.neurons.clifspike import CLIFSpike
 from snndeploy.ir.neurons.cubalif import CubaLIF
+from snndeploy.ir.neurons.cutcuba import CutCubaLIF
 from snndeploy.ir.neurons.exponential import ExponentialIF
 from snndeploy.ir.neurons.glif import glif, glif_f
 from snndeploy.ir.neurons.host import HostCurrent
@@ -107,6 +108,7 @@ def rarer_neurons() -> dict[str, Node]:
         node = AdaptiveLIF(half, half, half, half, half, reset=reset, current=current, adapts=adapts, floor=floor)
         made[f"adaptive-{adapts}-{current}"] = node
     made["adaptive-amount"] = AdaptiveLIF(half, half, half, reset="subtract", amount=half)
+    made["cut-cuba"] = CutCubaLIF(half, half, strict=True, grid=8)
     made["refractory"] = RefractoryLIF(half, half, half, half, half)
     made["refractory-grid"] = RefractoryLIF(half, half, half, half, half, grid=8)
     made["scaled-burst"] = ScaledBurst(half, frozen([0.5, 1.0]), frozen([1.0, 3.0]), frozen([0.0, -1.0]))

@@ -107,10 +107,13 @@ def _examples(module: Any, options: Options) -> Iterator[Any]:
     shape, steps = options.input_shape or (), options.timesteps
     batch = BATCH if steps != BATCH else BATCH + 1
     leads = [(batch,)] + ([(steps, batch), (batch, steps)] if steps else [])
-    flat = _part("libraries").flat_steps(module, steps)
+    libraries = _part("libraries")
+    flat = libraries.flat_steps(module, steps)
     if flat:
         leads.append((batch * flat,))
     generator = torch.Generator().manual_seed(0)
+    if steps and any(libraries.time_last(part) for part in module.modules()):
+        yield (torch.rand((batch, *shape, steps), generator=generator) < 0.5).to(torch.float32)
     for lead in leads[1:] + leads[:1] if multi_step(module) else leads:
         yield (torch.rand((*lead, *shape), generator=generator) < 0.5).to(torch.float32)
 

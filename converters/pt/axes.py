@@ -16,9 +16,10 @@ from converters.pt.tape import Call
 from snndeploy.arrays import Shape
 
 Axes: TypeAlias = tuple[str, ...]
-Layout: TypeAlias = Literal["B", "TB", "BT", "T*B", "B*T"]
-"""The leading axes of the model's inputs; "B*T" is both flattened into one."""
-LEADS: Mapping[str, Axes] = {"B": ("B",), "TB": ("T", "B"), "BT": ("B", "T"), "T*B": ("TB",), "B*T": ("BT",)}
+Layout: TypeAlias = Literal["B", "TB", "BT", "T*B", "B*T", "B..T"]
+"""The leading axes of the model's inputs; "B*T" is both flattened into one; "B..T": the batch first, time last."""
+LEADS: Mapping[str, Axes] = {"B": ("B",), "TB": ("T", "B"), "BT": ("B", "T"), "T*B": ("TB",), "B*T": ("BT",), "B..T": ("B",)}
+LAST: Mapping[str, Axes] = {"B..T": ("T",)}
 TIME = frozenset(["T", "TB", "BT"])
 
 
@@ -43,6 +44,11 @@ class AxisMap:
         """The shape without time and batch."""
         tokens = self.of(value)
         return None if tokens is None else tuple(n for n, a in zip(self.shapes[value], tokens, strict=True) if a == "f")
+
+    def time_last(self, value: int) -> bool:
+        """Whether the axes are [B, features ..., T]."""
+        tokens = self.of(value) or ()
+        return len(tokens) > 2 and tokens[0] == "B" and tokens[-1] == "T" and set(tokens[1:-1]) == {"f"}
 
     def lead(self, value: int) -> int:
         """How many axes come before the features; -1 where features and others are mixed."""

@@ -6,21 +6,22 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from converters.pt.axes import LEADS, TIME, Axes, AxisMap, Layout, argument, dims, index_items, permutation
-from converters.pt.libraries import takes
+from converters.pt.axes import LAST, LEADS, TIME, Axes, AxisMap, Layout, argument, dims, index_items, permutation
+from converters.pt.libraries import takes, time_last
 from converters.pt.tape import Call, Ref, Tape, refs
 
 
 def derive(tape: Tape, layout: Layout, steps: int) -> AxisMap:
     """Follow the axes through the tape, from inputs that are laid out like ``layout``."""
     first = tape.shapes[next(iter(tape.inputs))]
-    lead = LEADS[layout]
+    lead, last = LEADS[layout], LAST.get(layout, ())
     batch = 0 if len(first) < len(lead) else first[lead.index("B")] if "B" in lead else first[0] // steps
     tokens: dict[int, Axes | None] = {}
     for value in tape.inputs:
         shape = tape.shapes[value]
-        fits = len(shape) >= len(lead) and ("T" not in lead or shape[lead.index("T")] == steps)
-        tokens[value] = (*lead, *"f" * (len(shape) - len(lead))) if fits else None
+        ends = len(lead) + len(last)
+        fits = len(shape) >= ends and ("T" not in lead or shape[lead.index("T")] == steps) and (not last or shape[-1] == steps)
+        tokens[value] = (*lead, *"f" * (len(shape) - ends), *last) if fits else None
     known = AxisMap(steps, batch, tape.shapes, tokens)
     for call in tape.calls:
         rule = RULES.get(call.op, _elementwise)
@@ -36,16 +37,28 @@ def _source(call: Call, known: AxisMap) -> tuple[int, Axes | None]:
 
 def _layer(call: Call, known: AxisMap, out: int) -> Axes | None:
     value, before = _source(call, known)
+    if known.time_last(value):
+        return _between(call, known, out)
     lead = known.lead(value)
     if before is None or lead < 0 or known.shapes[out][:lead] != known.shapes[value][:lead]:
         return None
     return (*before[:lead], *"f" * (len(known.shapes[out]) - lead))
 
 
+def _between(call: Call, known: AxisMap, out: int) -> Axes | None:
+    """What works on the features between batch and time: a module whose library has time last."""
+    after = known.shapes[out]
+    if call.module is None or not time_last(call.module) or (after[0], after[-1]) != (known.batch, known.steps):
+        return None
+    return ("B", *"f" * (len(after) - 2), "T")
+
+
 def _neuron(call: Call, known: AxisMap, out: int) -> Axes | None:
     """A neuron takes one step, [B, ...], or all of them, [T, B, ...]; the state it returns is that of one step."""
     value, before = _source(call, known)
     wanted = takes(call.module)
+    if "*" in wanted:
+        return _between(call, known, out) if known.time_last(value) else None
     if before is None or before[: len(wanted)] != wanted:
         return None
     if out != call.outs[0] and known.shapes[out][: len(wanted)] != known.shapes[value][: len(wanted)]:
@@ -63,6 +76,8 @@ def _resized(call: Call, known: AxisMap, out: int) -> Axes | None:
     """view, reshape, flatten, unflatten: the leading axes are found again by their sizes."""
     value, before = _source(call, known)
     lead, after = known.lead(value), known.shapes[out]
+    if known.time_last(value) and len(after) > 2 and (after[0], after[-1]) == (known.batch, known.steps):
+        return ("B", *"f" * (len(after) - 2), "T")
     if before is None or lead < 0:
         return None
     sizes = {"T": known.steps, "B": known.batch, "TB": known.steps * known.batch, "BT": known.steps * known.batch, "1": 1}

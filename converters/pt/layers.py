@@ -71,7 +71,8 @@ def layer(builder: Builder, place: Place) -> Drive:
     if builder.view.axes.of(operand) is None and isinstance(builder.source(place.operands[0]), Constant):
         return recorded(builder, place)
     shape = builder.shape(place.operands[0], call)
-    if builder.view.axes.lead(operand) != 1 and name not in torch_nn.ANY_LEAD and not libraries.steps_allowed(call.module):
+    last = builder.view.axes.time_last(operand) and libraries.time_last(call.module)
+    if builder.view.axes.lead(operand) != 1 and not last and name not in torch_nn.ANY_LEAD and not libraries.steps_allowed(call.module):
         lead = builder.view.tape.shapes[operand]
         raise Unsupported(str(call), f"works on [B, ...], but gets {list(lead)}", "flatten time and batch into one axis first")
     try:
@@ -79,17 +80,22 @@ def layer(builder: Builder, place: Place) -> Drive:
         if None in place.calls and _value(nodes, np.zeros((1, *shape))).any():
             what = "has a bias, but is not computed at the first step, where its input does not exist yet"
             raise Unsupported(str(call), what, "start from zeros: torch.zeros(...) instead of None")
-        _check(nodes, shape, builder.shared[call.key][0], builder.view.axes.lead(operand), call)
+        _check(nodes, shape, builder.shared[call.key][0], 0 if last else builder.view.axes.lead(operand), call)
     except SnnError as error:
         raise type(error)(str(call), error.what, error.hint) from None
     return chain(builder, place, nodes, path_of(call), numbered=False)
 
 
 def _check(nodes: Chain, shape: Shape, first: Call, lead: int, call: Call) -> None:
-    """Run the nodes on what the module got at its first call; they must give what it gave, up to float32 rounding."""
+    """Run the nodes on what the module got at its first call; they must give what it gave, up to float32 rounding.
+
+    ``lead`` axes stand before the features; 0: the batch does, and time comes last.
+    """
     if first.sample is None or not nodes:
         return
     given, gave = first.sample.given, first.sample.gave
+    if not lead:
+        given, gave, lead = np.moveaxis(given, -1, 0), np.moveaxis(gave, -1, 0), 2
     found = entry(first.module) if first.module is not None and given.shape[lead:] != shape else None
     if found is not None:
         nodes = found[1](first.module, given.shape[lead:])

@@ -129,6 +129,12 @@ def takes(module: Any) -> tuple[str, ...]:
     return ("T", "B") if snndeploy_nn.multi_step(module) else ("B",)
 
 
+def time_last(module: Any) -> bool:
+    """Whether a module's library has time as the last axis."""
+    library = library_of(module)
+    return library is not None and "*" in library.takes(module)
+
+
 def at_once(module: Any) -> bool:
     """Whether a neuron takes all steps in one call."""
     return takes(module) != ("B",)
@@ -147,7 +153,7 @@ def steps_in(module: Any, shape: Shape) -> int:
     if axes == ("BT",):
         steps = int(module.num_timesteps)
         return steps if steps > 0 else shape[0] // int(module.batch_size)
-    return shape[axes.index("T")]
+    return shape[-1] if "*" in axes else shape[axes.index("T")]
 
 
 def flat_steps(module: Any, steps: int | None) -> int:

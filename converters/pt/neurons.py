@@ -106,6 +106,7 @@ def _check_axes(builder: Builder, place: Place) -> None:
         lead = libraries.takes(call.module)
         mode = {("T", "B"): " (step_mode 'm')", ("B",): " (step_mode 's')"}.get(lead, "")
         wanted = f"[{', '.join(lead)}, ...]".replace("BT", "B * T").replace("TB", "T * B") + mode
+        wanted = "[B, ..., T]" if "*" in lead else wanted
         got = list(builder.view.tape.shapes[place.operands[0][-1][0]])
         raise AxesUnknown(str(call), f"takes {wanted}, but is given {got}, where these axes are not found", "keep time and batch first")
 
@@ -147,7 +148,7 @@ def _check_spikes(builder: Builder, place: Place, meant: Neuron) -> None:
     float64 throughout; where the recording itself is float32, one value in a thousand may lie on the other side.
     """
     given, gave = _recorded(builder, place.operands[0]), _recorded(builder, place.stream)
-    if given is None or gave is None or meant.before:
+    if given is None or gave is None or (meant.before and not libraries.time_last(place.call.module)):
         return
     count = int(np.ceil(np.abs(gave).max(initial=1.0)))
     theirs = meant if meant.original is None else dataclasses.replace(meant, node=meant.original)

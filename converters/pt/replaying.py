@@ -14,7 +14,7 @@ from snndeploy.ir.on_numpy import NUMPY
 def replay(meant: Neuron, given: Floats, count: int) -> Floats:
     """What a neuron gives for inputs [T, B, *shape]; ``count``: the spikes a step that a counting neuron is run with."""
     node = (meant.ladder and meant.ladder(count)) or meant.node
-    chains: tuple[Chain, ...] = ((node, *meant.after), meant.feedback)
+    chains: tuple[Chain, ...] = ((*meant.before, node, *meant.after), meant.feedback)
     states: list[list[State]] = [[], []]
     y: Floats = np.zeros(())
     out = []

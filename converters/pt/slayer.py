@@ -4,18 +4,17 @@
     w = round(32 weight) / 32 within -4 .. 254/64 (``quantize_8bit``);  iDecay, vDecay = round(current_decay), round(voltage_decay)
 
 The threshold is in no key; slayer cuts it to 64ths. Every block hands its spikes on one step later (``delay_shift``).
-Slayer counts in 4096ths and cuts off what is smaller at every step; here the numbers are real, so that a membrane within
-a few 4096ths of the threshold may fall on the other side. The .net file of the same network has the integers themselves.
+States are counted in 4096ths, and what is smaller is cut off at every step, as slayer does. Live modules: ``slayer_blocks``.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from converters import Fact
+from converters.pt import slayer_blocks as blocks
 from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings
 from snndeploy.arrays import Floats, Shape, frozen
-from snndeploy.ir.neurons.cubalif import CubaLIF
+from snndeploy.ir.neurons.cutcuba import CutCubaLIF
 from snndeploy.ir.neurons.refractory import RefractoryLIF
 
 SCALE = 4096.0
@@ -26,10 +25,8 @@ def cuba(settings: Settings, shape: Shape) -> Neuron:
     """CUBA."""
     current, voltage = (np.round(np.clip(settings.array(f"{n}_decay", shape), 0, SCALE)) / SCALE for n in ("current", "voltage"))
     threshold = frozen(np.trunc(settings.array("threshold", shape) * WEIGHT_SCALE) / WEIGHT_SCALE)
-    node = CubaLIF(frozen(1.0 - current), frozen(1.0 - voltage), threshold=threshold, strict=True)
-    late = int(bool(settings("delay_shift")))
-    cut = Fact("arithmetic", "real numbers; slayer cuts off below 1/4096 at every step", "ASSUMED")
-    return Neuron(node, delay=late, said=(cut,))
+    node = CutCubaLIF(frozen(1.0 - current), frozen(1.0 - voltage), threshold=threshold, strict=True, grid=int(SCALE))
+    return Neuron(node, delay=int(bool(settings("delay_shift"))), said=(blocks.CUT,))
 
 
 def adaptive(settings: Settings, shape: Shape) -> Neuron:
@@ -47,7 +44,7 @@ def quantized(weight: Floats) -> Floats:
     return frozen(np.clip(np.round(weight * WEIGHT_SCALE / 2) * 2 / WEIGHT_SCALE, -256 / WEIGHT_SCALE, 254 / WEIGHT_SCALE))
 
 
-_MODULES = "its time is the last axis; export the network (export_hdf5) and convert the .net file, or save its state_dict"
+_MODULES = "it has no exact meaning as a live module; export the network (export_hdf5) and convert the .net file"
 
 _DECAYS = frozenset(["current_decay", "voltage_decay"])
 SLAYER = Library(
@@ -59,7 +56,10 @@ SLAYER = Library(
             {"threshold": REQUIRED, "threshold_step": REQUIRED, "delay_shift": True},
             _DECAYS | {"threshold_decay", "refractory_decay"},
         ),
+        **dict.fromkeys(["Dense", "Conv", "Pool"], NeuronClass(blocks.block)),
     },
-    refused=dict.fromkeys(["Dense", "Conv", "Pool", "Affine", "Recurrent", "Input", "Average", "Neuron"], _MODULES),
+    layers={"Flatten": blocks.flatten, "Average": blocks.average},
+    refused=dict.fromkeys(["Affine", "Recurrent", "Input", "Output", "ConvT", "Unpool", "KWTA", "TimeDecimation", "Neuron"], _MODULES),
+    takes=blocks.takes,
     resets={"zero": {}},
 )

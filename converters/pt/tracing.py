@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from converters import Fact, LayerSource, Loaded, Witness
 from converters.pt import libraries, torch_nn
-from converters.pt.axes import LEADS, Layout
+from converters.pt.axes import LAST, LEADS, Layout
 from converters.pt.deriving import derive
 from converters.pt.drives import most_telling
 from converters.pt.functions import HANDLERS, unsupported
@@ -163,6 +163,8 @@ def layouts(tape: Tape, steps: int, whole: bool) -> list[Layout]:
     fits = [x for x in sequences if all(len(s) > 1 and s[x.index("T")] == steps for s in shapes)]
     flat = {libraries.takes(call.module)[0] for call in tape.calls if call.op == "neuron"} & {"BT", "TB"}
     flattened: list[Layout] = ["B*T" if "BT" in flat else "T*B"] if flat and all(s[0] % steps == 0 for s in shapes) else []
+    if any(libraries.takes(call.module) == ("B", "*", "T") for call in tape.calls if call.op == "neuron"):
+        return ["B..T", *fits]
     if flattened:
         return [*flattened, *fits, "B"]
     return [*fits, "B"] if whole or first & set(tape.inputs) else ["B", *fits]
@@ -209,13 +211,16 @@ def _notes(reading: Reading, module: nn.Module, used: set[str], steps: int | Non
     if reading.outside:
         yield "one call of the model is taken as one step; its state is kept from step to step (--timesteps says how many)"
     elif reading.layout != "B":
-        order = f"[{', '.join(LEADS[reading.layout])}, ...]".replace("TB", "T * B").replace("BT", "B * T")
+        order = f"[{', '.join((*LEADS[reading.layout], '...', *LAST.get(reading.layout, ())))}]".replace("TB", "T * B").replace(
+            "BT", "B * T"
+        )
         yield f"the model takes its input as {order} and runs {steps} steps"
     elif steps != 1:
         yield f"the same input value enters at each of the model's {steps} steps"
     for path, part in module.named_modules():
         idle = kind(part) is not None and (entry(part) or ("", None))[1] is not torch_nn.nothing
-        if idle and path not in used:
+        inside = any(path.startswith(f"{leaf}.") for leaf in used if leaf)
+        if idle and path not in used and not inside:
             yield f"{path} ({qualified(type(part))}) does not reach an output and is left out"
 
 
@@ -241,6 +246,8 @@ def time_first(values: Floats, layout: Layout, steps: int) -> Floats:
     """Inputs of a layout as [T, B, *shape]."""
     if layout == "T*B":
         return values.reshape(steps, -1, *values.shape[1:])
+    if layout == "B..T":
+        return np.moveaxis(values, -1, 0)
     pairs = values.reshape(-1, steps, *values.shape[1:]) if layout == "B*T" else values
     return values if layout == "TB" else np.moveaxis(pairs, 1, 0)
 
