@@ -351,6 +351,8 @@ def test_every_word_of_every_library_makes_a_neuron(tmp_path):
         "LSNNRecurrent",
         "SlidingPSN",
         "MaskedPSN",
+        "IAFRecurrent",
+        "ALIFRecurrent",
         "Dense",
         "Conv",
         "Pool",

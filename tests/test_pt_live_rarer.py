@@ -208,6 +208,69 @@ def test_sinabs(kind):
     assert spikes > 20
 
 
+def back(rng: np.random.Generator) -> Any:
+    """Ways back from six neurons to themselves."""
+    linear = torch.nn.Linear(6, 6, bias=bool(rng.integers(2)))
+    return torch.nn.Sequential(torch.nn.Flatten(), linear) if rng.integers(2) else linear
+
+
+SINABS_RECURRENT: dict[str, Callable[[Any, Any, np.random.Generator], Any]] = {
+    "iaf": lambda layers, act, rng: layers.IAFRecurrent(
+        rec_connect=back(rng), spike_fn=[act.SingleSpike, act.MaxSpike(2)][rng.integers(2)], min_v_mem=[None, -1.0][rng.integers(2)],
+        reset_fn=[act.MembraneReset(), act.MembraneSubtract()][rng.integers(2)],
+    ),
+    "lif": lambda layers, act, rng: layers.LIFRecurrent(
+        tau_mem=3.0, rec_connect=back(rng), spike_fn=act.SingleSpike, norm_input=bool(rng.integers(2)), tau_syn=[None, 2.0][rng.integers(2)]
+    ),
+    "alif": lambda layers, _, rng: layers.ALIFRecurrent(
+        tau_mem=2.0, tau_adapt=4.0, rec_connect=back(rng), adapt_scale=1.0, norm_input=bool(rng.integers(2))
+    ),
+}  # fmt: skip
+
+
+def run_sinabs(net: Any, x: np.ndarray) -> Any:
+    """[T, B, ...] from a fresh start."""
+    for part in net.modules():
+        for name in ("v_mem", "i_syn", "b"):
+            if name in part._buffers and part._buffers[name] is not None:
+                part.register_buffer(name, torch.zeros(0))
+    return net(torch.from_numpy(x).float()).transpose(0, 1)
+
+
+@pytest.mark.parametrize("kind", SINABS_RECURRENT)
+def test_sinabs_layers_that_hear_themselves(kind):
+    layers, activation = library("sinabs.layers"), library("sinabs.activation")
+    spikes = 0
+    for seed in range(20):
+        made = SINABS_RECURRENT[kind](layers, activation, np.random.default_rng(seed))
+        net = on_grid(torch.nn.Sequential(torch.nn.Linear(5, 6), made), seed, torch.float32)
+        for part in made.rec_connect.modules():
+            if getattr(part, "bias", None) is not None:
+                part.bias.data.zero_()
+        loaded = from_module(net, torch.rand(3, STEPS, 5))
+        x = quarters(seed, 2, STEPS, 5)
+        spikes += compare(loaded, x.swapaxes(0, 1), run_sinabs(net, x))
+    assert spikes > 20
+
+
+def test_a_sinabs_image_that_hears_itself_and_ways_back_that_are_none():
+    layers, activation = library("sinabs.layers"), library("sinabs.activation")
+    conv = torch.nn.Conv2d(2, 2, 3, padding=1, bias=False)
+    net = on_grid(torch.nn.Sequential(layers.IAFRecurrent(rec_connect=conv, spike_fn=activation.SingleSpike)), 1, torch.float32)
+    loaded = from_module(net, torch.rand(3, STEPS, 2, 4, 4))
+    x = quarters(1, 2, STEPS, 2, 4, 4)
+    assert compare(loaded, x.swapaxes(0, 1), run_sinabs(net, x)) > 20
+    unflat = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(32, 32, bias=False), torch.nn.Unflatten(1, (2, 4, 4)))
+    net = on_grid(torch.nn.Sequential(layers.IAFRecurrent(rec_connect=unflat, spike_fn=activation.SingleSpike)), 2, torch.float32)
+    assert compare(from_module(net, torch.rand(3, STEPS, 2, 4, 4)), x.swapaxes(0, 1), run_sinabs(net, x)) > 20
+    for way, words in ((torch.nn.Linear(6, 6), "leaves out at the first step"), (torch.nn.ReLU(), "ReLU, which is no synapse")):
+        with pytest.raises(Unsupported, match=words):
+            from_module(torch.nn.Sequential(layers.IAFRecurrent(rec_connect=way)), torch.rand(3, STEPS, 6))
+    shifted = layers.IAFRecurrent(rec_connect=conv, spike_fn=activation.SingleSpike, reset_fn=activation.MembraneReset(0.25))
+    with pytest.raises(Unsupported, match="resets to a value and feeds"):
+        from_module(torch.nn.Sequential(shifted), torch.rand(3, STEPS, 2, 4, 4))
+
+
 BRAINCOG: dict[str, Callable[[Any, np.random.Generator], Any]] = {
     "if": lambda n, rng: n.IFNode(act_fun=["AtanGrad", "SigmoidGrad", "GateGrad"][rng.integers(3)]),
     "lif": lambda n, rng: n.LIFNode(tau=float(rng.choice([2.0, 4.0])), act_fun=["QGateGrad", "SigmoidGrad"][rng.integers(2)]),

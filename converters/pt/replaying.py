@@ -14,11 +14,12 @@ from snndeploy.ir.on_numpy import NUMPY
 def replay(meant: Neuron, given: Floats, count: int) -> Floats:
     """What a neuron gives for inputs [T, B, *shape]; ``count``: the spikes a step that a counting neuron is run with."""
     node = (meant.ladder and meant.ladder(count)) or meant.node
-    chains: tuple[Chain, ...] = ((*meant.before, node, *meant.after), meant.feedback)
-    states: list[list[State]] = [[], []]
+    chains: tuple[Chain, ...] = ((node, *meant.after), meant.feedback, meant.before)
+    states: list[list[State]] = [[], [], []]
     y: Floats = np.zeros(())
     out = []
     for t, x in enumerate(_tapped(meant.taps, given)):
+        x = _run(chains[2], x, states[2], t)
         if meant.feedback:
             y = np.broadcast_to(y, x.shape) if t == 0 else y
             x = x + _run(chains[1], y, states[1], t)

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, buffered, counted, emptied
+from converters.pt.sinabs_recurrent import recurrent
 from converters.pt.torch_nn import Chain
 from converters.pt.windows import average
 from snndeploy.arrays import Floats, Shape, frozen
@@ -209,7 +210,6 @@ _ALIF_ARGUMENTS = {
     "reset_fn": "MembraneSubtract", "min_v_mem": None, "norm_input": True,
 }  # fmt: skip
 _LEAK = NeuronClass(leak, {"tau_mem": REQUIRED, "min_v_mem": None, "norm_input": False}, frozenset(["v_mem", "tau_mem"]))
-_PROGRAM = "there is no node for it yet"
 
 SINABS = Library(
     name="sinabs",
@@ -221,12 +221,12 @@ SINABS = Library(
         "ALIF": NeuronClass(adaptive, _ALIF_ARGUMENTS, frozenset(["v_mem", "tau_mem", "tau_adapt"])),
         "ExpLeak": _LEAK,
         "ExpLeakSqueeze": _LEAK,
+        "IAFRecurrent": NeuronClass(recurrent(integrate), {"rec_connect": REQUIRED, **_IAF.defaults}),
+        "LIFRecurrent": NeuronClass(recurrent(lif), {"rec_connect": REQUIRED, **_LIF_ARGUMENTS}),
+        "ALIFRecurrent": NeuronClass(recurrent(adaptive), {"rec_connect": REQUIRED, **_ALIF_ARGUMENTS}),
     },
     layers={"SumPool2d": sum_pool},
     refused={
-        "ALIFRecurrent": f"has a network of its own on the way back; {_PROGRAM}",
-        "LIFRecurrent": f"has a network of its own on the way back; {_PROGRAM}",
-        "IAFRecurrent": f"has a network of its own on the way back; {_PROGRAM}",
         "SpikingMaxPooling2dLayer": "passes the spikes of whichever input has spiked most so far, which compares counts",
         "NeuromorphicReLU": "is the rectifier that sinabs trains with; convert the spiking network (from_model)",
         "Img2SpikeLayer": "draws random spikes; leave it out and encode the data (--encode poisson)",
