@@ -146,15 +146,16 @@ def burst(rng: Rng) -> Case:
     torch.manual_seed(int(rng.integers(1 << 30)))
     rungs = int(rng.integers(2, 4))
     ladder = tuple(np.linspace(0.2, 0.3 * rungs, rungs))
-    neuron = LIFB(tau=2.0, thresholds=ladder, kappa=tuple(range(2, rungs + 1)))
-    net = torch.nn.Sequential(torch.nn.Linear(6, 5), neuron, torch.nn.Linear(5, 3), LIFB(tau=2.0, thresholds=(0.2, 0.5), kappa=1.5))
-    x = (rng.random((4, 8, 6)) < 0.4).astype(np.float32)
     made = str(rng.choice(CONSTRUCTIONS))
+    tau = 4 / 3 if made == "two-phase" else 2.0  # decays 1/4, which has a half, and 1/2
+    neuron = LIFB(tau=tau, thresholds=ladder, kappa=tuple(range(2, rungs + 1)))
+    net = torch.nn.Sequential(torch.nn.Linear(6, 5), neuron, torch.nn.Linear(5, 3), LIFB(tau=tau, thresholds=(0.2, 0.5), kappa=1.5))
+    x = (rng.random((4, 8, 6)) < 0.4).astype(np.float32)
     network = sd.convert(net, x, sd.Wishes(chip="loihi1", burst=made), timesteps=8).network
     return network, inject(network, {name: np.moveaxis(x[:2], 1, 0).astype(float) for name in network.inputs() if name != "snndeploy.one"})
 
 
-CONSTRUCTIONS = ("ping-pong", "ping-pong-direct", "look-ahead", "look-ahead-direct")
+CONSTRUCTIONS = ("ping-pong", "ping-pong-direct", "look-ahead", "look-ahead-direct", "two-phase")
 KINDS: dict[str, Callable[[Rng], Case]] = {
     f.__name__: f for f in (dense, convolution, sparse, recurrent, written, sigma_delta, burst)
 }  # fmt: skip

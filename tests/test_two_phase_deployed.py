@@ -15,6 +15,7 @@ import snndeploy as sd
 from converters.onnx import to_bytes
 from snndeploy.arrays import frozen, frozen_ints
 from snndeploy.chip.network import ChipNetwork
+from snndeploy.chip.program import NeuronProgram
 from snndeploy.data import read
 from snndeploy.energy import count_events
 from snndeploy.errors import ChipError, OptionError, Unsupported
@@ -24,7 +25,7 @@ from snndeploy.flow.chips import Built, build, hold_against_definition, hold_low
 from snndeploy.flow.feeding import Feed
 from snndeploy.flow.lowering import to_normal_form
 from snndeploy.flow.parting import bisect_files
-from snndeploy.flow.proving import prove, unproved
+from snndeploy.flow.proving import prove, prove_deployment, unproved
 from snndeploy.hw import load_profile
 from snndeploy.ir.graph import Edge, Graph, Node
 from snndeploy.ir.layers import Conv, Input, Linear, Output, Reshape, Sum
@@ -40,6 +41,7 @@ from snndeploy.sim.lava import lava_python
 from snndeploy.sim.ort import run_onnxruntime
 from snndeploy.sim.reference import run_reference
 from snndeploy.verdict import Proof
+from snndeploy.verify.proofs.phases import prove_phases, unheld
 
 DECAYS = (1 / 16, 0.25, 1.0)
 
@@ -364,3 +366,63 @@ def test_a_bias_current_is_written_and_taken_back_at_every_step():
     assert counts["two-phase"] > 0
     bank = 2 + 1  # look-ahead has A, B2 and C2 where two-phase has N1 and N2
     assert counts["two-phase"] == pytest.approx(counts["look-ahead"] * 2 * feed.steps * 2 / bank)
+
+
+def with_a_program() -> Built:
+    """Neurons of one level, 1 or 1.5, which are a program on Loihi 2, between a two-phase layer and the read-out."""
+    rng = np.random.default_rng(3)
+    one = Burst(frozen(0.25), frozen([0.6]), frozen([[1.0, 1.5] * 4]), (False,), "hard")
+    nodes = {"x": Input((6,), "spikes"), "l1": linear(rng, 8, 6), "n1": ladder(rng, 3, 8), "l2": linear(rng, 8, 8), "n2": one}
+    graph = chain({**nodes, "l3": linear(rng, 3, 8), "y": Output("sum")})
+    feed = data(rng, graph, 12, 8)
+    built = deployed(graph, feed, "loihi2")
+    pair, trace = hold_against_definition(built, feed)
+    assert (pair.different, pair.grade) == (0, "model only")
+    assert trace.activity["n2"].spikes.any()
+    return built
+
+
+def test_a_burst_program_stands_still_too():
+    built = with_a_program()
+    chip = built.network
+    assert isinstance(chip.populations["n2"].model, NeuronProgram)
+    assert {p.status for p in proofs(built).values()} == {"proved"}
+    constants = chip.populations["n2"].model.constants
+    for name, value in (("t0", -1), ("kv", 4097)):
+        broken = changed(chip, "n2", constants={**constants, name: frozen_ints(value)})
+        (proof,) = prove_phases(broken)
+        assert proof.status == "unknown"
+        assert "n2 does not stand still" in proof.found
+    other = changed(chip, "n2", state={"v": 0, "w": 0})
+    assert "n2 does not stand still" in next(prove_phases(other)).found
+
+
+def test_forced_spikes_that_cannot_be_summed_or_come_late_are_said():
+    chip = deployed(*network(mixed, 3, "counts", 1), "loihi1").network
+    late = [replace(p, delay=p.delay + 1) if p.source == "n1.N2" and p.target == "n2" else p for p in chip.projections]
+    assert "n1.N2 sends to a second step" in unheld(replace(chip, projections=tuple(late)))
+    rounded = [replace(p, exponent=-3) if p.source == "n1.N2" and p.target == "n2" else p for p in chip.projections]
+    assert any("rounded by its exponent" in reason for reason in unheld(replace(chip, projections=tuple(rounded))))
+
+
+@pytest.mark.slow
+def test_the_demo_network_with_decays_of_a_quarter(monkeypatch):
+    """Convolutions, a residual path and pooling on Loihi 1: the numbers of docs/lossless.md."""
+    torch = pytest.importorskip("torch")
+    from snndeploy import demo, nn
+    from snndeploy.demo import network as shipped
+
+    monkeypatch.setattr(shipped, "LIFB", lambda tau, **parts: nn.LIFB(tau=4 / 3, **parts))
+    module = shipped.digits()
+    trained, own = torch.load(demo.WEIGHTS, weights_only=True), module.state_dict()
+    module.load_state_dict({name: own[name] if name.endswith("decay") else values for name, values in trained.items()})
+    x = np.load(demo.TEST)["x"][:48]
+    two, one = (sd.convert(module.eval(), x, sd.Wishes(chip="loihi1", burst=burst)) for burst in ("two-phase", "look-ahead-direct"))
+    assert two.verdict.grade == one.verdict.grade == "exact"
+    assert {p.status for p in prove_deployment(two)} == {"proved"}
+    assert (len(two.placement.cores), len(one.placement.cores)) == (15, 31)
+    events = {d: [o.per_spike for o in d.offers if o.chosen] for d in (two, one)}
+    assert 2.1 < min(events[two]) < max(events[two]) < 2.3
+    assert 2.6 < min(events[one]) < max(events[one]) < 2.8
+    assert two.cost.dynamic.value < 0.85 * one.cost.dynamic.value
+    assert 1.2 < two.cost.latency.value / one.cost.latency.value < 1.35

@@ -29,6 +29,7 @@ def prove_layers(network: ChipNetwork, execute: Execute, limit: float, nodes: Ma
     ``nodes`` are the burst neurons that the layers must equal, by layer; without one it is what the layer claims to be.
     """
     layers = burst_layers(network)
+    quiet = network.phases == 1 or not unheld(network)
     for layer in layers:
         wrong = structure(network, layer)
         yield Proof(
@@ -37,7 +38,7 @@ def prove_layers(network: ChipNetwork, execute: Execute, limit: float, nodes: Ma
         )  # fmt: skip
         if wrong:
             continue
-        if layer.construction == "two-phase" and unheld(network):
+        if not quiet:
             yield Proof(
                 "burst", layer.name, "two-phase equals the burst neuron", "unknown", found=f"rests on '{NAME}', which is not proved"
             )

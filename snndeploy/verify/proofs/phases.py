@@ -53,11 +53,17 @@ def _still(population: Population) -> bool:
     if isinstance(model, Lif):
         registers = (model.du == 4095).all() and (model.vth >= 0).all() and not model.bias_mant.any()
         return bool(registers) and not model.u.any() and not model.v.any() and model.reset_interval == 0
-    if not isinstance(model, NeuronProgram) or not known_program(model):
-        return False
-    kept = model.constants["kv"]
-    hard = not {"bias", "floor", "r0"} & set(model.constants) and bool((model.constants["t0"] >= 0).all())
-    return hard and bool(((kept >= 0) & (kept <= 4096)).all()) and not any(model.state.values()) and not model.reset_at
+    return isinstance(model, NeuronProgram) and known_program(model) and _program_still(model)
+
+
+def _program_still(model: NeuronProgram) -> bool:
+    """The same of a burst program: hard reset, nothing beside the potential, from 0. That its code is such a neuron is proved apart."""
+    sends = next((i for i, line in enumerate(model.code) if line.op == "SPK"), len(model.code))
+    resets = any(line.args[0] == "v" for line in model.code[sends + 1 :])
+    constants, kept = model.constants, model.constants["kv"]
+    bare = not {"floor", "r0"} & set(constants) and not ("bias" in constants and constants["bias"].any())
+    decays = bool(((kept >= 0) & (kept <= 4096)).all() and (constants["t0"] >= 0).all())
+    return resets and bare and decays and not any(model.state.values()) and not model.reset_at
 
 
 def _left(network: ChipNetwork, layer: Layer) -> Iterator[str]:
