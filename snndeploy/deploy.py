@@ -210,7 +210,7 @@ def check(
     """Run the real pipeline up to placement and collect every finding; writes nothing.
 
     A network that is integers already is only placed. Without ``data`` the original model's own trial run, or the file's, stands in for it.
-    A layer that no pass or quantizer can take is a blocker with the same words as the error.
+    A layer that no pass or quantizer can take is a blocker with the same words as the error. ``reach`` stays empty.
     """
     wishes = wishes or Wishes()
     profile = load_profile(wishes.chip)
@@ -231,7 +231,7 @@ def check(
     except (Unsupported, QuantizeError) as refusal:
         blocker = Finding(rule_in(str(refusal)), "blocker", refusal.where, float("nan"), float("nan"), refusal.what, refusal.hint)
         return Placement(profile.id, (), 0, (blocker,))
-    return without_proven(place(built.network, profile, built.payloads()), built)
+    return without_proven(place(built.network, profile, built.payloads(), routes=False), built)
 
 
 def show(path: str | Path, options: converters.Options | None = None) -> str:

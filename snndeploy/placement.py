@@ -72,7 +72,7 @@ class Placement:
     chips: int
     findings: tuple[Finding, ...]
     reach: Mapping[str, Reach] = field(default_factory=dict, compare=False)
-    """Per population. Empty where the network could not be cut."""
+    """Per population. Empty where the network could not be cut, or where nobody asks what its spikes cost."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reach", MappingProxyType(dict(self.reach)))

@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from snndeploy.arrays import Ints
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.hw import Profile
 from snndeploy.place.accumulator import accumulators
@@ -21,24 +22,25 @@ from snndeploy.place.core_rules import core_findings
 from snndeploy.place.cutting import Plan
 from snndeploy.place.demand import Wiring, wiring
 from snndeploy.place.partition import Partition, partition
-from snndeploy.place.reach import axons_out, reach
+from snndeploy.place.reach import axons_out, messages, reach
 from snndeploy.place.rules import network_findings
-from snndeploy.placement import Core, Finding, Placement, Reach, Slice
+from snndeploy.placement import Core, Finding, Placement, Slice
 
 __all__ = ["place"]
 
 OUT_AXON_ROUNDS = 12
 
 
-def place(network: ChipNetwork, profile: Profile, max_payload: Mapping[str, int] | None = None) -> Placement:
+def place(network: ChipNetwork, profile: Profile, max_payload: Mapping[str, int] | None = None, *, routes: bool = True) -> Placement:
     """Put a network on the chips of the profile's board, or on one chip where no board was chosen.
 
     ``max_payload`` is the largest |payload| a population was proven to send, where its width allows more (rule L013).
+    Without ``routes``, ``Placement.reach`` stays empty: only energy asks for it.
     """
     limits, net = budget(profile), wiring(network)
-    parts, reached, out = _settle(net, limits, share=False)
+    parts, sent, out = _settle(net, limits, share=False)
     if len(parts.cores) > limits["cores_per_chip"] * (profile.chips or 1):
-        parts, reached, out = _settle(net, limits, share=True)
+        parts, sent, out = _settle(net, limits, share=True)
     cores = tuple(_core(net, parts, i, out[i]) for i in range(len(parts.cores)))
     chips = _chips(len(cores), limits)
     findings = network_findings(network, limits)
@@ -46,22 +48,22 @@ def place(network: ChipNetwork, profile: Profile, max_payload: Mapping[str, int]
     findings += core_findings(net, parts, cores, limits)
     findings += _chip_findings(profile, len(cores), chips, limits)
     findings += limits.unpublished()
-    return Placement(profile.id, cores, chips, _sorted(findings), reached)
+    return Placement(profile.id, cores, chips, _sorted(findings), reach(net, parts, limits, sent) if routes else {})
 
 
-def _settle(net: Wiring, limits: Budget, *, share: bool) -> tuple[Partition, dict[str, Reach], list[int]]:
+def _settle(net: Wiring, limits: Budget, *, share: bool) -> tuple[Partition, dict[str, Ints], list[int]]:
     """Cut, count the out-axons, and cut populations smaller whose cores send to too many others."""
     caps: dict[str, int] = {}
     known: dict[tuple[str, float], Plan] = {}
     for _ in range(OUT_AXON_ROUNDS):
         parts = partition(net, limits, caps, known, share)
-        reached = reach(net, parts, limits)
-        out = axons_out(net, parts, reached)
+        sent = messages(net, parts)
+        out = axons_out(parts, sent)
         tighter = _tighter(parts, out, limits, caps)
         if tighter == caps:
             break
         caps = tighter
-    return parts, reached, out
+    return parts, sent, out
 
 
 def _tighter(parts: Partition, out: list[int], limits: Budget, caps: Mapping[str, int]) -> dict[str, int]:

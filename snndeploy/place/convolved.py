@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snndeploy.arrays import Floats, Ints
 from snndeploy.place.boxes import Box
-from snndeploy.place.lists import GROUP_HEADER_BITS, MAX_GROUP, Mask, Reached
+from snndeploy.place.lists import GROUP_HEADER_BITS, MAX_GROUP, Mask, Messages, Reached
 from snndeploy.place.taps import Pattern, Taps
+
+AnyArray = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,23 +55,56 @@ class ConvFanIn:
     def reached(self, box: Box) -> Reached:
         """As ``FanIn.reached``."""
         lengths, patterns = self._lengths(box)
-        first, _ = self._groups(box[0])
-        start = first * self.before.shape[2]
-        used = (lengths > 0).any(0).reshape(lengths.shape[1], *(len(p.taps) for p in patterns))
+        used: Mask = np.logical_or.reduce(lengths > 0)
+        return Reached(*self._spread(box[0], used, patterns))
+
+    def messages(self, boxes: Sequence[Box]) -> Iterator[Messages]:
+        """As ``FanIn.messages``: counted once for all boxes of the same channels that lie alike."""
+        channels: dict[Box, list[tuple[int, int]]] = {}
+        for box in boxes:
+            channels.setdefault(box[1:], []).append(box[0])
+        known: dict[Hashable, Ints] = {}
+        for places, ranges in channels.items():
+            patterns = self._patterns(places)
+            groups = min(r[0] for r in ranges), max(r[1] for r in ranges)
+            key = (tuple(ranges), *(pattern.kind for pattern in patterns))
+            if key not in known:
+                known[key] = self._boxes(ranges, groups, patterns)
+            yield Messages(*self._spread(groups, known[key], patterns))
+
+    def _boxes(self, ranges: Sequence[tuple[int, int]], channels: tuple[int, int], patterns: Sequence[Pattern]) -> Ints:
+        """[C, patterns] into how many boxes of these ranges of ``channels`` each source channel and pattern has a synapse."""
+        first, last = self._groups(channels)
+        inputs = self.before.shape[2]
+        counts = np.zeros(((last - first) * inputs, math.prod(len(p.taps) for p in patterns)), np.int64)
+        for each in ranges:
+            start, end = ((g - first) * inputs for g in self._groups(each))
+            counts[start:end] += (self._weights(each).any(0) @ self.taps.together(patterns).T) > 0
+        return counts
+
+    def _spread(self, channels: tuple[int, int], values: AnyArray, patterns: Sequence[Pattern]) -> tuple[Box, AnyArray]:
+        """What is known of source channels and patterns [C, patterns], for the part of the source that meets these channels."""
+        first, last = (g * self.before.shape[2] for g in self._groups(channels))
+        shaped = values.reshape(last - first, *(len(p.taps) for p in patterns))
         index = (pattern.index[slice(*pattern.span)] for pattern in patterns)
-        mask: Mask = used[np.ix_(np.arange(len(used)), *index)]
-        return Reached(((start, start + len(used)), *(pattern.span for pattern in patterns)), mask)
+        return ((first, last), *(p.span for p in patterns)), shaped[np.ix_(np.arange(last - first), *index)]
+
+    def _patterns(self, places: Box) -> list[Pattern]:
+        return [self.taps.pattern(axis, *ends) for axis, ends in enumerate(places)]
 
     def _lengths(self, box: Box) -> tuple[Floats, list[Pattern]]:
         """[n, C, patterns] lengths of the lists (whole numbers) from the source channels that matter, and the patterns of each axis."""
-        patterns = [self.taps.pattern(axis, *ends) for axis, ends in enumerate(box[1:])]
-        if box[0] not in self.known:
-            self.known.clear()
-            self.known[box[0]] = self._weights(box[0])
-        return self.known[box[0]] @ self.taps.together(patterns).T, patterns
+        patterns = self._patterns(box[1:])
+        return self._weights(box[0]) @ self.taps.together(patterns).T, patterns
 
     def _weights(self, channels: tuple[int, int]) -> Floats:
         """[n, C, taps]: for each source channel and tap, the non-zero weights to the output channels of the box."""
+        if channels not in self.known:
+            self.known.clear()
+            self.known[channels] = self._counted(channels)
+        return self.known[channels]
+
+    def _counted(self, channels: tuple[int, int]) -> Floats:
         edges = np.arange(*self._groups(channels)) * self._width
         low, high = np.clip(edges, *channels), np.clip(edges + self._width, *channels)
         counts = self.before[:, high] - self.before[:, low]

@@ -8,7 +8,7 @@ kernel taps that falls into the core's box (as nengo-loihi 1.1 shares them), so 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -19,7 +19,7 @@ from snndeploy.arrays import Ints, Shape
 from snndeploy.chip.network import ChipNetwork, Conv, Dense, Projection, Sparse
 from snndeploy.place.boxes import Box, runs, slices, whole
 from snndeploy.place.convolved import ConvFanIn
-from snndeploy.place.lists import GROUP_HEADER_BITS, MAX_GROUP, Mask, Reached, counted
+from snndeploy.place.lists import GROUP_HEADER_BITS, MAX_GROUP, Mask, Messages, Reached, counted
 from snndeploy.place.taps import Geometry, Taps, geometry
 
 
@@ -31,6 +31,9 @@ class FanIn(Protocol):
 
     def reached(self, box: Box) -> Reached:
         """Which source neurons have a synapse into ``box``."""
+
+    def messages(self, boxes: Sequence[Box]) -> Iterator[Messages]:
+        """Into how many of these boxes each source neuron has a synapse: what is to be added up. No two boxes overlap."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +49,9 @@ class Several:
     def reached(self, box: Box) -> Reached:
         return Reached.together([part.reached(box) for part in self.parts])
 
+    def messages(self, boxes: Sequence[Box]) -> Iterator[Messages]:
+        return one_by_one(self, boxes)
+
 
 @dataclass(frozen=True, eq=False)
 class DenseFanIn:
@@ -60,6 +66,9 @@ class DenseFanIn:
 
     def reached(self, box: Box) -> Reached:
         return Reached(whole(self.source), (self._lengths(box) > 0).reshape(self.source or (1,)))
+
+    def messages(self, boxes: Sequence[Box]) -> Iterator[Messages]:
+        return one_by_one(self, boxes)
 
     def _lengths(self, box: Box) -> Ints:
         part = self.present[slices(box)]
@@ -111,6 +120,9 @@ class SparseFanIn:
             return Reached(box, np.ones([last - first for first, last in box], bool))
         return Reached(whole(self.source), (self._lengths(box) > 0).reshape(self.source or (1,)))
 
+    def messages(self, boxes: Sequence[Box]) -> Iterator[Messages]:
+        return one_by_one(self, boxes)
+
     def _lengths(self, box: Box) -> Ints:
         if self.even is None:
             columns = np.concatenate([self.columns[self.starts[first] : self.starts[last]] for first, last in runs(box, self.shape)])
@@ -142,6 +154,26 @@ class Singles:
 
     def reached(self, box: Box) -> Reached:
         return Reached.together([part.reached(box) for part in self.parts])
+
+    def messages(self, boxes: Sequence[Box]) -> Iterator[Messages]:
+        """As ``FanIn.messages``: a source neuron that feeds one target sends into one box, or into none."""
+        source = self.parts[0].source
+        if self.parts[0].sources == 1:
+            counts = np.array([sum(bool(self.sources[slices(box)].any()) for box in boxes)])
+        else:
+            covered, counts = np.zeros(self.sources.shape, bool), np.zeros(self.parts[0].sources, np.int64)
+            for box in boxes:
+                covered[slices(box)] = True
+            for part in self.parts:
+                counts[part.columns[covered.ravel()[part.targets]]] = 1
+        yield Messages(whole(source), counts.reshape(source or (1,)))
+
+
+def one_by_one(synapses: FanIn, boxes: Sequence[Box]) -> Iterator[Messages]:
+    """``FanIn.messages`` of any synapses."""
+    for box in boxes:
+        reached = synapses.reached(box)
+        yield Messages(reached.box, reached.mask.astype(np.int64))
 
 
 def singles(parts: Sequence[SparseFanIn]) -> Singles | None:

@@ -40,6 +40,14 @@ class Reached:
         return Reached(box, mask)
 
 
+@dataclass(frozen=True, eq=False)
+class Messages:
+    """Into how many of some boxes of targets each source neuron has a synapse: ``counts``, of the part ``box`` of the source."""
+
+    box: Box
+    counts: Ints
+
+
 def index_bits(neurons: int) -> int:
     """Bits that address a target within a core of so many neurons: one of 6..12."""
     return min(MAX_INDEX_BITS, max(MIN_INDEX_BITS, (max(1, neurons) - 1).bit_length()))

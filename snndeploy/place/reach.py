@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snndeploy.arrays import Ints, frozen_ints
-from snndeploy.place.boxes import slices
+from snndeploy.place.boxes import Box, slices
 from snndeploy.place.budget import Budget
 from snndeploy.place.demand import Wiring
 from snndeploy.place.partition import Partition
@@ -38,23 +38,38 @@ def seat(core: int, limits: Budget) -> Seat:
     return Seat(chip, column, row)
 
 
-def reach(net: Wiring, parts: Partition, limits: Budget) -> dict[str, Reach]:
-    """Per population, cores, hops and chip crossings of one spike of each neuron (flat, C order)."""
+def messages(net: Wiring, parts: Partition) -> dict[str, Ints]:
+    """Per population [*shape], the cores that one spike of each neuron reaches."""
+    totals = {n: np.zeros(p.shape or (1,), np.int64) for n, p in net.network.populations.items()}
+    alone: dict[str, list[Box]] = {}
+    for blocks in parts.cores:
+        if len(blocks) == 1:
+            alone.setdefault(blocks[0].population, []).append(blocks[0].box)
+            continue
+        for source, reached in net.reached(blocks).items():
+            totals[source][slices(reached.box)] += reached.mask
+    for population, boxes in alone.items():
+        for source, synapses in net.into[population].items():
+            for sent in synapses.messages(boxes):
+                totals[source][slices(sent.box)] += sent.counts
+    return totals
+
+
+def reach(net: Wiring, parts: Partition, limits: Budget, cores: Mapping[str, Ints]) -> dict[str, Reach]:
+    """Per population, cores, hops and chip crossings of one spike of each neuron (flat, C order); ``cores`` as ``messages`` counts them."""
     home = _homes(net, parts, limits)
-    totals = {n: [np.zeros(p.shape or (1,), np.int64) for _ in range(4)] for n, p in net.network.populations.items()}
+    totals = {n: [np.zeros(p.shape or (1,), np.int64) for _ in range(3)] for n, p in net.network.populations.items()}
     for index, blocks in enumerate(parts.cores):
         here = seat(index, limits)
-        for source, reached in net.reached(blocks).items():
+        for source, reached in net.reached(blocks, home).items():
             part, mask = slices(reached.box), reached.mask
-            cores, hops_x, hops_y, off_chip = (total[part] for total in totals[source])
-            cores += mask
-            if source in home:
-                chip, x, y = (seats[part] for seats in home[source])
-                same = mask & (chip == here.chip)
-                hops_x += same * np.abs(x - here.x)
-                hops_y += same * np.abs(y - here.y)
-                off_chip += mask & (chip != here.chip)
-    return {name: Reach(*(frozen_ints(a.ravel()) for a in arrays)) for name, arrays in totals.items()}
+            hops_x, hops_y, off_chip = (total[part] for total in totals[source])
+            chip, x, y = (seats[part] for seats in home[source])
+            same = mask & (chip == here.chip)
+            hops_x += same * np.abs(x - here.x)
+            hops_y += same * np.abs(y - here.y)
+            off_chip += mask & (chip != here.chip)
+    return {name: Reach(*(frozen_ints(a.ravel()) for a in (cores[name], *arrays))) for name, arrays in totals.items()}
 
 
 def _homes(net: Wiring, parts: Partition, limits: Budget) -> dict[str, tuple[Ints, Ints, Ints]]:
@@ -68,7 +83,6 @@ def _homes(net: Wiring, parts: Partition, limits: Budget) -> dict[str, tuple[Int
     return {n: (table[c, 0], table[c, 1], table[c, 2]) for n, c in core_of.items()}
 
 
-def axons_out(net: Wiring, parts: Partition, reached: Mapping[str, Reach]) -> list[int]:
+def axons_out(parts: Partition, cores: Mapping[str, Ints]) -> list[int]:
     """Per core, (neuron, destination core) pairs."""
-    shaped = {p.name: reached[p.name].cores.reshape(p.shape or (1,)) for p in net.placed}
-    return [sum(int(shaped[b.population][slices(b.box)].sum()) for b in blocks) for blocks in parts.cores]
+    return [sum(int(cores[b.population][slices(b.box)].sum()) for b in blocks) for blocks in parts.cores]
