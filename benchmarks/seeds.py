@@ -27,6 +27,7 @@ from converters.pt import from_module, load
 from converters.pt.libraries import is_neuron
 from snndeploy.errors import SnnError
 from snndeploy.ir.layers import Output
+from snndeploy.placement import Finding
 from snndeploy.sim.reference import run_reference
 
 SAMPLES, WIDTH = 2, 16
@@ -109,7 +110,7 @@ def checked(name: str, chip: str, width: int, steps: int) -> str:
     """What ``check`` says of a network with one random sample."""
     seed, started = SEEDS[name], time.perf_counter()
     net = build(name, width)
-    x = example(dataclasses.replace(seed, steps=steps), 1, salt=2)
+    x = example(dataclasses.replace(seed, steps=steps) if seed.takes in ("step", "TB") else seed, 1, salt=2)
     x = x if seed.takes in ("B", "BT") else x.swapaxes(0, 1)
     try:
         placement = sd.check(
@@ -119,10 +120,16 @@ def checked(name: str, chip: str, width: int, steps: int) -> str:
             Options(timesteps=steps if seed.takes in ("step", "TB") else None),
         )
     except SnnError as error:
-        return f"| {name} | {chip} | | | {error} |"
-    blockers = "; ".join(f"{f.code} {f.where}: {f.why}" for f in placement.findings if f.severity == "blocker")
+        return f"| {name} | {chip} | - | - | refused: {error.where}: {error.what} |"
+    blockers = "; ".join(said(f) for f in placement.findings if f.severity == "blocker")
     print(f"  {name}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
     return f"| {name} | {chip} | {len(placement.cores)} | {placement.chips} | {blockers or 'none'} |"
+
+
+def said(finding: Finding) -> str:
+    """A blocker, without the rule's name twice; of too many chips also the board that has them."""
+    why = finding.why.removeprefix(f"{finding.code}: ")
+    return f"{finding.code} {finding.where}: {why}" + (f": {finding.fix}" if finding.code == "L015" else "")
 
 
 def main() -> None:

@@ -280,7 +280,10 @@ def test_too_many_cores_is_a_blocker_that_names_a_board():
     assert (finding.where, finding.value, finding.limit) == ("loihi1", 300, 128)
     assert "loihi1:nahuku8" in finding.fix
     assert place(dense(10, 300), chip(neurons_per_core=1, board="nahuku8")).fits
-    assert "fewer channels" in found(place(dense(10, 1000), chip(neurons_per_core=1, cores_per_chip=1)), "L015").fix
+    fix = found(place(dense(10, 1000), chip(neurons_per_core=1, cores_per_chip=1)), "L015").fix
+    assert "fewer channels" in fix
+    assert "pohoiki-springs, has 768 chips" in fix
+    assert "board" not in found(place(dense(10, 300), dataclasses.replace(chip(neurons_per_core=1), boards={})), "L015").fix
 
 
 def test_l001_a_core_that_holds_no_neuron():

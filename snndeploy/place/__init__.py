@@ -91,8 +91,13 @@ def _chip_findings(profile: Profile, cores: int, chips: int, limits: Budget) -> 
     """L015: more cores than the board has."""
     there = profile.chips or 1
     if chips > there:
-        boards = sorted((n.value, name) for name, n in profile.boards.items() if n.value is not None and n.value >= chips)
-        fix = f"choose --chip {profile.id}:{boards[0][1]} ({boards[0][0]:g} chips)" if boards else "use fewer channels or fewer weight bits"
+        boards = sorted((n.value, name) for name, n in profile.boards.items() if n.value is not None)
+        enough = [(size, name) for size, name in boards if size >= chips]
+        fix = "use fewer channels or fewer weight bits"
+        if enough:
+            fix = f"choose --chip {profile.id}:{enough[0][1]} ({enough[0][0]:g} chips)"
+        elif boards:
+            fix = f"{fix}: the largest board, {boards[-1][1]}, has {boards[-1][0]:g} chips"
         why = f"the network needs {chips} chips, and " + (f"{profile.board} has {there}" if profile.board else "no board was chosen")
         yield Finding("L015", "blocker", profile.id, cores, there * limits["cores_per_chip"], why, fix)
 
