@@ -120,7 +120,7 @@ def test_messages_of_all_cores_are_those_of_each(seed):
         for blocks in parts.cores:
             for source, reached in wiring(without_kernels(net)).reached(blocks).items():
                 counts[source][slices(reached.box)] += reached.mask
-        for name, sent in messages(known, parts).items():
+        for name, sent in messages(known, parts, {}).items():
             np.testing.assert_array_equal(sent, counts[name])
     placed = place(net, profile)
     assert placed == place(net, profile, routes=False)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from snndeploy.arrays import Ints
 from snndeploy.chip.network import ChipNetwork
@@ -22,7 +23,7 @@ from snndeploy.place.core_rules import core_findings
 from snndeploy.place.cutting import Plan
 from snndeploy.place.demand import Wiring, wiring
 from snndeploy.place.partition import Partition, partition
-from snndeploy.place.reach import axons_out, messages, reach
+from snndeploy.place.reach import Sent, axons_out, messages, reach
 from snndeploy.place.rules import network_findings
 from snndeploy.placement import Core, Finding, Placement, Slice
 
@@ -38,9 +39,10 @@ def place(network: ChipNetwork, profile: Profile, max_payload: Mapping[str, int]
     Without ``routes``, ``Placement.reach`` stays empty: only energy asks for it.
     """
     limits, net = budget(profile), wiring(network)
-    parts, sent, out = _settle(net, limits, share=False)
+    known = Known()
+    parts, sent, out = _settle(net, limits, known, share=False)
     if len(parts.cores) > limits["cores_per_chip"] * (profile.chips or 1):
-        parts, sent, out = _settle(net, limits, share=True)
+        parts, sent, out = _settle(net, limits, known, share=True)
     cores = tuple(_core(net, parts, i, out[i]) for i in range(len(parts.cores)))
     chips = _chips(len(cores), limits)
     findings = network_findings(network, limits)
@@ -51,13 +53,20 @@ def place(network: ChipNetwork, profile: Profile, max_payload: Mapping[str, int]
     return Placement(profile.id, cores, chips, _sorted(findings), reach(net, parts, limits, sent) if routes else {})
 
 
-def _settle(net: Wiring, limits: Budget, *, share: bool) -> tuple[Partition, dict[str, Ints], list[int]]:
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What one round has found out for the next."""
+
+    plans: dict[tuple[str, float], Plan] = field(default_factory=dict)
+    sent: dict[Plan, Sent] = field(default_factory=dict)
+
+
+def _settle(net: Wiring, limits: Budget, known: Known, *, share: bool) -> tuple[Partition, dict[str, Ints], list[int]]:
     """Cut, count the out-axons, and cut populations smaller whose cores send to too many others."""
     caps: dict[str, int] = {}
-    known: dict[tuple[str, float], Plan] = {}
     for _ in range(OUT_AXON_ROUNDS):
-        parts = partition(net, limits, caps, known, share)
-        sent = messages(net, parts)
+        parts = partition(net, limits, caps, known.plans, share)
+        sent = messages(net, parts, known.sent)
         out = axons_out(parts, sent)
         tighter = _tighter(parts, out, limits, caps)
         if tighter == caps:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from snndeploy.chip.network import ChipNetwork, Conv, Population
 from snndeploy.place.boxes import Box, cut, narrow, volume, whole
 from snndeploy.place.budget import Budget
-from snndeploy.place.demand import Block, Wiring, within
+from snndeploy.place.demand import Block, Demand, Wiring, within
 
 
 @dataclass(frozen=True)
@@ -22,17 +22,23 @@ class Option:
     axons_in: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
-    """The boxes of a population. ``options``, cheapest first, where there was a choice; not ``fits`` where a single neuron is too much."""
+    """How a population is cut: its blocks and what each takes alone. ``options``, cheapest first, where there was a choice."""
 
-    boxes: tuple[Box, ...]
+    blocks: tuple[Block, ...]
+    demands: tuple[Demand, ...]
     options: tuple[Option, ...] = ()
-    fits: bool = True
 
 
 def plan(net: Wiring, limits: Budget, population: Population, cap: float) -> Plan:
-    """Cut a population into boxes of at most ``cap`` neurons, each within a core."""
+    """Cut a population into boxes of at most ``cap`` neurons, each within a core unless a single neuron is too much."""
+    boxes, options = _cut(net, limits, population, cap)
+    blocks = tuple(Block(population.name, box) for box in boxes)
+    return Plan(blocks, tuple(net.demand([block]) for block in blocks), options)
+
+
+def _cut(net: Wiring, limits: Budget, population: Population, cap: float) -> tuple[list[Box], tuple[Option, ...]]:
 
     def fits(box: Box) -> bool:
         return volume(box) <= cap and within(net.demand([Block(population.name, box)]), limits)
@@ -40,7 +46,7 @@ def plan(net: Wiring, limits: Budget, population: Population, cap: float) -> Pla
     box = whole(population.shape)
     axes = tuple(range(len(box)))
     if fits(box):
-        return Plan((box,))
+        return [box], ()
     like = net.alike[population.name].line
     options: list[Option] = []
     if _convolved(net.network, population):
@@ -52,8 +58,8 @@ def plan(net: Wiring, limits: Budget, population: Population, cap: float) -> Pla
         parts = [cut(box, axes, fits, like)]
     if any(part is None for part in parts):
         by_number = cut(box, axes, lambda b: volume(b) <= max(1, cap))
-        return Plan(tuple(by_number or [box]), fits=False)
-    return Plan(tuple(b for part in parts for b in part or ()), tuple(options))
+        return by_number or [box], ()
+    return [b for part in parts for b in part or ()], tuple(options)
 
 
 def _convolved(network: ChipNetwork, population: Population) -> bool:

@@ -39,16 +39,19 @@ def partition(net: Wiring, limits: Budget, caps: Mapping[str, int], known: dict[
         cap = min(limits["neurons_per_core"], caps.get(population.name, math.inf))
         if (population.name, cap) not in known:
             known[population.name, cap] = plan(net, limits, population, cap)
-        out.plans[population.name] = known[population.name, cap]
-        for box in out.plans[population.name].boxes:
-            _put(net, limits, caps, Block(population.name, box), out, share)
+        cut = out.plans[population.name] = known[population.name, cap]
+        if share:
+            for block, alone in zip(cut.blocks, cut.demands, strict=True):
+                _put(net, limits, caps, block, alone, out)
+        else:
+            out.cores += [[block] for block in cut.blocks]
+            out.demands += cut.demands
     return out
 
 
-def _put(net: Wiring, limits: Budget, caps: Mapping[str, int], block: Block, out: Partition, share: bool) -> None:
+def _put(net: Wiring, limits: Budget, caps: Mapping[str, int], block: Block, alone: Demand, out: Partition) -> None:
     """On a new core, unless it may share: it is small, and a core as small holds the same kind of neuron."""
-    alone = net.demand([block])
-    small = share and within(alone, limits, SMALL)
+    small = within(alone, limits, SMALL)
     for i in out.open if small else []:
         blocks = [*out.cores[i], block]
         most = min(caps.get(b.population, math.inf) for b in blocks)

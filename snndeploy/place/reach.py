@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from snndeploy.arrays import Ints, frozen_ints
 from snndeploy.place.boxes import Box, slices
 from snndeploy.place.budget import Budget
+from snndeploy.place.cutting import Plan
 from snndeploy.place.demand import Wiring
+from snndeploy.place.lists import Messages
 from snndeploy.place.partition import Partition
 from snndeploy.placement import Reach
 
@@ -38,8 +41,12 @@ def seat(core: int, limits: Budget) -> Seat:
     return Seat(chip, column, row)
 
 
-def messages(net: Wiring, parts: Partition) -> dict[str, Ints]:
-    """Per population [*shape], the cores that one spike of each neuron reaches."""
+Sent: TypeAlias = list[tuple[str, Messages]]
+"""Into how many cores of one population each source population's neurons send."""
+
+
+def messages(net: Wiring, parts: Partition, known: dict[Plan, Sent]) -> dict[str, Ints]:
+    """Per population [*shape], the cores that one spike of each neuron reaches. ``known`` keeps counts from one call to the next."""
     totals = {n: np.zeros(p.shape or (1,), np.int64) for n, p in net.network.populations.items()}
     alone: dict[str, list[Box]] = {}
     for blocks in parts.cores:
@@ -49,9 +56,13 @@ def messages(net: Wiring, parts: Partition) -> dict[str, Ints]:
         for source, reached in net.reached(blocks).items():
             totals[source][slices(reached.box)] += reached.mask
     for population, boxes in alone.items():
-        for source, synapses in net.into[population].items():
-            for sent in synapses.messages(boxes):
-                totals[source][slices(sent.box)] += sent.counts
+        plan = parts.plans[population]
+        whole = len(boxes) == len(plan.blocks)
+        if not whole or plan not in known:
+            sent = [(source, one) for source, synapses in net.into[population].items() for one in synapses.messages(boxes)]
+            known |= {plan: sent} if whole else {}
+        for source, one in known[plan] if whole else sent:
+            totals[source][slices(one.box)] += one.counts
     return totals
 
 
