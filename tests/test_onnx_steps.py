@@ -277,7 +277,7 @@ def test_two_layers(tmp_path, opset):
     loaded = equal(w.model(ins, outs, opset), tmp_path, {"mem1": "mem1_out", "mem2": "mem2_out"})
     assert [n for n in loaded.graph.order if isinstance(loaded.graph.nodes[n], LIF)] == ["mem1", "mem2"]
     assert loaded.graph.nodes["spk"] == Output("none")
-    assert any("0 of 2" in note and "differ" in note for note in loaded.assumptions)
+    assert any("0 of 2" in note and "differ" in note for note in loaded.probed)
     facts = {f.name: f.value for s in loaded.semantics if s.layer == "mem2" for f in s.facts}
     assert facts["decay"] == "0.75"
     assert facts["reset timing"] == "late: inside the next update"

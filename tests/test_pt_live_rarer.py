@@ -6,6 +6,7 @@ Every network is run by the library itself on data that the conversion never saw
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -176,6 +177,41 @@ def test_norse(kind):
         gave = net(torch.from_numpy(x))
         spikes += compare(loaded, x, gave[0] if isinstance(gave, tuple) else gave)
     assert spikes > 20
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_norse_exponential(whole):
+    norse = library("norse.torch")
+    spikes = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        p = {
+            "tau_syn_inv": 256.0,
+            "tau_mem_inv": float(rng.choice([128.0, 256.0])),
+            "v_leak": 0.125,
+            "delta_T": float(rng.choice([0.25, 0.5])),
+        }
+        p |= {"v_th": 0.75, "v_reset": float(rng.choice([0.0, -0.125]))}
+        parameters = importlib.import_module("norse.torch.functional.lif_ex").LIFExParameters(**{n: torch.tensor(v) for n, v in p.items()})
+        made = getattr(norse, "LIFEx" if whole else "LIFExCell")(parameters, dt=2.0**-10)
+        linear = torch.nn.Linear(5, 6)
+        net = norse.SequentialState(linear, made) if whole else Loop(linear, made, lambda _: (None,))
+        on_grid(net, seed, torch.float64)
+        loaded = from_module(net, torch.rand(STEPS, 3, 5).double())
+        x = quarters(seed, STEPS, 2, 5)
+        gave = net(torch.from_numpy(x))
+        spikes += compare(loaded, x, gave[0] if isinstance(gave, tuple) else gave)
+    assert spikes > 20
+
+
+def test_norse_neurons_without_meaning_say_why():
+    norse = library("norse.torch")
+    for name, words in (("LIFRefracCell", "counts steps"), ("LIFAdExCell", "does not adapt"), ("CobaLIFCell", "multiply the membrane")):
+        with pytest.raises(Unsupported, match=words):
+            from_module(
+                Loop(torch.nn.Linear(5, 6), getattr(norse, name)(*((6, 6) if name == "CobaLIFCell" else ())), lambda _: (None,)),
+                torch.rand(STEPS, 3, 5),
+            )
 
 
 SINABS: dict[str, Callable[[Any, Any, np.random.Generator], Any]] = {

@@ -29,6 +29,7 @@ class Drafting:
         self.edges: list[Edge] = []
         self.shapes: dict[str, Shape] = {}
         self.notes: list[str] = []
+        self.probed: list[str] = []
         self.kinds: dict[str, str] = {}
 
     def add(self, name: str, node: Node, ports: Sequence[str | Sequence[str]], op: str = "") -> Live:

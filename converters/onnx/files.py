@@ -26,7 +26,7 @@ DTYPES: Mapping[int, np.dtype[Any]] = {
     TensorProto.INT32: np.dtype("<i4"),
     TensorProto.INT64: np.dtype("<i8"),
 }
-NOT_OURS = "load ONNX files that snndeploy saved; a plain ONNX file does not say what its neurons are"
+NOT_OURS = "save it again with snndeploy; ONNX files of other tools are read by converters.load, whose neurons are found by probing"
 
 
 def read(path: Path) -> tuple[ModelProto, bytes]:

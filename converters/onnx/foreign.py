@@ -59,7 +59,7 @@ def load(model: ModelProto, where: str, options: Options) -> Loaded:
     if net is not None:
         read_net, outputs = one_step(net)
         seen = witness(model, net, outputs, options.timesteps)
-        return Loaded(read_net.graph, read_net.semantics, read_net.notes, options.timesteps, seen)
+        return Loaded(read_net.graph, read_net.semantics, read_net.notes, options.timesteps, seen, read_net.probed)
     options.only("a feed-forward ONNX file", "input_shape")
     draft = Drafting(opset, batch)
     draft.values |= constants

@@ -57,7 +57,7 @@ def load(
     first = next(e for e in loop.entering.values() if e.time is not None)
     steps = loop.steps if fixed[first.source][first.time or 0] else options.timesteps
     same_steps(options.timesteps, steps, "the file's loop")
-    return Loaded(made.graph, made.semantics, made.notes, steps, _witness(model, loop, kinds, sizes))
+    return Loaded(made.graph, made.semantics, made.notes, steps, _witness(model, loop, kinds, sizes), made.probed)
 
 
 def _behind(nodes: Sequence[NodeProto], values: set[str]) -> set[int]:

@@ -23,11 +23,12 @@ from snndeploy.ir.layers import Input, Output, Scale, Sum
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """A step as a graph, with what each of its nodes was, and what was taken for granted."""
+    """A step as a graph, with what each of its nodes was, what was taken for granted, and what running its parts showed."""
 
     graph: Graph
     semantics: tuple[LayerSource, ...]
     notes: tuple[str, ...]
+    probed: tuple[str, ...] = ()
 
 
 def read_step(net: Net, outputs: Sequence[tuple[str, Output]]) -> Read:
@@ -55,7 +56,8 @@ def read_step(net: Net, outputs: Sequence[tuple[str, Output]]) -> Read:
     for name, decoded in outputs:
         _leave(draft, name, decoded, draft.values.get(net.real(name)))
     graph = Graph(draft.nodes, tuple(draft.edges))
-    return Read(graph, tuple(_source(n, graph.nodes[n], draft, told) for n in graph.order if n in draft.kinds), tuple(draft.notes))
+    sources = tuple(_source(n, graph.nodes[n], draft, told) for n in graph.order if n in draft.kinds)
+    return Read(graph, sources, tuple(draft.notes), tuple(draft.probed))
 
 
 def _source(name: str, node: Node, draft: Drafting, told: dict[str, LayerSource]) -> LayerSource:
@@ -76,7 +78,7 @@ def _neuron(draft: Drafting, cell: Cell, told: dict[str, LayerSource], last: Seq
     for node in found.chain:
         made = draft.add(name if node is found.chain[-1] else f"{name}.current", node, [made.node], "neuron")
         told[made.node] = LayerSource(made.node, str(node), cell.operators, facts(node))
-    draft.notes.append(f"{cell.where} and what leads to it = {type(found.chain[-1]).__name__} {made.node!r}: {found.trial}")
+    draft.probed.append(f"{cell.where} and what leads to it = {type(found.chain[-1]).__name__} {made.node!r}: {found.trial}")
     draft.values[found.gives] = made
     for before, after in cell.states.items():
         draft.values.setdefault(before, None)

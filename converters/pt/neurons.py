@@ -148,7 +148,7 @@ def _check_spikes(builder: Builder, place: Place, meant: Neuron) -> None:
     float64 throughout; where the recording itself is float32, one value in a thousand may lie on the other side.
     """
     given, gave = _recorded(builder, place.operands[0]), _recorded(builder, place.stream)
-    if given is None or gave is None or (meant.before and not libraries.time_last(place.call.module)):
+    if given is None or gave is None:
         return
     count = int(np.ceil(np.abs(gave).max(initial=1.0)))
     theirs = meant if meant.original is None else dataclasses.replace(meant, node=meant.original)

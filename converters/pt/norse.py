@@ -23,6 +23,7 @@ from snndeploy.errors import ModelError, Unsupported
 from snndeploy.ir.layers import Linear
 from snndeploy.ir.neurons.adaptive import AdaptiveLIF
 from snndeploy.ir.neurons.cubalif import CubaLIF
+from snndeploy.ir.neurons.exponential import ExponentialIF
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF, Reset
 
@@ -113,6 +114,20 @@ def recurrent_adaptive(settings: Settings, _: Shape) -> Neuron:
     return _kept(settings, Neuron(_lsnn(settings, recurrent.weight.shape[:1]), before=(entering,), feedback=(recurrent,)))
 
 
+def exponential(settings: Settings, shape: Shape) -> Neuron:
+    """LIFExCell and LIFEx: the leaky current adds to an exponential membrane in the step in which it arrives."""
+    p = Parameters(settings, shape)
+    p.check_spike_function()
+    threshold, leak, delta = p("v_th"), p("v_leak"), p("delta_T")
+    if (delta <= 0).any():
+        raise Unsupported(settings.where, "has a delta_T that is not positive", "use a positive delta_T")
+    node = ExponentialIF(
+        p.rate("tau_mem_inv"), leak, threshold, delta, frozen(1.0 / delta), threshold, True, v_reset=p("v_reset"), v_init=leak
+    )
+    current = LI(frozen(1.0 - p.rate("tau_syn_inv")))
+    return _kept(settings, Neuron(node, before=(current,)))
+
+
 def _lsnn(settings: Settings, shape: Shape) -> AdaptiveLIF:
     p = Parameters(settings, shape)
     p.check_spike_function()
@@ -159,7 +174,10 @@ _LIF = NeuronClass(lif, {**_SYNAPSE, **_MEMBRANE, **_FIRES, **_CALL})
 _LI = NeuronClass(leaky, {**_SYNAPSE, **_MEMBRANE, **_CALL})
 _IAF = NeuronClass(integrate, {**_FIRES, **_CALL})
 _LSNN = NeuronClass(adaptive, {**_SYNAPSE, **_MEMBRANE, "tau_adapt_inv": 1.0 / 800, **_FIRES, "beta": 1.8, **_CALL})
-_PROGRAM = "there is no node for it yet"
+_EX = NeuronClass(exponential, {**_SYNAPSE, **_MEMBRANE, **_FIRES, "delta_T": 0.5, **_CALL})
+_REFRACTORY = "holds its membrane and is silent for rho_reset steps after a spike, and no neuron here counts steps"
+_RECOVERY = "its recovery variable follows the membrane of the step before, QuadraticIF's (SpikingJelly's) that of the step itself"
+_INSIDE = "its own spikes enter the current in front of an exponential membrane, and only a neuron's membrane is fed back to here"
 
 NORSE = Library(
     name="norse",
@@ -172,6 +190,8 @@ NORSE = Library(
         "LSNN": _LSNN,
         "LSNNRecurrentCell": NeuronClass(recurrent_adaptive),
         "LSNNRecurrent": NeuronClass(recurrent_adaptive),
+        "LIFExCell": _EX,
+        "LIFEx": _EX,
         "LIFBoxCell": NeuronClass(box, {**_MEMBRANE, **_FIRES, **_CALL}),
         "IAFCell": _IAF,
         "IAF": _IAF,
@@ -180,12 +200,15 @@ NORSE = Library(
         "LIBoxCell": NeuronClass(leaky_box, {**_MEMBRANE, **_CALL}),
     },
     refused={
-        "LIFAdExCell": f"has an exponential, adapting membrane; {_PROGRAM}",
-        "LIFExCell": f"has an exponential membrane; {_PROGRAM}",
-        "LIFRefracCell": f"counts a refractory time; {_PROGRAM}",
-        "IzhikevichCell": f"has a quadratic membrane and a recovery variable; {_PROGRAM}",
-        "CobaLIFCell": f"has conductances that multiply the membrane; {_PROGRAM}",
-        "LIFMCRecurrentCell": f"has several coupled compartments; {_PROGRAM}",
+        **dict.fromkeys(
+            ["LIFAdExCell", "LIFAdEx", "LIFAdExRecurrentCell", "LIFAdExRecurrent"],
+            "adapts an exponential membrane: ExponentialIF does not adapt",
+        ),
+        **dict.fromkeys(["LIFExRecurrentCell", "LIFExRecurrent"], _INSIDE),
+        **dict.fromkeys(["LIFRefracCell", "LIFRefracRecurrentCell", "LIFRefracRecurrent"], _REFRACTORY),
+        **dict.fromkeys(["IzhikevichCell", "IzhikevichRecurrentCell", "Izhikevich", "IzhikevichRecurrent"], _RECOVERY),
+        "CobaLIFCell": "its conductances multiply the membrane, and no neuron here multiplies two of its states",
+        "LIFMCRecurrentCell": "has several compartments that drive each other; a neuron here has one membrane",
         "LILinearCell": "holds a synapse and an integrator in one; use nn.Linear and LICell",
         "LConv2d": "convolves step by step in a way of its own; use nn.Conv2d",
     },
