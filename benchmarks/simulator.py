@@ -78,7 +78,7 @@ def measure(title: str, network: ChipNetwork, samples: int, rng: np.random.Gener
     pairs = [(seconds(network, spikes, False) / samples, seconds(network, spikes[:, :few], True) / few) for _ in range(REPEATS)]
     quick, plain = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratio = statistics.median(b / a for a, b in pairs)
-    rates = ", ".join(f"{name} {activity.rate:.1%}" for name, activity in fast.activity.items() if activity.updates)
+    rates = ", ".join(f"{name} {fast.rate(name):.1%}" for name, activity in fast.activity.items() if activity.updates)
     print(f"{title}: {1 / quick:,.0f} samples/s, int64 {1 / plain:,.1f} samples/s: {ratio:.1f} times faster, all values equal")
     print(f"  T={STEPS}, {samples} samples at once, input {RATE:.0%}; neuron-steps with a spike: {rates}")
 

@@ -39,15 +39,10 @@ class Activity:
         """How many neurons."""
         return int(self.spikes.size)
 
-    @property
-    def rate(self) -> float:
-        """Spikes a neuron-step."""
-        return float(self.spikes.sum()) / self.updates if self.updates else 0.0
-
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """A run of ``samples`` samples over ``steps`` steps.
+    """A run of ``samples`` samples over ``steps`` steps, which on a chip are more than the ``length`` steps of the model (0: as many).
 
     ``outputs`` [T, B, *shape] holds what each recorded layer sent at each step, ``states`` the same for state words
     under "layer.word". Layers of a chip network run ``shifts[layer]`` steps late.
@@ -61,6 +56,16 @@ class Trace:
     states: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     shifts: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+    length: int = 0
+
+    def rate(self, layer: str) -> float:
+        """Spikes of a neuron in a step of the model: what a sample sent in all its steps, over the model's T, on a chip as in a graph.
+
+        0 for what is not computed (inputs).
+        """
+        activity = self.activity[layer]
+        steps = activity.neurons * self.samples * (self.length or self.steps)
+        return float(activity.spikes.sum()) / steps if activity.updates and steps else 0.0
 
     def __post_init__(self) -> None:
         for name in ("activity", "outputs", "states", "shifts"):
@@ -76,7 +81,7 @@ def merge(parts: list[Trace]) -> Trace:
     outputs = {name: np.concatenate([p.outputs[name] for p in parts], axis=1) for name in first.outputs}
     states = {name: np.concatenate([p.states[name] for p in parts], axis=1) for name in first.states}
     samples, seconds = sum(p.samples for p in parts), sum(p.seconds for p in parts)
-    return Trace(first.engine, first.steps, samples, activity, outputs, states, first.shifts, seconds)
+    return Trace(first.engine, first.steps, samples, activity, outputs, states, first.shifts, seconds, first.length)
 
 
 def _add(parts: list[Activity]) -> Activity:

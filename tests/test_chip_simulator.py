@@ -264,3 +264,15 @@ def test_a_bias_wire_needs_a_bias_register():
     drive = Population("x", (1, 2), HostInput(4))
     with pytest.raises(ChipError, match="no bias register"):
         network([drive, LIF_PAIR[2]], Projection("p", "x", "s", Wire(as_bias=True)))
+
+
+@pytest.mark.parametrize("phases", [1, 2])
+def test_a_rate_counts_the_steps_of_the_model_however_deep_the_layer(phases):
+    """A relay behind a relay passes on every spike of 5 steps: a rate of 1 for both, as in a graph, though the chip runs on."""
+    passing = Lif(du=4095, dv=4096, vth=0)
+    populations = (Population("x", (1,), HostInput()), Population("a", (1,), passing, shift=1), Population("b", (1,), passing, shift=2))
+    links = (Projection("xa", "x", "a", Dense([[1]])), Projection("ab", "a", "b", Dense([[1]])))
+    network = ChipNetwork("test", {p.name: p for p in populations}, links, steps=5, phases=phases)
+    trace = run_chip(network, {"x": np.ones((5, 3, 1), np.int64)}, batch=2)
+    assert (trace.steps, trace.length) == (5 * phases + 2, 5)
+    assert (trace.rate("a"), trace.rate("b"), trace.rate("x")) == (1.0, 1.0, 0.0)

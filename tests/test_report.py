@@ -99,7 +99,7 @@ def traced():
         "conv": Activity(spikes, np.array([30, 36]), 480, 100, wraps=3, saturations=1),
         "fc": Activity(np.zeros(10, np.int64), np.array([0, 0]), 200, 0),
     }
-    return Trace("numpy", 11, 2, activity, shifts={"conv": 1}, seconds=0.5)
+    return Trace("numpy", 11, 2, activity, shifts={"conv": 1}, seconds=0.5, length=10)
 
 
 FACTS = (

@@ -82,7 +82,7 @@ def _activity(report: Report) -> str:
     lead = "Each mark is a spike; stronger marks carry larger values. Chip steps run to the right."
     title = f"One sample{f': {report.raster_title}' if report.raster_title else ''}"
     bars = rates(report.trace)
-    rate_lead = f"Spikes a neuron and step, over {plural(report.trace.samples, 'sample')}."
+    rate_lead = f"Spikes a neuron and step of the model, over {plural(report.trace.samples, 'sample')}."
     return section(title, lead, card(drawn)) * bool(drawn) + section("Firing rates", rate_lead, card(bars))
 
 

@@ -100,10 +100,10 @@ def latency(cost: Cost) -> Json:
 
 
 def layers(trace: Trace) -> list[Json]:
-    """One entry a layer: neurons, spikes a sample, rate."""
+    """One entry a layer: neurons, spikes a sample, rate (spikes a neuron and step of the model)."""
     samples = max(1, trace.samples)
     return [
-        {"name": n, "neurons": a.neurons, "spikes_per_sample": float(a.spikes.sum()) / samples, "rate": a.rate}
+        {"name": n, "neurons": a.neurons, "spikes_per_sample": float(a.spikes.sum()) / samples, "rate": trace.rate(n)}
         | {"wraps": a.wraps, "saturations": a.saturations, "outside_tables": a.outside}
         for n, a in trace.activity.items()
     ]

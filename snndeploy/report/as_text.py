@@ -174,14 +174,14 @@ def comparisons(pairs: Sequence[Pair]) -> str:
 
 
 def activity(trace: Trace, shifts: Mapping[str, int] | None = None) -> str:
-    """Neurons, spikes a sample, rate, and how many steps late each layer runs."""
+    """Neurons, spikes a sample, rate (a neuron and step of the model), and how many steps late each layer runs."""
     late = {**trace.shifts, **(shifts or {})}
     rows = []
     for name, a in trace.activity.items():
         spikes = float(a.spikes.sum()) / max(1, trace.samples)
         counts = ((a.wraps, "wraps of u"), (a.saturations, "clips of v"), (a.outside, "table ranges left"))
         odd = [f"{what}: {n:,}" for n, what in counts if n]
-        rate = percent(a.rate) if a.updates else "-"
+        rate = percent(trace.rate(name)) if a.updates else "-"
         rows.append((name, number(a.neurons), number(round(spikes, 1)), rate, number(late.get(name, 0)), ", ".join(odd)))
     return table(("layer", "neurons", "spikes", "rate", "late", ""), rows)
 

@@ -63,13 +63,14 @@ def _marks(kind: str, mask: NDArray[np.bool_], width: float, row: float) -> str:
 
 
 def rates(trace: Trace) -> str:
-    """A bar a layer: spikes a neuron and step, against the busiest layer."""
-    busiest = max((a.rate for a in trace.activity.values()), default=0.0) or 1.0
+    """A bar a layer: spikes a neuron and step of the model, against the busiest layer."""
+    busiest = max((trace.rate(name) for name in trace.activity), default=0.0) or 1.0
     rows = []
     for name, a in trace.activity.items():
         spikes = float(a.spikes.sum()) / max(1, trace.samples)
-        said = f"{percent(a.rate)} · {spikes:,.1f} a sample" if a.updates else f"{spikes:,.1f} a sample"
-        rows.append(f'<span class="name">{text(name)}</span>{_bar(a.rate / busiest)}<span class="val">{text(said)}</span>')
+        rate = trace.rate(name)
+        said = f"{percent(rate)} · {spikes:,.1f} a sample" if a.updates else f"{spikes:,.1f} a sample"
+        rows.append(f'<span class="name">{text(name)}</span>{_bar(rate / busiest)}<span class="val">{text(said)}</span>')
     return f'<div class="bars">{"".join(rows)}</div>' if rows else ""
 
 

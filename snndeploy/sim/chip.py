@@ -173,7 +173,7 @@ def _run(plan: Plan, inputs: Data, samples: int, progress: Progress) -> Trace:
         for name, spikes in sent.items():
             _send(plan.senders[name], spikes, t, synaptic)
         progress(t, plan.steps)
-    return trace_of(plan.network, plan.steps, samples, records)
+    return trace_of(plan.network, plan.length, plan.steps, samples, records)
 
 
 def _injected(plan: Plan, name: str, values: Values, t: int) -> Values:

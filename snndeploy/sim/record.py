@@ -85,9 +85,10 @@ def _dtype(population: Population) -> type[np.signedinteger[Any]]:
     return np.int8 if binary else np.int32
 
 
-def trace_of(network: ChipNetwork, steps: int, samples: int, records: Mapping[str, PopulationRecord]) -> Trace:
-    """The trace of one run."""
+def trace_of(network: ChipNetwork, length: int, steps: int, samples: int, records: Mapping[str, PopulationRecord]) -> Trace:
+    """The trace of one run of ``length`` steps of the model, ``steps`` of the chip."""
     activity = {name: r.activity() for name, r in records.items()}
     outputs = {name: r.output for name, r in records.items() if r.keep}
     states = {f"{name}.{word}": values for name, r in records.items() for word, values in r.states.items()}
-    return Trace("chip", steps, samples, activity, outputs, states, {name: p.shift for name, p in network.populations.items()})
+    shifts = {name: p.shift for name, p in network.populations.items()}
+    return Trace("chip", steps, samples, activity, outputs, states, shifts, length=length)
