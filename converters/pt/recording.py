@@ -14,7 +14,7 @@ from converters.pt.libraries import memory, refusal
 from converters.pt.places import raised_at, user_frames
 from converters.pt.restoring import kept, reset
 from converters.pt.snndeploy_nn import states_itself
-from converters.pt.tape import Call, Ref, Sample, Tape, refs
+from converters.pt.tape import Call, Ref, Sample, Tape, leaves, refs
 from snndeploy.arrays import Floats
 from snndeploy.errors import ModelError, SnnError, Unsupported
 
@@ -259,14 +259,7 @@ def owned_tensors(module: nn.Module) -> Iterator[Tensor]:
 
 def tensors_in(tree: Any) -> Iterator[Tensor]:
     """The tensors inside nested tuples, lists and dicts."""
-    if isinstance(tree, Tensor):
-        yield tree
-    elif isinstance(tree, tuple | list):
-        for item in tree:
-            yield from tensors_in(item)
-    elif isinstance(tree, Mapping):
-        for item in tree.values():
-            yield from tensors_in(item)
+    yield from leaves(tree, Tensor)
 
 
 def numbers(tensor: Tensor) -> Floats:

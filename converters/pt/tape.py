@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from snndeploy.arrays import Floats, Shape
+
+Leaf = TypeVar("Leaf")
 
 
 @dataclass(frozen=True)
@@ -105,14 +107,19 @@ class Tape:
 
 def refs(tree: Any) -> Iterator[int]:
     """The values inside nested tuples, lists and dicts, in order."""
-    if isinstance(tree, Ref):
-        yield tree.value
+    yield from (ref.value for ref in leaves(tree, Ref))
+
+
+def leaves(tree: Any, kind: type[Leaf]) -> Iterator[Leaf]:
+    """The objects of one class inside nested tuples, lists and dicts, in order."""
+    if isinstance(tree, kind):
+        yield tree
     elif isinstance(tree, tuple | list):
         for item in tree:
-            yield from refs(item)
+            yield from leaves(item, kind)
     elif isinstance(tree, Mapping):
         for item in tree.values():
-            yield from refs(item)
+            yield from leaves(item, kind)
 
 
 def plain(tree: Any) -> Hashable:

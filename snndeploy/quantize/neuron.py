@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from snndeploy.arrays import Floats, frozen
-from snndeploy.errors import QuantizeError, Unsupported
+from snndeploy.errors import QuantizeError
 from snndeploy.ir.graph import Node
 from snndeploy.ir.neurons.burst import Burst
 from snndeploy.ir.neurons.cubalif import CubaLIF
@@ -24,19 +24,13 @@ ROUNDING = 1e-12
 
 
 def gain_of(node: Node) -> Floats:
-    """What multiplies the synaptic sum on its way into the membrane; folded into the weights."""
-    if isinstance(node, CubaLIF) and node.late and node.reset == "hard":
-        what = "loses the current of the step after a spike, which has no integer form yet"
-        raise Unsupported("CubaLIF", what, "train without a reset delay, or choose --chip none to keep the float graph")
-    if isinstance(node, CubaLIF):
-        return frozen(node.gain * node.current_gain)
-    if isinstance(node, LIF | LI | Burst):
-        return node.gain
-    raise Unsupported(type(node).__name__, "has no integer form yet", "choose --chip none to keep the float graph")
+    """What multiplies the synaptic sum on its way into the membrane of a neuron that registers hold; folded into the weights."""
+    assert isinstance(node, LIF | CubaLIF | LI | Burst), "by_registers says so"
+    return frozen(node.gain * node.current_gain) if isinstance(node, CubaLIF) else node.gain
 
 
 def to_integers(node: Node, constant: Floats, scale: float, level_unit: float, snap: bool, below: bool = False) -> IntegerNeuron:
-    """The integer neuron of ``node`` when one weight unit is worth ``scale``.
+    """The integer neuron of ``node``, which registers hold and which starts at rest, when one weight unit is worth ``scale``.
 
     ``constant`` [*shape] is the real constant that enters the membrane each step (gain applied). Thresholds of
     hard-resetting neurons lie on the mantissa's grid: vth << 6 for ``>``, theta = 64 m + 1 for ``>=``; with ``below`` a
@@ -44,11 +38,8 @@ def to_integers(node: Node, constant: Floats, scale: float, level_unit: float, s
 
     Raises:
         QuantizeError: L006, L007 where a threshold or bias does not fit its register.
-        Unsupported: a start value other than 0 that the chip cannot hold.
     """
     per_unit = UNIT / scale
-    if node.v_init.any():  # type: ignore[attr-defined]
-        raise Unsupported(type(node).__name__, "its membrane starts at a value other than its reset", "start the neuron at v_reset")
     du = 4095.0 - np.round(4096.0 * node.current_decay) if isinstance(node, CubaLIF) else 4095.0
     dv = 4096.0 - np.round(4096.0 * node.decay)  # type: ignore[attr-defined]
     bias = _bias(constant * per_unit, drivable=not isinstance(node, CubaLIF))
@@ -76,7 +67,7 @@ def ladder(node: Node) -> tuple[Floats, tuple[bool, ...], Floats, Floats | None]
     """(thresholds, strictness, levels, amounts), one entry a rung; a plain neuron is a ladder of one rung."""
     if isinstance(node, Burst):
         return node.thresholds, node.strict, node.levels, node.amounts
-    assert isinstance(node, LIF | CubaLIF), "gain_of has refused everything else"
+    assert isinstance(node, LIF | CubaLIF), "registers hold no other neuron"
     amounts = node.amount[None] if node.reset == "subtract" else None
     return node.threshold[None], (node.strict,), np.ones((1,) * (node.threshold.ndim + 1)), amounts
 

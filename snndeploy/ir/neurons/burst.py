@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from snndeploy.arrays import Floats, Shape, frozen
 from snndeploy.ir.graph import Emits, Node, State
 from snndeploy.ir.layers import freeze, number, require
-from snndeploy.ir.neurons.lif import Reset, check_decay
+from snndeploy.ir.neurons.lif import Reset, check_decay, check_reset
 from snndeploy.ir.xp import Array, Namespace
 
 
@@ -49,7 +49,7 @@ class Burst(Node):
         each = rungs >= 1 and len(self.thresholds) == len(self.levels) == rungs
         require(self, each, "thresholds, levels and strict need one entry a rung")
         require(self, bool((np.diff(self.thresholds, axis=0) > 0).all()), "thresholds must rise from rung to rung")
-        require(self, self.reset in ("hard", "subtract", "none"), f"reset {self.reset!r} is not hard, subtract or none")
+        check_reset(self)
         require(self, (self.amounts is not None) == (self.reset == "subtract"), "amounts go with reset='subtract', one a rung")
         if self.amounts is not None:
             freeze(self, "amounts")

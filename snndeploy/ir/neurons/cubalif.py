@@ -10,8 +10,8 @@ import numpy as np
 
 from snndeploy.arrays import Floats, Shape
 from snndeploy.ir.graph import Emits, Node, State
-from snndeploy.ir.layers import freeze, number, require
-from snndeploy.ir.neurons.lif import Reset, check_decay
+from snndeploy.ir.layers import freeze, number
+from snndeploy.ir.neurons.lif import Reset, check_decay, check_reset
 from snndeploy.ir.xp import Array, Namespace
 
 
@@ -44,9 +44,7 @@ class CubaLIF(Node):
         freeze(self, "current_decay", "decay", "current_gain", "gain", "threshold", "v_reset", "amount", "rest", "v_init")
         check_decay(self, self.decay)
         check_decay(self, self.current_decay)
-        require(self, self.reset in ("hard", "subtract", "none"), f"reset {self.reset!r} is not hard, subtract or none")
-        require(self, not self.late or not self.rest.any(), "a late reset is defined for rest = 0 only")
-        require(self, not self.late or self.reset != "hard" or not self.v_reset.any(), "a late hard reset goes to 0 only")
+        check_reset(self, late=self.late)
 
     def out_shape(self, inputs: tuple[Shape, ...]) -> Shape:
         return np.broadcast_shapes(inputs[0], self.decay.shape, self.current_decay.shape, self.threshold.shape)

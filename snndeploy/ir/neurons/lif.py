@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -46,9 +46,7 @@ class LIF(Node):
         if self.floor is not None:
             freeze(self, "floor")
         check_decay(self, self.decay)
-        require(self, self.reset in ("hard", "subtract", "none"), f"reset {self.reset!r} is not hard, subtract or none")
-        require(self, not self.late or not self.rest.any(), "a late reset is defined for rest = 0 only")
-        require(self, not self.late or self.reset != "hard" or not self.v_reset.any(), "a late hard reset goes to 0 only")
+        check_reset(self, late=self.late)
 
     def out_shape(self, inputs: tuple[Shape, ...]) -> Shape:
         return np.broadcast_shapes(inputs[0], self.decay.shape, self.gain.shape, self.threshold.shape)
@@ -82,6 +80,13 @@ def check_decay(node: Node, decay: Floats) -> None:
     """A decay factor multiplies the state each step, so it lies in [0, 1]; raises ``GraphError``."""
     inside = bool(((decay >= 0) & (decay <= 1)).all())
     require(node, inside, f"decay factor {decay.min():g}..{decay.max():g} is outside [0, 1]", "a time constant must be positive: tau > 0")
+
+
+def check_reset(node: Any, *, late: bool = False) -> None:
+    """One of the three resets; a ``late`` one rests at 0, and a hard one goes there. Raises ``GraphError``."""
+    require(node, node.reset in ("hard", "subtract", "none"), f"reset {node.reset!r} is not hard, subtract or none")
+    require(node, not late or not node.rest.any(), "a late reset is defined for rest = 0 only")
+    require(node, not late or node.reset != "hard" or not node.v_reset.any(), "a late hard reset goes to 0 only")
 
 
 def integrate_and_fire(threshold: ArrayLike = 1.0, *, strict: bool = False, reset: Reset = "hard") -> LIF:
