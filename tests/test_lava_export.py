@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -233,6 +234,14 @@ def test_random_networks_equal_the_real_lava(seed, networks, real_lava):
     pair = pair_of(*networks.KINDS[kind](np.random.default_rng(500 + seed)))
     assert pair.compared > 100
     assert pair.different == 0, str(pair.first)
+
+
+@pytest.mark.lava
+def test_samples_that_follow_each_other_at_two_chip_steps_for_one_equal_the_real_lava(real_lava):
+    network = dataclasses.replace(small(weights=((20, -4), (6, 30))), phases=2)
+    assert lateness(network) == {"x": 0, "a": 1, "b": 2}
+    pair = pair_of(network, {"x": (np.random.default_rng(0).random((5, 3, 2)) < 0.7).astype(int)})
+    assert (pair.compared, pair.different) == (288, 0)
 
 
 @pytest.mark.lava
