@@ -109,8 +109,8 @@ def _examples(module: Any, options: Options) -> Iterator[Any]:
     leads = [(batch,)] + ([(steps, batch), (batch, steps)] if steps else [])
     libraries = _part("libraries")
     flat = libraries.flat_steps(module, steps)
-    if flat:
-        leads.append((batch * flat,))
+    if flat or (steps and multi_step(module)):
+        leads.append((batch * (flat or steps or 1),))
     generator = torch.Generator().manual_seed(0)
     if steps and any(libraries.time_last(part) for part in module.modules()):
         yield (torch.rand((batch, *shape, steps), generator=generator) < 0.5).to(torch.float32)

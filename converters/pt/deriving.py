@@ -127,6 +127,8 @@ def _joined(call: Call, known: AxisMap, _out: int) -> Axes | None:
     at = int(argument(call, 1, "dim", 0)) % len(before)
     if before[at] == "1" and len(parts) == known.steps:
         return (*before[:at], "T", *before[at + 1 :])
+    if at == 0 and before[0] == "B" and len(parts) == len(known_parts) == known.steps and set(known_parts) == {before}:
+        return ("TB", *before[1:])
     return before if before[at] == "f" else None
 
 
@@ -192,6 +194,8 @@ def _taken(call: Call, known: AxisMap, _out: int) -> Axes | None:
     over = (given,) if isinstance(given, int) else given
     if before is None or not over or known.lead(value) < 0:
         return None
+    if before[0] == "TB" and over == (0,) and [known.shapes[o][0] for o in call.outs] == [known.batch] * known.steps:
+        return ("B", *before[1:])
     return before if all(before[int(d) % len(before)] == "f" for d in over) else None
 
 

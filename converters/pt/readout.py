@@ -226,6 +226,21 @@ def _shifts(node: Any) -> bool:
     return any(getattr(node, name, None) is not None and bool(np.any(getattr(node, name))) for name in ("bias", "shift", "mean"))
 
 
+def _mixed(builder: Builder, value: int) -> AxesUnknown:
+    """The call behind which time, batch and features can no longer be told apart."""
+    view = builder.view
+    while True:
+        call = view.tape.producers[value][0]
+        given = [v for v in refs((call.args, call.kwargs)) if v not in view.tape.constants]
+        value = next((v for v in given if view.axes.of(v) is None and v in view.tape.producers), -1)
+        if value < 0:
+            break
+    shapes = " and ".join(str(list(view.tape.shapes[v])) for v in given[:2])
+    what = f"makes {list(view.tape.shapes[call.outs[0]])} of {shapes}, where time, batch and features cannot be told apart"
+    hint = "join [T, B, ...] to [T * B, ...] and part it again in the same order, or keep them on axes of their own"
+    return AxesUnknown(str(call), what, hint)
+
+
 def _until(builder: Builder, value: int) -> Stream:
     """The stream that ends with this value: the same place at every step."""
     last, k = resolve(builder.view, (value, None))
@@ -241,8 +256,9 @@ def _until(builder: Builder, value: int) -> Stream:
         raise Unsupported(
             str(call), f"is returned at step {at // stride} of {builder.steps}, not the last", "return all steps, or their mean"
         )
+    if builder.view.axes.of(value) is None and len(every) % builder.steps:
+        raise _mixed(builder, value)
     if len(every) % builder.steps:
         what = f"is returned, but runs {len(every)} times in {builder.steps} steps, so it is not a value of every step"
-        error = AxesUnknown if builder.view.axes.of(value) is None else Unsupported
-        raise error(str(call), what, "compute it inside the loop, or return all steps")
+        raise Unsupported(str(call), what, "compute it inside the loop, or return all steps")
     return tuple((c.outs[position], None) for c in every[at % stride :: stride])

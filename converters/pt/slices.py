@@ -113,6 +113,13 @@ def _selected(view: View, call: Call, position: int, element: Element) -> Elemen
     return (value, index % view.axes.steps) if tokens[at % len(tokens)] == "T" else (value, element[1])
 
 
+def _parted(view: View, call: Call, position: int, _: Element) -> Element | None:
+    """chunk or split of [T * B, ...] into its T steps."""
+    value = view.tape.first_ref(call)
+    whole, part = view.axes.of(value), view.axes.of(call.outs[position])
+    return (value, position) if whole and part and (whole[0], part[0]) == ("TB", "B") else None
+
+
 def _stacked(view: View, call: Call, _: int, element: Element) -> Element | None:
     parts = argument(call, 0, "tensors")
     k = element[1]
@@ -142,6 +149,7 @@ RULES: Mapping[str, Follow] = {
     **dict.fromkeys(["permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis"], _permuted),
     **dict.fromkeys(["select", "unbind"], _selected),
     **dict.fromkeys(["stack", "cat", "concat", "concatenate"], _stacked),
+    **dict.fromkeys(["chunk", "split", "split_with_sizes", "tensor_split"], _parted),
     "getitem": _indexed,
     "setitem": _stored,
 }

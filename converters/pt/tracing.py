@@ -167,7 +167,8 @@ def layouts(tape: Tape, steps: int, whole: bool) -> list[Layout]:
         return ["B..T", *fits]
     if flattened:
         return [*flattened, *fits, "B"]
-    return [*fits, "B"] if whole or first & set(tape.inputs) else ["B", *fits]
+    joined: list[Layout] = ["T*B", "B*T"] if whole and steps > 1 and all(s[0] % steps == 0 for s in shapes) else []
+    return [*fits, "B", *joined] if whole or first & set(tape.inputs) else ["B", *fits]
 
 
 def build(reading: Reading, module: nn.Module, timesteps: int | None, dt: float | None) -> Loaded:
