@@ -25,20 +25,22 @@ import numpy as np
 import converters
 from converters.onnx import load_graph, to_bytes
 from converters.onnx.structure import kinds
-from snndeploy.chip.models import HostInput
+from snndeploy.chip.network import ChipNetwork
 from snndeploy.deploy import convert
 from snndeploy.errors import SnnError
 from snndeploy.flow.against_onnxruntime import integer_onnx_pair
 from snndeploy.flow.deployment import Deployment, Wishes
 from snndeploy.hw import load_profile, profile_names
 from snndeploy.ir.graph import Graph, Node
-from snndeploy.ir.layers import Conv, Input, Linear, Output
+from snndeploy.ir.layers import Input, Linear, Output
+from snndeploy.ir.neurons.decoupling import CONSTANT
 from snndeploy.ir.neurons.lif import LIF
 from snndeploy.ir.rectifier import Relu
 from snndeploy.sim.chip import run_chip
 from snndeploy.sim.host import inject
 from snndeploy.sim.ort import run_onnxruntime
 from snndeploy.sim.reference import run_reference
+from snndeploy.trace import Trace
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "support.md"
@@ -48,7 +50,6 @@ INTERNAL = {
     "IntegerNeuron": "a neuron after quantization, made on the way to a chip",
 }
 """Neurons that the toolchain makes; no model has them."""
-BIAS = "a bias enters through a second, constant input, and the file has one"
 PLAIN = LIF(np.array(0.5), threshold=np.array(0.75), strict=True)
 """What stands behind every layer: a neuron that each format can say."""
 
@@ -205,16 +206,21 @@ def net_cell(found: Deployment) -> Cell:
         try:
             converters.export(found.network, "net", path)
         except SnnError as error:
-            constant = len([p for p in found.network.populations.values() if isinstance(p.model, HostInput)]) > len(found.data.inputs)
-            return Cell("refused", 0, (BIAS if constant else reason(error),))
+            return Cell("refused", 0, (reason(error),))
         again = converters.load(path)
     assert not isinstance(again, converters.Loaded)
-    values = inject(found.network, found.data.inputs).values()
+    values = [v for name, v in inject(found.network, found.data.inputs).items() if name != CONSTANT]
     names = [n for n, p in again.populations.items() if not any(j.target == n for j in again.projections)]
     ours = run_chip(found.network, inject(found.network, found.data.inputs))
     theirs = run_chip(again, dict(zip(names, values, strict=False)))
-    flat = [{n: np.reshape(v, (*np.shape(v)[:2], -1)) for n, v in trace.outputs.items()} for trace in (ours, theirs)]
-    return Cell("exact", equal(flat[0], flat[1], ".net"))
+    return Cell("exact", equal(in_time(found.network, ours), in_time(again, theirs), ".net"))
+
+
+def in_time(network: ChipNetwork, trace: Trace) -> dict[str, Any]:
+    """What every layer sends from its first input to its last, flat; without the constant that drives biases."""
+    kept = {n: p.shift for n, p in network.populations.items() if n in trace.outputs and n != CONSTANT}
+    late = {n: trace.outputs[n][shift : shift + network.steps] for n, shift in kept.items()}
+    return {n: np.reshape(v, (*np.shape(v)[:2], -1)) for n, v in late.items()}
 
 
 def lava_cell(found: Deployment) -> Cell:
@@ -238,15 +244,9 @@ def trial(saved: Graph, on_chip: Graph) -> dict[str, Cell]:
     if all(cells[chip].state == "refused" for chip in found):
         cells |= {chip: dataclasses.replace(cells[chip], state="float only") for chip in found}
     networks = [what for what in found.values() if isinstance(what, Deployment)]
-    narrow = [what for chip in found if isinstance(what := deployed(without_bias(on_chip), chip, NET_BITS), Deployment)]
+    narrow = [what for chip in found if isinstance(what := deployed(on_chip, chip, NET_BITS), Deployment)]
     written = {"chip ONNX": (chip_onnx_cell, networks), ".net": (net_cell, narrow), "Lava": (lava_cell, networks)}
     return cells | {column: _first(write, given) for column, (write, given) in written.items()}
-
-
-def without_bias(graph: Graph) -> Graph:
-    """The same network without biases, which a .net file has no room for."""
-    biased = {n: node for n, node in graph.nodes.items() if isinstance(node, Linear | Conv)}
-    return graph.replace({n: dataclasses.replace(node, bias=None) for n, node in biased.items()})
 
 
 def _first(write: Callable[[Deployment], Cell], networks: Iterable[Deployment]) -> Cell:
@@ -551,7 +551,7 @@ NEURONS_HEAD = """
 
 Each behind a matrix of synapses. *ONNX*: the float graph, saved, loaded equal, run by onnxruntime. *NIR*: exported, imported, run. The
 chips: converted, and run in the simulator. *chip ONNX*: the chip network saved, every spike and state word computed by onnxruntime.
-*.net* (lava-dl) and *Lava*: the first chip's network that the format can say, for .net with weights of {bits} bits and no bias.
+*.net* (lava-dl) and *Lava*: the first chip's network that the format can say, for .net with weights of {bits} bits.
 """
 LAYERS_HEAD = """
 ## Layers

@@ -189,11 +189,11 @@ def test_resonators_equal_lavas_arithmetic(lava, tmp_path, kind):
 # ---------------------------------------------------------------------------------------------------- layer by layer
 
 
-def saved_again(network, folder):
+def saved_again(network, folder, **how):
     """A network whose file had no input layer, from the file that has one: it must save as itself."""
-    save(network, folder / "again.net")
+    save(network, folder / "again.net", **how)
     again = load(folder / "again.net")
-    save(again, folder / "thrice.net")
+    save(again, folder / "thrice.net", **how)
     assert (folder / "thrice.net").read_bytes() == (folder / "again.net").read_bytes()
     return again
 
@@ -277,7 +277,9 @@ def test_a_convolutions_delay_is_by_channel(tmp_path):
     x[0] = 1
     sent = run_chip(network, {"input": x}, steps=6).outputs["conv0"][:, 0, :, 0, 0]
     assert (sent != 0).argmax(axis=0).tolist() == [1, 3, 2]
-    again = run_chip(saved_again(network, tmp_path), {"input": x}, steps=6)
+    with pytest.raises(Unsupported, match="layer 1 \\(conv\\): delays of up to 2 steps, which netx drops"):
+        save(network, tmp_path / "again.net")
+    again = run_chip(saved_again(network, tmp_path, lossy=True), {"input": x}, steps=6)
     np.testing.assert_array_equal(again.outputs["conv1"][:, 0, :, 0, 0], sent)
     same = load(net(tmp_path / "late.net", [conv(kernels, [3, 1, 1], SIGMA, delay=4.0)], 6), Options(input_shape=(1, 1, 1)))
     assert [p.delay for p in same.projections] == [4]

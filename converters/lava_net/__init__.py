@@ -23,7 +23,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from converters import Options
-from converters.lava_net import files, reading, writing
+from converters.lava_net import files, reading, registers, writing
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.errors import Unsupported
 from snndeploy.ir.graph import Graph
@@ -51,12 +51,21 @@ def load(path: str | Path, options: Options | None = None) -> ChipNetwork:
     return network
 
 
-def save(noun: ChipNetwork | Graph, path: str | Path) -> None:
+def save(noun: ChipNetwork | Graph, path: str | Path, lossy: bool = False) -> tuple[str, ...]:
     """Write a chip network whose every part has a place in the format; the same integers come back from ``load``.
+
+    Biases that the conversion drives are written as bias registers (``registers``). With ``lossy`` also what readers take
+    otherwise: returns what, and how much.
 
     Raises:
         Unsupported: what has no place, by name. ModelError: the file cannot be written. MissingPackage: no h5py.
     """
     if isinstance(noun, Graph):
         raise Unsupported(str(path), "a .net file holds integers, and this is a float graph", "convert it, and save the chip network")
-    files.write(Path(path), *writing.layers_of(noun))
+    made = registers.moved(noun, lossy=lossy)
+    layers, steps = writing.layers_of(made.network)
+    lost = (*made.lost, *writing.dropped(layers))
+    if lost and not lossy:
+        raise Unsupported(str(path), "; ".join(lost), "--lossy writes it all the same: our own reader keeps it")
+    files.write(Path(path), layers, steps)
+    return lost

@@ -273,7 +273,9 @@ def _cleared(chain: Chain, file: NetFile, steps: int) -> dict[str, Population]:
     if chain.aligned and (chain.delayed or any(p.source == p.target for p in chain.projections)):
         why = "a bias, and a recurrence or delays: what was sent before the first input cannot be called back"
         raise Unsupported(file.where, why, "give --source slayer if a step a layer was part of the training")
-    hasty = [p.name for p, model in fixed.values() if p.shift and not chain.aligned and (model.bias_mant > model.vth).any()]
+    sends = {p.source for p in chain.projections}
+    early = [p.name for p, model in fixed.values() if p.shift and not chain.aligned and (model.bias_mant > model.vth).any()]
+    hasty = [name for name in early if name in sends]
     if hasty:
         why = f"the bias of {hasty[0]} fires before the first input has come through the synapses, and cannot be called back"
         raise Unsupported(file.where, why, "give the file an input layer, or --source bootstrap if it was trained without a step a layer")

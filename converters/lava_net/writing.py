@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -55,6 +57,12 @@ def layers_of(network: ChipNetwork) -> tuple[list[Layer], int]:
     return writer.layers, network.steps
 
 
+def dropped(layers: list[Layer]) -> list[str]:
+    """What a file says and netx drops without a word, layer by layer."""
+    late = [(layer, int(np.max(layer.values["delay"]))) for layer in layers if layer.kind in ("conv", "pool") and "delay" in layer.values]
+    return [f"layer {layer.index} ({layer.kind}): delays of up to {steps} steps, which netx drops" for layer, steps in late]
+
+
 def _listed(network: ChipNetwork) -> str:
     constant = f"{CONSTANT} (the constant that the conversion drives biases by)"
     return ", ".join(constant if name == CONSTANT else name for name in network.inputs())
@@ -94,7 +102,7 @@ def _synaptic(writer: Writer, p: Population, paths: list[list[Path]], into: list
     if conv:
         shape = p.shape
     else:
-        shape = (p.size,)
+        shape, p = (p.size,), _flat(p)
         if writer.shape != (math.prod(writer.shape),):
             writer.shape = (math.prod(writer.shape),)
             writer.add("flatten", {"shape": np.asarray([writer.shape[0], 1, 1])})
@@ -113,6 +121,14 @@ def _synaptic(writer: Writer, p: Population, paths: list[list[Path]], into: list
     writer.index[p.name] = len(writer.layers)
     writer.add(kind, values)
     writer.shape = shape
+
+
+def _flat(p: Population) -> Population:
+    """The same neurons in one row, as a matrix counts them."""
+    arrays = {f.name: getattr(p.model, f.name) for f in dataclasses.fields(p.model)}
+    shaped = {name: a for name, a in arrays.items() if isinstance(a, np.ndarray) and a.ndim}
+    rows: dict[str, Any] = {name: np.broadcast_to(a, p.shape).reshape(-1) for name, a in shaped.items()}
+    return dataclasses.replace(p, shape=(p.size,), model=dataclasses.replace(p.model, **rows))
 
 
 def _by_channel(bias: Value, p: Population) -> Value:
