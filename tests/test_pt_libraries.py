@@ -1026,7 +1026,9 @@ def test_the_command_line_takes_patterns(tmp_path, monkeypatch):
     words = ["--source", "spikingjelly", "--neuron", "fc: LIFNode(tau=2.0)", "--layer", "fc: Linear()"]
     done = runner.invoke(main, ["convert", "net.pt", "--chip", "none", *words])
     assert done.exit_code == 0, done.output
-    assert converters.load(tmp_path / "net.graph.onnx").graph.nodes["fc.neuron"] == LIF(np.array(0.5), np.array(0.5))
+    assert converters.load(tmp_path / "net.graph.onnx").graph.nodes["fc.neuron"] == LIF(
+        np.array(0.5), np.array(0.5), order="tau", leak=np.array(2.0)
+    )
     for wrong, why in ((["--neuron", "LIF()"], "not two parts"), (["--neuron", "fc: IF()", "--neuron", "fc: LI(2)"], "given twice")):
         refused = runner.invoke(main, ["convert", "net.pt", "--chip", "none", *wrong])
         assert refused.exit_code == 2

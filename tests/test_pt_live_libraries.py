@@ -37,6 +37,7 @@ from snndeploy.sim.reference import run_reference  # noqa: E402
 
 NETWORKS = 200
 DECAYS = (0.5, 0.75)
+TAUS = (1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0)
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
 
@@ -199,18 +200,18 @@ def sharpened(made: Any, k: float) -> Any:
 
 
 def spikingjelly_neuron(neuron: Any, surrogate: Any, rng: np.random.Generator, mode: str) -> Any:
-    tau = float(rng.choice([2.0, 4.0, 8.0]))
+    tau = float(rng.choice(TAUS))
     common = {"v_threshold": float(rng.choice([0.5, 1.0, 1.25])), "v_reset": [0.0, None, -0.5, 0.25][rng.integers(4)]}
     common["surrogate_function"] = [surrogate.ATan(), surrogate.Sigmoid()][rng.integers(2)]
     decayed = {"decay_input": bool(rng.integers(2)), **common}
     plain = {"v_threshold": common["v_threshold"], "v_reset": common["v_reset"] or 0.0}
     kinds: list[Callable[[], Any]] = [
         lambda: neuron.IFNode(**common),
-        lambda: neuron.ParametricLIFNode(init_tau=2.0, **decayed),
+        lambda: neuron.ParametricLIFNode(init_tau=tau, **decayed),
         lambda: sharpened(neuron.KLIFNode(tau=tau, scale_reset=True, **decayed), float(rng.choice([0.5, 1.0, 2.0]))),
         lambda: sharpened(neuron.KLIFNode(tau=tau, **{**decayed, "v_reset": [None, 0.0][rng.integers(2)]}), 0.5),
-        lambda: neuron.CUBALIFNode(c_decay=0.5, v_decay=0.75, **common),
-        lambda: neuron.ILIFNode(tau=2.0, v_threshold=common["v_threshold"]),
+        lambda: neuron.CUBALIFNode(c_decay=0.5, v_decay=float(rng.choice([0.75, 0.9])), **common),
+        lambda: neuron.ILIFNode(tau=tau, v_threshold=common["v_threshold"]),
         lambda: neuron.HalfThresholdIFNode(v_threshold=1.0),
         lambda: neuron.LIFNode(tau=tau, **decayed),
         lambda: neuron.SimpleIFNode(**plain),
@@ -312,7 +313,7 @@ def test_spikingjelly_gated_complementary_and_negative_neurons():
             p.data = torch.from_numpy(rng.choice([-800.0, 0.0, 60.0], size=tuple(p.shape)) if seed % 3 else rng.normal(size=tuple(p.shape)))
         klif = neuron.KLIFNode(tau=2.0, scale_reset=bool(seed % 2), v_reset=[0.25, None, -0.5][seed % 3])
         klif.k.data = torch.tensor(float(rng.choice([-1.0, -0.5, 1.5, 4.0])))
-        middle = [glif, klif, neuron.ComplementaryLIFNode(tau=float(rng.choice([2.0, 4.0])))][seed % 3]
+        middle = [glif, klif, neuron.ComplementaryLIFNode(tau=float(rng.choice(TAUS)))][seed % 3]
         net = on_grid(
             torch.nn.Sequential(layer.Conv2d(2, 3, 3, padding=1), middle, layer.Flatten(), layer.Linear(27, 4), neuron.IFNode()), seed
         )
@@ -332,10 +333,10 @@ def test_spikingjelly_gated_complementary_and_negative_neurons():
 
 
 def norse_neuron(norse: Any, rng: np.random.Generator, cell: bool) -> Any:
-    dt = 2.0**-10
+    dt = float(rng.choice([2.0**-10, 0.001]))
     p = {
-        "tau_syn_inv": torch.tensor(float(rng.choice([128.0, 256.0, 512.0]))),
-        "tau_mem_inv": torch.tensor(float(rng.choice([64.0, 128.0, 256.0]))),
+        "tau_syn_inv": torch.tensor(float(rng.choice([128.0, 256.0, 512.0, 200.0, 300.0]))),
+        "tau_mem_inv": torch.tensor(float(rng.choice([64.0, 128.0, 256.0, 100.0, 1000 / 3]))),
         "v_leak": torch.tensor(float(rng.choice([0.0, 0.125, -0.25]))),
         "v_th": torch.tensor(float(rng.choice([0.25, 0.5]))),
         "v_reset": torch.tensor(float(rng.choice([0.0, -0.5]))),

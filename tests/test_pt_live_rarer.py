@@ -83,12 +83,14 @@ def psn(neuron: Any, rng: np.random.Generator, kind: str, alike: bool) -> Any:
 SPIKINGJELLY: dict[str, Callable[[Any, Any, np.random.Generator], Any]] = {
     "ternary if": lambda n, _, rng: n.TernaryIFNode(v_reset=[0.0, None, 0.25][rng.integers(3)]),
     "ternary lif": lambda n, _, rng: n.TernaryLIFNode(
-        tau=4.0, decay_input=bool(rng.integers(2)), v_reset=[0.0, None, -0.5][rng.integers(3)]
+        tau=float(rng.choice([3.0, 4.0])), decay_input=bool(rng.integers(2)), v_reset=[0.0, None, -0.5][rng.integers(3)]
     ),
     "raf": lambda n, _, rng: n.RAFNode(b=-0.5, omega=float(rng.choice([0.5, 2.0])), v_reset=[0.0, None, -0.5][rng.integers(3)]),
-    "qif": lambda n, _, rng: n.QIFNode(tau=4.0, v_c=0.5, v_reset=[-0.125, None][rng.integers(2)]),
-    "eif": lambda n, _, rng: n.EIFNode(tau=8.0, v_reset=[-0.125, None][rng.integers(2)]),
-    "izhikevich": lambda n, _, rng: n.IzhikevichNode(tau=4.0, v_rest=0.0, v_c=0.5, a=0.25, b=float(rng.choice([0.0, 0.5]))),
+    "qif": lambda n, _, rng: n.QIFNode(tau=float(rng.choice([3.0, 4.0])), v_c=0.5, v_reset=[-0.125, None][rng.integers(2)]),
+    "eif": lambda n, _, rng: n.EIFNode(tau=float(rng.choice([3.0, 8.0])), v_reset=[-0.125, None][rng.integers(2)]),
+    "izhikevich": lambda n, _, rng: n.IzhikevichNode(
+        tau=float(rng.choice([3.0, 4.0])), tau_w=5.0, v_rest=0.0, v_c=0.5, a=0.25, b=float(rng.choice([0.0, 0.5]))
+    ),
     "sliding psn": lambda n, _, rng: psn(n, rng, "SlidingPSN", True),
     "masked psn, alike": lambda n, _, rng: psn(n, rng, "MaskedPSN", True),
     "masked psn": lambda n, _, rng: psn(n, rng, "MaskedPSN", False),
@@ -155,7 +157,12 @@ def test_norse(kind):
     spikes = 0
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        p = {"tau_syn_inv": 256.0, "tau_mem_inv": 256.0, "tau_adapt_inv": float(rng.choice([128.0, 256.0])), "v_leak": 0.125}
+        p = {
+            "tau_syn_inv": 256.0,
+            "tau_mem_inv": float(rng.choice([256.0, 100.0])),
+            "tau_adapt_inv": float(rng.choice([128.0, 256.0])),
+            "v_leak": 0.125,
+        }
         p |= {"v_th": 0.25, "v_reset": float(rng.choice([0.0, -0.125])), "beta": 0.5}
         parameters = norse.LSNNParameters(**{name: torch.tensor(value) for name, value in p.items()})
         name, sizes = {
@@ -309,12 +316,12 @@ def test_a_sinabs_image_that_hears_itself_and_ways_back_that_are_none():
 
 BRAINCOG: dict[str, Callable[[Any, np.random.Generator], Any]] = {
     "if": lambda n, rng: n.IFNode(act_fun=["AtanGrad", "SigmoidGrad", "GateGrad"][rng.integers(3)]),
-    "lif": lambda n, rng: n.LIFNode(tau=float(rng.choice([2.0, 4.0])), act_fun=["QGateGrad", "SigmoidGrad"][rng.integers(2)]),
+    "lif": lambda n, rng: n.LIFNode(tau=float(rng.choice([1.5, 2.0, 3.0, 4.0])), act_fun=["QGateGrad", "SigmoidGrad"][rng.integers(2)]),
     "plif": lambda n, rng: n.PLIFNode(threshold=0.5, sigmoid_thres=bool(rng.integers(2))),
     "biased lif": lambda n, _: n.BiasLIFNode(threshold=0.5),
     "biased plif": lambda n, _: n.BiasPLIFNode(threshold=0.5),
     "stdp": lambda n, _: n.LIFSTDPNode(threshold=0.5, tau=0.75),
-    "burst": lambda n, rng: n.BurstLIFNode(tau=float(rng.choice([2.0, 4.0])), threshold=float(rng.choice([0.25, 0.5]))),
+    "burst": lambda n, rng: n.BurstLIFNode(tau=float(rng.choice([2.0, 3.0, 4.0])), threshold=float(rng.choice([0.25, 0.5]))),
 }
 
 

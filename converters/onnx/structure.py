@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from snndeploy import chip, ir
 from snndeploy.errors import Unsupported
+from snndeploy.ir.graph import Node, stated
 
 SCHEMA = 2
 """Rises whenever a saved file could read differently, or the same network would give other bytes."""
@@ -33,8 +34,9 @@ def nouns(package: Any) -> dict[str, type]:
 
 
 def kinds(noun: str) -> dict[str, type]:
-    """The classes a saved "graph" or "chip" may be made of."""
-    return nouns({"graph": ir, "chip": chip}[noun])
+    """The classes a saved "graph" or "chip" may be made of; of a node's, those that run."""
+    found = nouns({"graph": ir, "chip": chip}[noun])
+    return {name: kind for name, kind in found.items() if not (issubclass(kind, Node) and kind.step is Node.step)}
 
 
 def encode(value: Any, path: str, arrays: Arrays) -> Any:
@@ -44,7 +46,7 @@ def encode(value: Any, path: str, arrays: Arrays) -> Any:
         arrays[path] = np.asarray(value + 0)
         return {"array": path}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        saved = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if not _left_out(f, value)}
+        saved = {f.name: getattr(value, f.name) for f in stated(value) if not _left_out(f, value)}
         fields = {name: encode(held, f"{path}.{name}", arrays) for name, held in saved.items()}
         return {"class": type(value).__name__, "fields": fields}
     if isinstance(value, Mapping):

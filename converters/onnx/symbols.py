@@ -6,7 +6,7 @@ Arrays are ``Symbol``: the name of an ONNX value and its shape, the dynamic batc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -123,6 +123,9 @@ class OnnxNamespace:
 
     def divide(self, a: Operand, b: Operand) -> Symbol:
         return _body(a, b).elementwise("Div", a, b)
+
+    def rounded(self, written: Callable[..., Symbol], reals: Callable[..., Symbol], *operands: Symbol) -> Symbol:
+        return written(*operands)
 
     def table(self, rows: Symbol, t: Symbol) -> Symbol:
         step = t.body.op("ReduceMax", (t,), (), keepdims=0)

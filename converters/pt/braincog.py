@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, strictness
+from converters.pt.spikingjelly import learned
 from snndeploy.arrays import Floats, Shape, frozen
 from snndeploy.errors import Unsupported
 from snndeploy.ir.layers import Scale
@@ -42,14 +43,14 @@ def integrate(settings: Settings, shape: Shape) -> Neuron:
 
 def lif(settings: Settings, shape: Shape) -> Neuron:
     """LIFNode; it ignores ``sigmoid_thres``."""
-    rate = 1.0 / settings.array("tau", shape)
-    return _neuron(settings, shape, frozen(1.0 - rate), frozen(rate), thresholded=False)
+    tau = settings.array("tau", shape)
+    return _neuron(settings, shape, frozen(1.0 - 1.0 / tau), frozen(1.0 / tau), thresholded=False, order="tau", leak=tau)
 
 
 def parametric(settings: Settings, shape: Shape) -> Neuron:
     """PLIFNode."""
-    rate = settings.array("dt", shape) / (1.0 + np.exp(-settings.array("w", shape)))
-    return _neuron(settings, shape, frozen(1.0 - rate), frozen(rate), thresholded=True)
+    rate = frozen(settings.array("dt", shape) * learned(settings, shape))
+    return _neuron(settings, shape, frozen(1.0 - rate), rate, thresholded=True, order="rate", leak=rate)
 
 
 def drifting(settings: Settings, shape: Shape) -> Neuron:
@@ -84,7 +85,8 @@ def burst(settings: Settings, shape: Shape) -> Neuron:
     if float(settings.get("v_reset", 0.0)):
         raise Unsupported(settings.where, "starts at v_reset, which is not 0", "use v_reset=0.")
     rate, theta = 1.0 / settings.array("tau", shape), settings.array("threshold", shape)
-    return Neuron(braincog_burst(1.0 - rate, rate, theta, float(settings.get("burst_factor", 1.5))))
+    node = braincog_burst(1.0 - rate, rate, theta, float(settings.get("burst_factor", 1.5)))
+    return Neuron(dataclasses.replace(node, order="tau", leak=settings.array("tau", shape)))
 
 
 def _one_group(settings: Settings) -> None:
@@ -92,13 +94,13 @@ def _one_group(settings: Settings) -> None:
         raise Unsupported(settings.where, "keeps time inside the channels (n_groups)", "use layer_by_layer=True, or one step a call")
 
 
-def _neuron(settings: Settings, shape: Shape, decay: Floats, gain: Floats, thresholded: bool) -> Neuron:
+def _neuron(settings: Settings, shape: Shape, decay: Floats, gain: Floats, thresholded: bool, **order: Any) -> Neuron:
     _one_group(settings)
     threshold = settings.array("threshold", shape)
     if thresholded and settings.get("sigmoid_thres", False):
         threshold = frozen(1.0 / (1.0 + np.exp(-threshold)))
     start = frozen(float(settings.get("v_reset", 0.0)))
-    return Neuron(LIF(decay, gain, threshold, strict=_strict(settings), v_init=start))
+    return Neuron(LIF(decay, gain, threshold, strict=_strict(settings), v_init=start, **order))
 
 
 def _strict(settings: Settings) -> bool:

@@ -49,7 +49,6 @@ class Neuron:
         said: facts that no field of the node shows.
         asked: the settings that were asked for, by name.
         origin: where a fact comes from that no setting decides.
-        original: the node in its library's order of operations, where that rounds otherwise; a recording is held against it.
     """
 
     node: Node
@@ -63,7 +62,6 @@ class Neuron:
     said: tuple[Fact, ...] = ()
     asked: Mapping[str, Fact] = field(default_factory=dict)
     origin: Origin = "model"
-    original: Node | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +149,19 @@ def counted(value: Any, where: str) -> int:
     if not isinstance(value, int) or not 1 <= value <= MOST:
         raise Unsupported(where, f"{value!r} spikes a step is no number from 1 to {MOST}", "several spikes a step are a ladder of levels")
     return value
+
+
+def divided(level: Floats, theta: Floats, strict: bool) -> Floats:
+    """The float64 threshold for which h meets it exactly where h / theta, rounded, meets ``level``: a bit or two from level theta.
+
+    A quotient rises with h, so there is one: the first h that meets the level, or with ``strict`` the last that does not.
+    """
+    near = [np.asarray(level * theta)]
+    for _ in range(4):
+        near = [np.nextafter(near[0], -np.inf), *near, np.nextafter(near[-1], np.inf)]
+    met = np.stack([x / theta > level if strict else x / theta >= level for x in near])
+    first = met.argmax(axis=0) - int(strict)
+    return np.asarray(np.take_along_axis(np.stack(near), first[None], axis=0)[0])
 
 
 def strictness(function: Any, where: str) -> bool:
@@ -249,7 +260,7 @@ def without_memory(neuron: Neuron, where: str) -> Neuron:
         fresh = dataclasses.replace(node, decay=none, rest=start, v_init=start, reset="none", late=False)
     else:
         fresh = dataclasses.replace(node, decay=none, rest=start, v_init=start, reset="none", amounts=None)
-    return dataclasses.replace(neuron, node=fresh, membrane=None, original=None)
+    return dataclasses.replace(neuron, node=fresh, membrane=None)
 
 
 def buffered(names: Sequence[str], module: Any) -> tuple[Any, ...]:

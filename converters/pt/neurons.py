@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
 from converters.pt import libraries
@@ -151,16 +149,11 @@ def _check_spikes(builder: Builder, place: Place, meant: Neuron) -> None:
     if given is None or gave is None:
         return
     count = int(np.ceil(np.abs(gave).max(initial=1.0)))
-    theirs = meant if meant.original is None else dataclasses.replace(meant, node=meant.original)
-    wrong = _differing(theirs, given, gave, count)
+    wrong = _differing(meant, given, gave, count)
     exact = str(builder.view.tape.tensors[place.stream[-1][0]].dtype) == "torch.float64"
     if wrong > (0 if exact else gave.size / 1000):
         what = f"does not do what its class says: {wrong} of {gave.size} values of the trial run differ"
         raise Unsupported(str(place.call), what, "is it of another release, or changed? A module with to_node() states itself")
-    if meant.original is not None:
-        ties = f"{_differing(meant, given, gave, count)} of {gave.size:,} spikes of the trial run did"
-        note = "divides by tau, and decay 1 - 1/tau is rounded: an input that meets the threshold exactly may fire otherwise"
-        builder.notes.append(f"{_path(place.call)} {note}; {ties} (docs/rounding.md)")
 
 
 def _differing(meant: Neuron, given: Floats, gave: Floats, count: int) -> int:

@@ -76,8 +76,8 @@ def box(settings: Settings, shape: Shape) -> Neuron:
     rate, leak, threshold = p.rate("tau_mem_inv"), p("v_leak"), p("v_th")
     reset: Reset = "subtract" if method == "reset_subtract" else "hard"
     decay = frozen(1.0 - rate)
-    node = LIF(decay, rate, threshold, strict=True, reset=reset, v_reset=p("v_reset"), amount=threshold, rest=leak, v_init=leak)
-    return _kept(settings, Neuron(node))
+    words: dict[str, Any] = {"rest": leak, "v_init": leak, "order": "rate_joint", "leak": rate}
+    return _kept(settings, Neuron(LIF(decay, rate, threshold, True, reset, p("v_reset"), threshold, **words)))
 
 
 def integrate(settings: Settings, shape: Shape) -> Neuron:
@@ -92,15 +92,16 @@ def leaky(settings: Settings, shape: Shape) -> Neuron:
     """LICell and LI: a leaky integrator behind a leaky current."""
     p = Parameters(settings, shape)
     rate, leak = p.rate("tau_mem_inv"), p("v_leak")
-    membrane = LI(frozen(1.0 - rate), rate, leak, leak)
-    return _kept(settings, Neuron(LI(frozen(1.0 - p.rate("tau_syn_inv"))), (membrane,)))
+    membrane = LI(frozen(1.0 - rate), rate, leak, leak, order="rate", leak=rate)
+    forget = p.rate("tau_syn_inv")
+    return _kept(settings, Neuron(LI(frozen(1.0 - forget), order="rate_whole", leak=forget), (membrane,)))
 
 
 def leaky_box(settings: Settings, shape: Shape) -> Neuron:
     """LIBoxCell."""
     p = Parameters(settings, shape)
     rate, leak = p.rate("tau_mem_inv"), p("v_leak")
-    return _kept(settings, Neuron(LI(frozen(1.0 - rate), rate, leak, leak)))
+    return _kept(settings, Neuron(LI(frozen(1.0 - rate), rate, leak, leak, order="rate", leak=rate)))
 
 
 def adaptive(settings: Settings, shape: Shape) -> Neuron:
@@ -132,9 +133,10 @@ def _lsnn(settings: Settings, shape: Shape) -> AdaptiveLIF:
     p = Parameters(settings, shape)
     p.check_spike_function()
     rate, leak, forget = p.rate("tau_mem_inv"), p("v_leak"), frozen(1.0 - p.rate("tau_adapt_inv"))
+    current = p.rate("tau_syn_inv")
     return AdaptiveLIF(
-        frozen(1.0 - rate), forget, frozen(forget * p("beta")), frozen(1.0 - p.rate("tau_syn_inv")), rate, p("v_th"), True,
-        v_reset=p("v_reset"), rest=leak, v_init=leak, current="late",
+        frozen(1.0 - rate), forget, frozen(forget * p("beta")), frozen(1.0 - current), rate, p("v_th"), True,
+        v_reset=p("v_reset"), rest=leak, v_init=leak, current="late", order="rate", leak=rate, current_leak=current,
     )  # fmt: skip
 
 
@@ -142,8 +144,10 @@ def _cuba(settings: Settings, shape: Shape) -> CubaLIF:
     p = Parameters(settings, shape)
     p.check_spike_function()
     rate, leak, threshold = p.rate("tau_mem_inv"), p("v_leak"), p("v_th")
-    decays = frozen(1.0 - p.rate("tau_syn_inv")), frozen(1.0 - rate)
-    return CubaLIF(*decays, gain=rate, threshold=threshold, strict=True, v_reset=p("v_reset"), rest=leak, v_init=leak)
+    current = p.rate("tau_syn_inv")
+    order: dict[str, Any] = {"order": "rate", "leak": rate, "current_leak": current}
+    words = {"rest": leak, "v_init": leak, "v_reset": p("v_reset"), **order}
+    return CubaLIF(frozen(1.0 - current), frozen(1.0 - rate), gain=rate, threshold=threshold, strict=True, **words)
 
 
 def _kept(settings: Settings, neuron: Neuron) -> Neuron:

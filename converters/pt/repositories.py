@@ -39,14 +39,14 @@ def squashed(settings: Settings, shape: Shape) -> Neuron:
 
 
 def _clif(settings: Settings, shape: Shape) -> CLIF:
-    rate, threshold = 1.0 / settings.array("tau", shape), settings.array("v_threshold", shape)
-    value = settings("v_reset")
+    tau, threshold = settings.array("tau", shape), settings.array("v_threshold", shape)
+    value, rate, divided = settings("v_reset"), 1.0 / tau, settings("decay_input")
     level = frozen(0.0 if value is None else float(value))
     strict = strictness(settings("surrogate_function"), settings.where) if "surrogate_function" in settings else False
     return CLIF(
         frozen(1.0 - rate),
         frozen(rate),
-        frozen(rate if settings("decay_input") else 1.0),
+        frozen(rate if divided else 1.0),
         threshold,
         strict=strict,
         reset="subtract" if value is None else "hard",
@@ -54,6 +54,8 @@ def _clif(settings: Settings, shape: Shape) -> CLIF:
         amount=threshold,
         rest=level,
         v_init=level,
+        order="tau_apart" if divided else "tau_apart_whole",
+        leak=tau,
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, buffered, counted, emptied
+from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, buffered, counted, divided, emptied
 from converters.pt.sinabs_recurrent import recurrent
 from converters.pt.torch_nn import Chain
 from converters.pt.windows import average
@@ -28,7 +28,7 @@ from snndeploy.ir.neurons.adaptive import AdaptiveLIF
 from snndeploy.ir.neurons.burst import Burst
 from snndeploy.ir.neurons.cubalif import CubaLIF
 from snndeploy.ir.neurons.li import LI
-from snndeploy.ir.neurons.lif import LIF
+from snndeploy.ir.neurons.lif import LIF, Reset
 from snndeploy.ir.neurons.multispike import MultiSpike
 
 RUNGS = 8
@@ -86,7 +86,7 @@ def _neuron(settings: Settings, shape: Shape, alpha: Floats) -> Neuron:
     if (theta <= 0).any():
         raise Unsupported(settings.where, "has a threshold that is not positive", "use a positive spike_threshold")
     most, hard, amount = _most(settings), _hard(settings), _amount(settings, theta)
-    if floor is not None and not hard and (amount > theta).any():
+    if floor is not None and not hard and (amount > theta.astype(np.float32)).any():
         raise Unsupported(settings.where, "subtracts more than its threshold, so the floor also acts after a spike", "use min_v_mem=None")
     current = _alpha(settings, "syn", shape) if _has_current(settings) else None
     value = _value(settings)
@@ -122,11 +122,13 @@ def _shifted(
 
 
 def _ladder(alpha: Floats, gain: Floats, theta: Floats, hard: bool, amount: Floats, floor: Floats | None, count: int) -> Burst:
-    """Level k from h >= k theta, k = 1 ... count."""
+    """Level k where h / theta, rounded, is k or more, k = 1 ... count; k spikes take k times the amount off, in float32."""
     rungs = np.arange(1, count + 1, dtype=np.float64).reshape(-1, *(1,) * theta.ndim)
-    amounts = None if hard else frozen(rungs * amount)
-    reset = "hard" if hard else "subtract"
-    return Burst(alpha, frozen(rungs * theta), frozen(rungs), (False,) * count, reset, amounts=amounts, gain=gain, floor=floor)  # type: ignore[arg-type]
+    amounts = None if hard else frozen(rungs.astype(np.float32) * amount.astype(np.float32))
+    reset: Reset = "hard" if hard else "subtract"
+    return Burst(
+        alpha, frozen(divided(rungs, theta, strict=False)), frozen(rungs), (False,) * count, reset, amounts=amounts, gain=gain, floor=floor
+    )
 
 
 def _counting(
@@ -135,7 +137,7 @@ def _counting(
     """MultiSpike with at most ``count`` spikes a step: a short ladder can be decoupled, a long one is one count of any size."""
     if count is not None and count <= RUNGS:
         return _ladder(alpha, gain, theta, hard, amount, floor, count)
-    if not hard and bool((amount == theta).all()):
+    if not hard and bool((amount == theta.astype(np.float32)).all()):
         return MultiSpike(alpha, gain, theta, floor=floor)
     return None if count is None else _ladder(alpha, gain, theta, hard, amount, floor, count)
 
@@ -168,8 +170,9 @@ def _value(settings: Settings) -> float:
 
 
 def _amount(settings: Settings, theta: Floats) -> Floats:
+    """What a spike takes off: float32, because sinabs multiplies by its spikes, which are float32."""
     value = getattr(settings("reset_fn"), "subtract_value", None)
-    return theta if value is None else frozen(value)
+    return frozen(np.asarray(theta if value is None else value, dtype=np.float32))
 
 
 def _floor(settings: Settings, shape: Shape) -> Floats | None:

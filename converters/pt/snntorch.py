@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 
 from converters import Fact
 from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, buffered, emptied, spread, strictness
@@ -57,21 +58,29 @@ def recurrent_leaky(settings: Settings, shape: Shape) -> Neuron:
 
 
 def lapicque(settings: Settings, shape: Shape) -> Neuron:
-    """Lapicque: decay 1 - dt/(R C), gain dt/C. From beta alone C = dt/(R ln(1/beta)), so the decay is 1 + ln(beta)."""
+    """Lapicque: decay 1 - dt/(R C), gain dt/C. From beta alone C = dt/(R ln(1/beta)), so the decay is 1 + ln(beta).
+
+    Both are computed as the module computes them: they are what it multiplies by.
+    """
     _check(settings)
-    step = settings.array("time_step", shape) if "time_step" in settings else frozen(1.0)
+    step = _number(settings("time_step")) if "time_step" in settings else _number(1.0)
     if settings.get("C") is not None and settings.get("R") is not None:
-        resistance, capacity = settings.array("R", shape), settings.array("C", shape)
+        resistance, capacity = _number(settings("R")), _number(settings("C"))
     else:
-        resistance = frozen(1.0)
-        capacity = frozen(step / -np.log(settings.array("beta", shape)))
-    decay, gain = frozen(1.0 - step / (resistance * capacity)), frozen(step / capacity)
+        resistance = _number(1.0)
+        capacity = step / -torch.log(_number(settings("beta")))
+    numbers = 1 - step / (resistance * capacity), resistance * (1 / (resistance * capacity)) * step
+    decay, gain = (spread(n, shape, f"{settings.where}: R, C") for n in numbers)
     if (decay < 0).any():
         what = f"its decay factor is {float(decay.min()):.4g}, so its membrane changes sign at every step"
         raise Unsupported(settings.where, what, "train with beta > 0.37 (1/e), or a smaller time_step")
     reset = _reset(settings)
     node: Node = _swallowing(settings, shape, decay, gain) if reset == "hard" else _lif(settings, shape, decay, gain, reset, True)
     return _finished(settings, shape, node, (LI(decay, gain),))
+
+
+def _number(value: Any) -> torch.Tensor:
+    return value.detach() if isinstance(value, torch.Tensor) else torch.as_tensor(value, dtype=torch.float64)
 
 
 def synaptic(settings: Settings, shape: Shape) -> Neuron:

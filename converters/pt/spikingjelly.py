@@ -12,13 +12,13 @@ Tensors of a state_dict: ``w`` (ParametricLIFNode), ``k`` (KLIFNode), eight of G
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import torch
 
-from converters.pt.dividing import dividing
 from converters.pt.gated import spikingjelly_gated
-from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, counted, strictness
+from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, counted, divided, spread, strictness
 from converters.pt.spikingjelly_rare import RARE, voting
 from converters.pt.torch_nn import (
     Chain,
@@ -43,9 +43,7 @@ from snndeploy.ir.neurons.lif import LIF
 
 def lif(settings: Settings, shape: Shape) -> Neuron:
     """LIFNode, and the online-learning OTTTLIFNode and SLTTLIFNode, which do the same after training."""
-    tau = settings.array("tau", shape)
-    node = _lif(settings, shape, 1.0 / tau)
-    return Neuron(node, original=dividing(node, tau, not settings("decay_input")))
+    return Neuron(_lif(settings, shape, "tau", settings.array("tau", shape)))
 
 
 def simple(settings: Settings, shape: Shape) -> Neuron:
@@ -72,21 +70,23 @@ def half_threshold(settings: Settings, shape: Shape) -> Neuron:
 
 def parametric(settings: Settings, shape: Shape) -> Neuron:
     """ParametricLIFNode: 1/tau = sigmoid(w); without w (a file that lost it) 1/tau = 1/init_tau."""
-    rate = 1.0 / (1.0 + np.exp(-settings.array("w", shape))) if "w" in settings else 1.0 / settings.array("init_tau", shape)
-    return Neuron(_lif(settings, shape, frozen(rate)))
+    rate = learned(settings, shape) if "w" in settings else frozen(1.0 / settings.array("init_tau", shape))
+    return Neuron(_lif(settings, shape, "rate", rate))
 
 
 def klif(settings: Settings, shape: Shape) -> Neuron:
     """KLIFNode: relu(k h) fires; with scale_reset what stays is divided by k."""
-    node, k = _lif(settings, shape, 1.0 / settings.array("tau", shape)), settings.array("k", shape)
-    words = {name: getattr(node, name) for name in ("gain", "threshold", "strict", "reset", "v_reset", "amount", "rest", "v_init")}
+    node, k = _lif(settings, shape, "tau", settings.array("tau", shape)), settings.array("k", shape)
+    same = ("gain", "threshold", "strict", "reset", "v_reset", "amount", "rest", "v_init", "order", "leak")
+    words = {name: getattr(node, name) for name in same}
     return Neuron(KLIF(node.decay, k=k, scale_reset=bool(settings("scale_reset")), **words))
 
 
 def complementary(settings: Settings, shape: Shape) -> Neuron:
     """ComplementaryLIFNode: h = v - v / tau + x, soft reset deepened by sigmoid(m)."""
-    rate, threshold = 1.0 / settings.array("tau", shape), settings.array("v_threshold", shape)
-    return Neuron(CLIF(frozen(1.0 - rate), frozen(rate), threshold=threshold, amount=threshold, strict=_fires(settings)))
+    tau, threshold, fired = settings.array("tau", shape), settings.array("v_threshold", shape), _fires(settings)
+    decay, rate = frozen(1.0 - 1.0 / tau), frozen(1.0 / tau)
+    return Neuron(CLIF(decay, rate, threshold=threshold, amount=threshold, strict=fired, order="tau_whole", leak=tau))
 
 
 def cuba(settings: Settings, shape: Shape) -> Neuron:
@@ -99,33 +99,64 @@ def cuba(settings: Settings, shape: Shape) -> Neuron:
 
 
 def integer_lif(settings: Settings, shape: Shape) -> Neuron:
-    """ILIFNode: level j from h/theta >= j - 1/2 for even j, > j - 1/2 for odd j, because torch.round rounds half to even."""
+    """ILIFNode: level j from h/theta >= j - 1/2 for even j, > j - 1/2 for odd j, because torch.round rounds half to even.
+
+    Its thresholds are the numbers of float64 from which that quotient, rounded, is there. Release 2.0.0 rounds v - v / tau + x
+    in step_mode "s" and (1 - 1/tau) v + x in "m".
+    """
     surrogate = settings.get("surrogate_function")
     count = counted(surrogate.max_spike_count if surrogate is not None else settings("max_spike_count"), settings.where)
     theta = settings.array("v_threshold", shape)
     rungs = np.arange(1, count + 1, dtype=np.float64).reshape(-1, *(1,) * theta.ndim)
+    strict = tuple(bool(j % 2) for j in range(1, count + 1))
+    tau = settings.array("tau", shape)
+    order: dict[str, Any] = {"order": "tau_whole", "leak": tau} if "step_mode" in settings and settings("step_mode") == "s" else {}
+    thresholds = [divided(j - 0.5, theta, over) for j, over in zip(rungs, strict, strict=True)]
     return Neuron(
         Burst(
-            decay=frozen(1.0 - 1.0 / settings.array("tau", shape)),
-            thresholds=frozen((rungs - 0.5) * theta),
+            decay=frozen(1.0 - 1.0 / tau),
+            thresholds=frozen(np.stack(thresholds)),
             levels=frozen(rungs),
-            strict=tuple(bool(j % 2) for j in range(1, count + 1)),
+            strict=strict,
             reset="subtract",
             amounts=frozen(rungs * theta),
+            **order,
         )
     )
 
 
 def paper_parametric(settings: Settings, shape: Shape) -> Neuron:
     """PLIFNode of the PLIF paper's repository, from which ParametricLIFNode came: its input is always decayed."""
-    return Neuron(_lif(settings, shape, frozen(1.0 / (1.0 + np.exp(-settings.array("w", shape)))), decayed=True))
+    return Neuron(_lif(settings, shape, "rate", learned(settings, shape), decayed=True))
 
 
-def _lif(settings: Settings, shape: Shape, rate: Floats, decayed: bool = False) -> LIF:
+def learned(settings: Settings, shape: Shape) -> Floats:
+    """sigmoid(w) as torch rounds it, in w's own precision: it is what the library multiplies by."""
+    w = settings("w")
+    rate = torch.sigmoid(w.detach() if isinstance(w, torch.Tensor) else torch.as_tensor(w, dtype=torch.float64))
+    return spread(rate, shape, f"{settings.where}: w")
+
+
+def _lif(settings: Settings, shape: Shape, kind: Literal["tau", "rate"], leak: Floats, decayed: bool = False) -> LIF:
     fired, reset = _fires(settings), _reset(settings)
-    threshold = settings.array("v_threshold", shape)
-    gain = frozen(rate if decayed or settings("decay_input") else 1.0)
-    return LIF(frozen(1.0 - rate), gain, threshold, strict=fired, amount=threshold, v_init=reset["rest"], **reset)
+    threshold, whole = settings.array("v_threshold", shape), not (decayed or settings("decay_input"))
+    rate = 1.0 / leak if kind == "tau" else leak
+    order: dict[str, Any] = {"order": f"{kind}_whole" if whole else kind, "leak": leak}
+    order = {} if whole and _multiplies(settings, kind) else order
+    gain = frozen(1.0 if whole else rate)
+    return LIF(frozen(1.0 - rate), gain, threshold, strict=fired, amount=threshold, v_init=reset["rest"], **reset, **order)
+
+
+def _multiplies(settings: Settings, kind: str) -> bool:
+    """Whether v (1 - 1/tau) + x is what an undivided input meets: in releases before 2.0, with a resting potential of 0.
+
+    0.0.0.0.12 (a module without ``_step_mode``): v_reset None or 0; 0.0.0.0.13 and 14 (with ``_backend``): None, and 0 but
+    for LIFNode, whose evaluation is a function of its own.
+    """
+    value, earlier = settings("v_reset"), "detach_reset" in settings and "_step_mode" not in settings
+    if not (earlier or "_backend" in settings):
+        return False
+    return value is None or (value == 0 and (earlier or kind == "rate"))
 
 
 def _reset(settings: Settings) -> dict[str, Any]:

@@ -32,10 +32,12 @@ def ternary(settings: Settings, shape: Shape) -> Neuron:
     reset, start = _reset(settings), _start(settings)
     rate = 1.0 / settings.array("tau", shape) if "tau" in settings else frozen(0.0)
     gain = rate if "tau" in settings and settings("decay_input") else 1.0
-    node = TernaryLIF(
-        frozen(1.0 - rate), frozen(gain), settings.array("v_threshold", shape), _fires(settings), reset, start, rest=start, v_init=start
+    order: dict[str, Any] = {"rest": start, "v_init": start}
+    if "tau" in settings:
+        order |= {"order": "tau" if settings("decay_input") else "tau_whole", "leak": settings.array("tau", shape)}
+    return Neuron(
+        TernaryLIF(frozen(1.0 - rate), frozen(gain), settings.array("v_threshold", shape), _fires(settings), reset, start, **order)
     )
-    return Neuron(node)
 
 
 def resonate(settings: Settings, shape: Shape) -> Neuron:
@@ -51,10 +53,12 @@ def quadratic(settings: Settings, shape: Shape) -> Neuron:
     """QIFNode, and IzhikevichNode, which has a recovery variable w."""
     names = ("v_rest", "v_c", "a0", "v_threshold")
     rest, critical, a0, threshold = (settings.array(name, shape) for name in names)
-    start, rate = _start(settings), frozen(1.0 / settings.array("tau", shape))
-    recovery: dict[str, Any] = {}
+    tau = settings.array("tau", shape)
+    start, rate = _start(settings), frozen(1.0 / tau)
+    recovery: dict[str, Any] = {"tau": tau}
     if "tau_w" in settings:
-        recovery = {"recovery": True, "w_rate": frozen(1.0 / settings.array("tau_w", shape))}
+        slow = settings.array("tau_w", shape)
+        recovery |= {"recovery": True, "w_rate": frozen(1.0 / slow), "tau_w": slow}
         recovery |= {ours: settings.array(theirs, shape) for ours, theirs in (("a", "a"), ("b", "b"), ("w_init", "w_rest"))}
     return Neuron(QuadraticIF(rate, rest, critical, a0, threshold, _fires(settings), _reset(settings), start, start, **recovery))
 
@@ -62,9 +66,10 @@ def quadratic(settings: Settings, shape: Shape) -> Neuron:
 def exponential(settings: Settings, shape: Shape) -> Neuron:
     """EIFNode."""
     rest, rheobase, delta, threshold = (settings.array(name, shape) for name in ("v_rest", "theta_rh", "delta_T", "v_threshold"))
-    start, rate = _start(settings), frozen(1.0 / settings.array("tau", shape))
-    fires, reset = _fires(settings), _reset(settings)
-    return Neuron(ExponentialIF(rate, rest, rheobase, delta, frozen(1.0 / delta), threshold, fires, reset, start, start))
+    tau = settings.array("tau", shape)
+    start, fires, reset = _start(settings), _fires(settings), _reset(settings)
+    steep = frozen(1.0 / delta)
+    return Neuron(ExponentialIF(frozen(1.0 / tau), rest, rheobase, delta, steep, threshold, fires, reset, start, start, tau=tau))
 
 
 def sliding(settings: Settings, _: Shape) -> Neuron:

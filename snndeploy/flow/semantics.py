@@ -10,9 +10,16 @@ import numpy as np
 
 import converters
 from snndeploy.ir.graph import Graph, Node
+from snndeploy.ir.membrane import FORMULAS
 from snndeploy.report.report import FactRow
 
-NAMES: Mapping[str, str] = {"v_init": "start", "thresholds": "threshold", "strict": "comparison", "late": "reset timing"}
+NAMES: Mapping[str, str] = {
+    "v_init": "start",
+    "thresholds": "threshold",
+    "strict": "comparison",
+    "late": "reset timing",
+    "order": "rounded as",
+}
 """Fields whose fact has another name; every other field is its own."""
 WITHIN = frozenset(["v_reset", "amount", "amounts", "inverse"])
 """Fields that are said with the reset, or follow from others."""
@@ -67,6 +74,8 @@ def _words(node: Node, name: str, value: Any) -> str:
         return "late: inside the next update" if value else "in the step of the spike"
     if name == "reset":
         return _reset(node, value)
+    if name == "order":
+        return FORMULAS[value]
     return show(value)
 
 

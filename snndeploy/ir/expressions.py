@@ -180,6 +180,9 @@ class ExpressionNamespace:
     def divide(self, a: Operand, b: Operand) -> Term:
         return Term("div", (lift(a), lift(b)))
 
+    def rounded(self, written: Callable[..., Term], reals: Callable[..., Term], *operands: Term) -> Term:
+        return reals(*operands)
+
     def table(self, rows: Operand, t: Operand) -> Term:
         return Term("take", (lift(t),), np.asarray(rows, dtype=np.float64))
 

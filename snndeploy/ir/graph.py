@@ -113,8 +113,12 @@ class Node:
         return hash((type(self).__name__, tuple(f.name for f in dataclasses.fields(self))))
 
     def __str__(self) -> str:
-        fields = (f"{f.name}={_show(getattr(self, f.name))}" for f in dataclasses.fields(self))
-        return f"{type(self).__name__}({', '.join(fields)})"
+        return f"{type(self).__name__}({', '.join(f'{f.name}={_show(getattr(self, f.name))}' for f in stated(self))})"
+
+
+def stated(noun: Any) -> tuple[dataclasses.Field[Any], ...]:
+    """A noun's fields but the options added later (keyword-only) that it does not use: it is printed and saved as before them."""
+    return tuple(f for f in dataclasses.fields(noun) if not (f.kw_only and getattr(noun, f.name) is None))
 
 
 AnyNode = TypeVar("AnyNode", bound=Node)
@@ -130,8 +134,7 @@ def bind(node: AnyNode, parameters: Mapping[str, Array]) -> AnyNode:
 
 def parameters(node: Node) -> dict[str, Floats]:
     """The node's array fields, in declaration order."""
-    values = {f.name: getattr(node, f.name) for f in dataclasses.fields(node)}
-    return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+    return {f.name: value for f in dataclasses.fields(node) if isinstance(value := getattr(node, f.name), np.ndarray)}
 
 
 @dataclass(frozen=True, order=True)

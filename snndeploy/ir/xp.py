@@ -10,7 +10,7 @@ Arrays carry the batch first: ``[B, *shape]``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from snndeploy.arrays import Shape
@@ -39,6 +39,9 @@ class Namespace(Protocol):
 
     def divide(self, a: Array, b: Array) -> Array:
         """Elementwise a / b; b is a parameter that is nowhere 0."""
+
+    def rounded(self, written: Callable[..., Array], reals: Callable[..., Array], *operands: Array) -> Array:
+        """Of two functions that are one over the reals, ``written`` where floats are computed, ``reals`` where nothing rounds."""
 
     def table(self, rows: Array, t: Array) -> Array:
         """Row ``t`` of ``rows`` [T, ...]; ``t`` [B, *shape] is the layer's own step, one whole number everywhere.

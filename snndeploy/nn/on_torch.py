@@ -8,7 +8,7 @@ NumPy's bit for bit, because a condition is exactly 0 or 1; only ``exp`` and ``s
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -40,6 +40,9 @@ class TorchNamespace:
 
     def divide(self, a: Tensor, b: Tensor) -> Tensor:
         return a / b
+
+    def rounded(self, written: Callable[..., Tensor], reals: Callable[..., Tensor], *operands: Tensor) -> Tensor:
+        return written(*operands)
 
     def table(self, rows: Tensor, t: Tensor) -> Tensor:
         return rows[checked_row(len(rows), t)]

@@ -6,7 +6,7 @@ not, it may legitimately take the other one. The arithmetic and its sources: ``i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,8 @@ EXP_ULPS = 4
 """Assumed accuracy of a float32 exponential, in units of roundoff (onnxruntime publishes none)."""
 SIGMOID_ERROR = 2.0**-22
 """Assumed absolute error of a float32 sigmoid (onnxruntime publishes none)."""
+OPERATORS = 8
+"""At most so many roundings in one such function, each of a value that an operand's error moves by no more than itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,16 @@ class IntervalNamespace:
 
     def divide(self, a: Operand, b: Operand) -> Interval:
         return divide(lift(a), lift(b))
+
+    def rounded(self, written: Callable[..., Interval], reals: Callable[..., Interval], *operands: Operand) -> Interval:
+        """What comes in with an error carries it as over the reals; ``written`` adds the roundings of its own operators."""
+        lifted = [lift(o) for o in operands]
+        spread = np.asarray(sum(o.error for o in lifted))
+        # a value that is not sure rounds, even where the reference's own does not
+        sure = np.where(spread > 0, UNDERFLOW, 0.0)
+        own, carried = written(*(Interval(o.value, sure, sure) for o in lifted)), reals(*lifted)
+        off = own.error + OPERATORS * UNIT_ROUNDOFF * spread
+        return Interval(own.value, carried.below + off, carried.above + off)
 
     def table(self, rows: Operand, t: Operand) -> Interval:
         step = lift(t).value

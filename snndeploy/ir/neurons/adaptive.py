@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from snndeploy.arrays import Floats, Shape
-from snndeploy.ir.graph import Emits, Node, State
+from snndeploy.ir.graph import Emits, State
 from snndeploy.ir.layers import freeze, number, require
-from snndeploy.ir.neurons.lif import check_decay
+from snndeploy.ir.membrane import Membrane, check_current, check_decay, check_membrane, decayed
 from snndeploy.ir.xp import Array, Namespace
 
 
 @dataclass(frozen=True, eq=False)
-class AdaptiveLIF(Node):
+class AdaptiveLIF(Membrane):
     """i = current_decay i + current_gain x;  h = rest + decay (v - rest) + gain i;  s = [h >= threshold + c] or [h > ...]
 
     and then c = adapt_decay c + adapt_jump s. With ``adapts`` "membrane" c is taken off h instead of being added to the
@@ -46,13 +46,15 @@ class AdaptiveLIF(Node):
     current: Literal["none", "now", "late"] = "none"
     adapts: Literal["threshold", "membrane"] = "threshold"
     floor: Floats | None = None
+    current_leak: Floats | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         optional = [name for name in ("amount", "floor") if getattr(self, name) is not None]
         freeze(self, "decay", "adapt_decay", "adapt_jump", "current_decay", "gain", "threshold", "v_reset", "rest", "v_init")
         freeze(self, "current_gain", *optional)
-        for decay in (self.decay, self.adapt_decay, self.current_decay):
-            check_decay(self, decay)
+        check_membrane(self)
+        check_decay(self, self.adapt_decay)
+        check_current(self, self.current_decay, self.current_leak)
         require(self, self.reset in ("hard", "subtract"), f"reset {self.reset!r} is not hard or subtract")
         require(self, self.current in ("none", "now", "late"), f"current {self.current!r} is not none, now or late")
         require(self, self.adapts in ("threshold", "membrane"), f"adapts {self.adapts!r} is not threshold or membrane")
@@ -69,9 +71,9 @@ class AdaptiveLIF(Node):
         now = inputs[0] * self.current_gain
         kept = {}
         if self.current != "none":
-            kept["i"] = state["i"] * self.current_decay + now
+            kept["i"] = decayed(state["i"], self.current_decay, self.current_leak, xp) + now
             now = state["i"] if self.current == "late" else kept["i"]
-        h = (state["v"] - self.rest) * self.decay + self.rest + now * self.gain
+        h = self.charge(state["v"], now, xp)
         theta = self.threshold + state["c"] if self.adapts == "threshold" else self.threshold
         if self.adapts == "membrane":
             h = h - state["c"]

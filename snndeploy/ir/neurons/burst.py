@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from snndeploy.arrays import Floats, Shape, frozen
-from snndeploy.ir.graph import Emits, Node, State
+from snndeploy.ir.graph import Emits, State
 from snndeploy.ir.layers import freeze, number, require
-from snndeploy.ir.neurons.lif import Reset, check_decay, check_reset
+from snndeploy.ir.membrane import Membrane, check_membrane
+from snndeploy.ir.neurons.lif import Reset, check_reset
 from snndeploy.ir.xp import Array, Namespace
 
 
 @dataclass(frozen=True, eq=False)
-class Burst(Node):
+class Burst(Membrane):
     """h = rest + decay (v - rest) + gain x;  k = how many thresholds h reaches;  y = levels[k];  then the reset.
 
     ``thresholds`` and ``levels`` are [K, ...], rung by rung, the rest broadcast against the feature shape, so a
@@ -44,7 +45,7 @@ class Burst(Node):
 
     def __post_init__(self) -> None:
         freeze(self, "decay", "thresholds", "levels", "v_reset", "gain", "rest", "v_init", *(["floor"] if self.floor is not None else []))
-        check_decay(self, self.decay)
+        check_membrane(self)
         rungs = len(self.strict)
         each = rungs >= 1 and len(self.thresholds) == len(self.levels) == rungs
         require(self, each, "thresholds, levels and strict need one entry a rung")
@@ -62,7 +63,7 @@ class Burst(Node):
         return {"v": np.broadcast_to(self.v_init, self.out_shape((shape,)))}
 
     def step(self, inputs: tuple[Array, ...], state: State, xp: Namespace) -> tuple[Array, State]:
-        h = (state["v"] - self.rest) * self.decay + self.rest + inputs[0] * self.gain
+        h = self.charge(state["v"], inputs[0], xp)
         if self.floor is not None:
             h = xp.maximum(h, self.floor)
         reached = [xp.fire(h, self.thresholds[j], strict) for j, strict in enumerate(self.strict)]

@@ -9,14 +9,15 @@ from typing import ClassVar
 import numpy as np
 
 from snndeploy.arrays import Floats, Shape
-from snndeploy.ir.graph import Emits, Node, State
+from snndeploy.ir.graph import Emits, State
 from snndeploy.ir.layers import freeze, number, require
-from snndeploy.ir.neurons.lif import Reset, check_decay
+from snndeploy.ir.membrane import Membrane, check_membrane
+from snndeploy.ir.neurons.lif import Reset
 from snndeploy.ir.xp import Array, Namespace
 
 
 @dataclass(frozen=True, eq=False)
-class CLIF(Node):
+class CLIF(Membrane):
     """h = rest + decay (v - rest) + gain x;  s = [h >= threshold];  m = m sigmoid(rate h) + s;  then the reset.
 
     subtract: v = h - s (amount + sigmoid(m));  hard: v = v_reset - sigmoid(m) where s, else h. ``rate`` is 1 / tau.
@@ -38,7 +39,7 @@ class CLIF(Node):
 
     def __post_init__(self) -> None:
         freeze(self, "decay", "rate", "gain", "threshold", "v_reset", "amount", "rest", "v_init")
-        check_decay(self, self.decay)
+        check_membrane(self)
         require(self, self.reset in ("hard", "subtract"), f"reset {self.reset!r} is not hard or subtract")
 
     def out_shape(self, inputs: tuple[Shape, ...]) -> Shape:
@@ -49,13 +50,18 @@ class CLIF(Node):
         return {"v": np.broadcast_to(self.v_init, out), "m": np.zeros(out)}
 
     def step(self, inputs: tuple[Array, ...], state: State, xp: Namespace) -> tuple[Array, State]:
-        h = (state["v"] - self.rest) * self.decay + self.rest + inputs[0] * self.gain
+        h = self.charge(state["v"], inputs[0], xp)
         s = xp.fire(h, self.threshold, self.strict)
-        m = state["m"] * xp.sigmoid(h * self.rate) + s
+        m = state["m"] * xp.sigmoid(self._share(h, xp)) + s
         deeper = xp.sigmoid(m)
         if self.reset == "hard":
             return s, {"v": xp.where(s, self.v_reset - deeper, h), "m": self._remembered(m, deeper)}
         return s, {"v": h - s * (self.amount + deeper), "m": self._remembered(m, deeper)}
+
+    def _share(self, h: Array, xp: Namespace) -> Array:
+        if self.order is None or not self.order.startswith("tau"):
+            return h * self.rate
+        return xp.rounded(lambda a: xp.divide(a, self.leak), lambda a: a * self.rate, h)
 
     def _remembered(self, m: Array, squashed: Array) -> Array:
         """What the second membrane takes to the next step."""

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
 from snndeploy.arrays import Floats, Shape
-from snndeploy.ir.graph import Emits, Node, State
+from snndeploy.ir.graph import Emits, State
 from snndeploy.ir.layers import freeze, number
-from snndeploy.ir.neurons.lif import Reset, check_decay, check_reset
+from snndeploy.ir.membrane import Membrane, check_current, check_membrane, decayed
+from snndeploy.ir.neurons.lif import Reset, check_reset
 from snndeploy.ir.xp import Array, Namespace
 
 
 @dataclass(frozen=True, eq=False)
-class CubaLIF(Node):
+class CubaLIF(Membrane):
     """i = current_decay i + current_gain x;  h = rest + decay (v - rest) + gain i;  then fires and resets as LIF.
 
     The current is never reset. A synapse that is used before it decays (Norse: i + x now, decayed afterwards) is
@@ -39,11 +40,12 @@ class CubaLIF(Node):
     rest: Floats = number(0.0)
     v_init: Floats = number(0.0)
     late: bool = False
+    current_leak: Floats | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         freeze(self, "current_decay", "decay", "current_gain", "gain", "threshold", "v_reset", "amount", "rest", "v_init")
-        check_decay(self, self.decay)
-        check_decay(self, self.current_decay)
+        check_membrane(self)
+        check_current(self, self.current_decay, self.current_leak)
         check_reset(self, late=self.late)
 
     def out_shape(self, inputs: tuple[Shape, ...]) -> Shape:
@@ -55,8 +57,8 @@ class CubaLIF(Node):
         return {"i": np.zeros(out), "v": v, **({"s": np.zeros_like(v)} if self.late else {})}
 
     def step(self, inputs: tuple[Array, ...], state: State, xp: Namespace) -> tuple[Array, State]:
-        i = state["i"] * self.current_decay + inputs[0] * self.current_gain
-        h = (state["v"] - self.rest) * self.decay + self.rest + i * self.gain
+        i = decayed(state["i"], self.current_decay, self.current_leak, xp) + inputs[0] * self.current_gain
+        h = self.charge(state["v"], i, xp)
         if self.late:
             return self._fire_late(h, i, state["s"], xp)
         s = xp.fire(h, self.threshold, self.strict)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from snndeploy.arrays import Floats, Shape, frozen
 from snndeploy.ir.graph import Emits, Node, State
 from snndeploy.ir.layers import freeze, require
-from snndeploy.ir.neurons.lif import check_decay
+from snndeploy.ir.membrane import check_decay
 from snndeploy.ir.xp import Array, Namespace
 
 ROWS = ("gain", "decay", "decay_fired", "bias", "bias_fired", "threshold")

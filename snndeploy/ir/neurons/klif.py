@@ -10,14 +10,15 @@ from typing import ClassVar
 import numpy as np
 
 from snndeploy.arrays import Floats, Shape, frozen
-from snndeploy.ir.graph import Emits, Node, State
+from snndeploy.ir.graph import Emits, State
 from snndeploy.ir.layers import freeze, number, require
-from snndeploy.ir.neurons.lif import LIF, Reset, check_decay
+from snndeploy.ir.membrane import Membrane, check_membrane
+from snndeploy.ir.neurons.lif import LIF, Reset
 from snndeploy.ir.xp import Array, Namespace
 
 
 @dataclass(frozen=True, eq=False)
-class KLIF(Node):
+class KLIF(Membrane):
     """h = rest + decay (v - rest) + gain x;  f = max(k h, 0);  s = [f >= threshold];  then the reset.
 
     What stays is f, or f / k with ``scale_reset``: hard: v_reset where s;  subtract: f - amount s, all of it divided by
@@ -41,7 +42,7 @@ class KLIF(Node):
 
     def __post_init__(self) -> None:
         freeze(self, "decay", "gain", "k", "threshold", "v_reset", "amount", "rest", "v_init")
-        check_decay(self, self.decay)
+        check_membrane(self)
         require(self, self.reset in ("hard", "subtract"), f"reset {self.reset!r} is not hard or subtract")
         require(self, not self.scale_reset or bool((self.k != 0).all()), "k is 0, and scale_reset divides by it", "train with k > 0")
 
@@ -52,7 +53,7 @@ class KLIF(Node):
         return {"v": np.broadcast_to(self.v_init, self.out_shape((shape,)))}
 
     def step(self, inputs: tuple[Array, ...], state: State, xp: Namespace) -> tuple[Array, State]:
-        h = (state["v"] - self.rest) * self.decay + self.rest + inputs[0] * self.gain
+        h = self.charge(state["v"], inputs[0], xp)
         f = xp.maximum(h * self.k, 0.0)
         s = xp.fire(f, self.threshold, self.strict)
         kept = xp.divide(f, self.k) if self.scale_reset else f
@@ -66,10 +67,12 @@ def as_lif(node: KLIF) -> LIF | None:
     """The LIF with floor 0 that equals it over the reals; None where none does.
 
     scale_reset: max(k h, 0) / k = max(h, 0), so threshold and amount are divided by k. Else decay and gain are
-    multiplied by k, if rest is 0 and no decay exceeds 1. Both need k > 0.
+    multiplied by k, if rest is 0 and no decay exceeds 1. Both need k > 0. Other numbers
+    round in no library's order: ``order`` is left out.
     """
     if not (node.k > 0).all():
         return None
+    kept = node.scale_reset or bool((node.k == 1).all())
     lif = LIF(
         node.decay,
         node.gain,
@@ -82,6 +85,8 @@ def as_lif(node: KLIF) -> LIF | None:
         node.rest,
         node.v_init,
         frozen(0.0),
+        order=node.order if kept else None,
+        leak=node.leak if kept else None,
     )
     if node.scale_reset:
         return dataclasses.replace(lif, threshold=frozen(node.threshold / node.k), amount=frozen(node.amount / node.k))

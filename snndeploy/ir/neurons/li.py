@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from snndeploy.arrays import Floats, Shape
-from snndeploy.ir.graph import Node, State
+from snndeploy.ir.graph import State
 from snndeploy.ir.layers import freeze, number
-from snndeploy.ir.neurons.lif import check_decay
+from snndeploy.ir.membrane import Membrane, check_membrane
 from snndeploy.ir.xp import Array, Namespace
 
 
 @dataclass(frozen=True, eq=False)
-class LI(Node):
+class LI(Membrane):
     """v = rest + decay (v - rest) + gain x;  y = v. With decay 1 it sums its input over time (the usual read-out)."""
 
     decay: Floats
@@ -25,7 +25,7 @@ class LI(Node):
 
     def __post_init__(self) -> None:
         freeze(self, "decay", "gain", "rest", "v_init")
-        check_decay(self, self.decay)
+        check_membrane(self)
 
     def out_shape(self, inputs: tuple[Shape, ...]) -> Shape:
         return np.broadcast_shapes(inputs[0], self.decay.shape, self.gain.shape)
@@ -34,5 +34,5 @@ class LI(Node):
         return {"v": np.broadcast_to(self.v_init, self.out_shape((shape,)))}
 
     def step(self, inputs: tuple[Array, ...], state: State, xp: Namespace) -> tuple[Array, State]:
-        v = (state["v"] - self.rest) * self.decay + self.rest + inputs[0] * self.gain
+        v = self.charge(state["v"], inputs[0], xp)
         return v, {"v": v}

@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from snndeploy.arrays import Floats, Shape, frozen
-from snndeploy.ir.graph import Emits, Node, State
+from snndeploy.ir.graph import Emits, State
 from snndeploy.ir.layers import freeze, number, require
+from snndeploy.ir.membrane import Membrane, check_membrane
 from snndeploy.ir.xp import Array, Namespace
 
 Reset: TypeAlias = Literal["hard", "subtract", "none"]
 
 
 @dataclass(frozen=True, eq=False)
-class LIF(Node):
+class LIF(Membrane):
     """h = rest + decay (v - rest) + gain x;  s = [h > threshold] (strict) or [h >= threshold];  then the reset.
 
     hard: v = v_reset where s;  subtract: v = h - amount s;  none: v = h. With ``late`` the reset acts inside the
@@ -45,7 +46,7 @@ class LIF(Node):
         freeze(self, "decay", "gain", "threshold", "v_reset", "amount", "rest", "v_init")
         if self.floor is not None:
             freeze(self, "floor")
-        check_decay(self, self.decay)
+        check_membrane(self)
         check_reset(self, late=self.late)
 
     def out_shape(self, inputs: tuple[Shape, ...]) -> Shape:
@@ -56,7 +57,7 @@ class LIF(Node):
         return {"v": v, "s": np.zeros_like(v)} if self.late else {"v": v}
 
     def step(self, inputs: tuple[Array, ...], state: State, xp: Namespace) -> tuple[Array, State]:
-        h = self._charge(inputs[0], state, xp)
+        h = self._updated(inputs[0], state, xp)
         if self.floor is not None:
             h = xp.maximum(h, self.floor)
         s = xp.fire(h, self.threshold, self.strict)
@@ -66,20 +67,14 @@ class LIF(Node):
             return s, {"v": xp.where(s, self.v_reset, h)}
         return s, {"v": h - s * self.amount if self.reset == "subtract" else h}
 
-    def _charge(self, x: Array, state: State, xp: Namespace) -> Array:
+    def _updated(self, x: Array, state: State, xp: Namespace) -> Array:
         v = state["v"]
         if self.late and self.reset == "hard":
             v = v * (1.0 - state["s"])
-        h = (v - self.rest) * self.decay + self.rest + x * self.gain
+        h = self.charge(v, x, xp)
         if self.late and self.reset == "subtract":
             h = h - state["s"] * self.amount
         return h
-
-
-def check_decay(node: Node, decay: Floats) -> None:
-    """A decay factor multiplies the state each step, so it lies in [0, 1]; raises ``GraphError``."""
-    inside = bool(((decay >= 0) & (decay <= 1)).all())
-    require(node, inside, f"decay factor {decay.min():g}..{decay.max():g} is outside [0, 1]", "a time constant must be positive: tau > 0")
 
 
 def check_reset(node: Any, *, late: bool = False) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 from snndeploy.arrays import Floats, Shape, frozen
 from snndeploy.ir.graph import Emits, Node, State
 from snndeploy.ir.layers import freeze, number, require
-from snndeploy.ir.neurons.lif import LIF, check_decay
+from snndeploy.ir.membrane import check_decay
+from snndeploy.ir.neurons.lif import LIF
 from snndeploy.ir.xp import Array, Namespace
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from snndeploy.arrays import Floats, Shape
 from snndeploy.ir.graph import Emits, Node, State
 from snndeploy.ir.layers import freeze, number, require
+from snndeploy.ir.membrane import check_inverse, over
 from snndeploy.ir.xp import Array, Namespace
 
 
@@ -20,6 +21,8 @@ class QuadraticIF(Node):
 
     (hard: v_reset; subtract: h - threshold), and, with ``recovery``, w = w + w_rate (a (h - rest) - w) + b s; without it w
     is 0. Nothing bounds v from below or above. It has no integer form: the membrane is multiplied with itself.
+
+    ``tau`` = 1 / rate and ``tau_w`` = 1 / w_rate, where given, are divided by instead: the same but for the last bit.
 
     Source: SpikingJelly 2.0.0 ``QIFNode``, ``IzhikevichNode`` (``_ops/qif``, ``_ops/izhikevich``; rate = 1/tau, w_rate = 1/tau_w).
     """
@@ -39,9 +42,13 @@ class QuadraticIF(Node):
     a: Floats = number(0.0)
     b: Floats = number(0.0)
     w_init: Floats = number(0.0)
+    tau: Floats | None = field(default=None, kw_only=True)
+    tau_w: Floats | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         freeze(self, "rate", "rest", "critical", "a0", "threshold", "v_reset", "v_init", "w_rate", "a", "b", "w_init")
+        check_inverse(self, "rate", "tau")
+        check_inverse(self, "w_rate", "tau_w")
         require(self, self.reset in ("hard", "subtract"), f"reset {self.reset!r} is not hard or subtract")
 
     def out_shape(self, inputs: tuple[Shape, ...]) -> Shape:
@@ -55,11 +62,12 @@ class QuadraticIF(Node):
     def step(self, inputs: tuple[Array, ...], state: State, xp: Namespace) -> tuple[Array, State]:
         v = state["v"]
         drive = inputs[0] + self.a0 * (v - self.rest) * (v - self.critical)
-        h = v + (drive - state["w"] if self.recovery else drive) * self.rate
+        h = v + over(drive - state["w"] if self.recovery else drive, self.rate, self.tau, xp)
         s, after = fire_and_reset(h, self.threshold, self.strict, self.reset, self.v_reset, xp)
         if not self.recovery:
             return s, {"v": after}
-        return s, {"v": after, "w": state["w"] + ((h - self.rest) * self.a - state["w"]) * self.w_rate + s * self.b}
+        drawn = over((h - self.rest) * self.a - state["w"], self.w_rate, self.tau_w, xp)
+        return s, {"v": after, "w": state["w"] + drawn + s * self.b}
 
 
 def fire_and_reset(h: Array, threshold: Array, strict: bool, reset: str, v_reset: Array, xp: Namespace) -> tuple[Array, Array]:

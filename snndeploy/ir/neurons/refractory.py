@@ -11,8 +11,8 @@ import numpy as np
 from snndeploy.arrays import Floats, Shape
 from snndeploy.ir.graph import Emits, Node, State
 from snndeploy.ir.layers import freeze, number
+from snndeploy.ir.membrane import check_decay
 from snndeploy.ir.neurons.grid import check_grid, cut
-from snndeploy.ir.neurons.lif import check_decay
 from snndeploy.ir.xp import Array, Namespace
 
 

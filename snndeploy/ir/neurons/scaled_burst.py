@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from snndeploy.arrays import Floats, Shape, frozen
-from snndeploy.ir.graph import Emits, Node, State
+from snndeploy.ir.graph import Emits, State
 from snndeploy.ir.layers import freeze, number, require
-from snndeploy.ir.neurons.lif import check_decay
+from snndeploy.ir.membrane import Membrane, check_membrane
 from snndeploy.ir.xp import Array, Namespace
 
 
 @dataclass(frozen=True, eq=False)
-class ScaledBurst(Node):
+class ScaledBurst(Membrane):
     """h = decay v + gain x;  k = how many thresholds h exceeds (>);  y = levels[k];  v = factors[k] h, or h for k = 0.
 
     ``thresholds``, ``levels`` and ``factors`` are [K, ...], rung by rung; the rest broadcasts against the feature shape.
@@ -35,10 +35,13 @@ class ScaledBurst(Node):
 
     def __post_init__(self) -> None:
         freeze(self, "decay", "thresholds", "levels", "factors", "gain", "v_init")
-        check_decay(self, self.decay)
+        check_membrane(self)
         each = len(self.thresholds) == len(self.levels) == len(self.factors) >= 1
         require(self, each, "thresholds, levels and factors need one entry a rung")
         require(self, bool((np.diff(self.thresholds, axis=0) > 0).all()), "thresholds must rise from rung to rung")
+
+    def products(self, v: Array, x: Array) -> Array:
+        return v * self.decay + x * self.gain
 
     def out_shape(self, inputs: tuple[Shape, ...]) -> Shape:
         return np.broadcast_shapes(inputs[0], self.decay.shape, self.gain.shape, self.thresholds.shape[1:], self.levels.shape[1:])
@@ -47,7 +50,7 @@ class ScaledBurst(Node):
         return {"v": np.broadcast_to(self.v_init, self.out_shape((shape,)))}
 
     def step(self, inputs: tuple[Array, ...], state: State, xp: Namespace) -> tuple[Array, State]:
-        h = state["v"] * self.decay + inputs[0] * self.gain
+        h = self.charge(state["v"], inputs[0], xp)
         y, factor = h * 0.0, h * 0.0 + 1.0
         for j in range(len(self.thresholds)):
             reached = xp.fire(h, self.thresholds[j], True)

@@ -9,14 +9,14 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from snndeploy.arrays import Floats, Shape
-from snndeploy.ir.graph import Emits, Node, State
+from snndeploy.ir.graph import Emits, State
 from snndeploy.ir.layers import freeze, number, require
-from snndeploy.ir.neurons.lif import check_decay
+from snndeploy.ir.membrane import Membrane, check_membrane
 from snndeploy.ir.xp import Array, Namespace
 
 
 @dataclass(frozen=True, eq=False)
-class TernaryLIF(Node):
+class TernaryLIF(Membrane):
     """h = rest + decay (v - rest) + gain x;  y = [h >= threshold] - [-h >= threshold] (both > if strict);  then the reset.
 
     hard: v = v_reset where y is not 0;  subtract: v = h - threshold y. Source: SpikingJelly 2.0.0 ``TernaryLIFNode``,
@@ -35,7 +35,7 @@ class TernaryLIF(Node):
 
     def __post_init__(self) -> None:
         freeze(self, "decay", "gain", "threshold", "v_reset", "rest", "v_init")
-        check_decay(self, self.decay)
+        check_membrane(self)
         require(self, self.reset in ("hard", "subtract"), f"reset {self.reset!r} is not hard or subtract")
         require(self, bool((self.threshold > 0).all()), "a threshold is not positive", "+1 and -1 would be fired at once")
 
@@ -46,7 +46,7 @@ class TernaryLIF(Node):
         return {"v": np.broadcast_to(self.v_init, self.out_shape((shape,)))}
 
     def step(self, inputs: tuple[Array, ...], state: State, xp: Namespace) -> tuple[Array, State]:
-        h = (state["v"] - self.rest) * self.decay + self.rest + inputs[0] * self.gain
+        h = self.charge(state["v"], inputs[0], xp)
         up, down = xp.fire(h, self.threshold, self.strict), xp.fire(h * -1.0, self.threshold, self.strict)
         y = up - down
         return y, {"v": xp.where(up + down, self.v_reset, h) if self.reset == "hard" else h - y * self.threshold}
