@@ -149,3 +149,53 @@ def test_a_block_network_is_deployed_from_data_with_time_behind_the_samples(lava
     assert deployment.float_trace.activity["blocks.1"].spikes.sum() > 0
     with pytest.raises(ModelError, match="--timesteps"):
         first_that_runs(net, Options(input_shape=(10,)))
+
+
+def test_what_is_drawn_at_the_first_run_is_not_there_before_it(lava):
+    cuba, x = lava("cuba"), torch.zeros(2, 10, STEPS)
+    for block, words in (
+        (cuba.Dense(numbers(0), 10, 4, delay=True), "draws the delays"),
+        (cuba.Dense(numbers(0) | {"shared_param": False}, 10, 4), "draws the decays"),
+    ):
+        with pytest.raises(Unsupported, match=words):
+            from_module(Net(block), x)
+        block(x)
+        assert from_module(Net(block), x).steps == STEPS
+
+
+CODE = """
+import importlib
+import torch
+
+block = importlib.import_module("lava.lib.dl.slayer.block.cuba")
+
+class Net(torch.nn.Module):
+    def __init__(self, hidden=8):
+        super().__init__()
+        own = {"threshold": 0.75, "current_decay": 0.25, "voltage_decay": 0.05}
+        self.blocks = torch.nn.ModuleList(
+            [block.Dense(own, 10, hidden, weight_norm=True, weight_scale=4), block.Dense(own, hidden, 4, weight_scale=4)]
+        )
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return x
+"""
+
+
+def test_a_state_dict_with_its_code_is_the_live_module(lava, tmp_path):
+    made: dict[str, Any] = {}
+    exec(CODE, made)
+    torch.manual_seed(5)
+    net = made["Net"]()
+    (tmp_path / "net.py").write_text(CODE, encoding="utf-8")
+    torch.save(net.state_dict(), tmp_path / "net.pt")
+    options = Options(arch=f"{tmp_path / 'net.py'}:Net(hidden=8)", input_shape=(10,), timesteps=STEPS)
+    loaded = sd.load(str(tmp_path / "net.pt"), None, options)
+    assert str(loaded.graph) == str(from_module(net, torch.zeros(2, 10, STEPS)).graph)
+    bare = sd.load(str(tmp_path / "net.pt"), None, Options(neuron={"blocks.*": "threshold=0.75"}))
+    x = (np.random.default_rng(1).random((STEPS, BATCH, 10)) < 0.4).astype(np.float64)
+    outputs = [next(iter(run_reference(read.graph, {"input": x}, STEPS, record=["output"]).outputs.values())) for read in (loaded, bare)]
+    np.testing.assert_array_equal(*outputs)
+    assert outputs[0].any()

@@ -27,6 +27,7 @@ from snndeploy.ir.neurons.sigma_delta import SigmaDeltaUnit
 SCALE = 4096.0
 TIME_LAST = ("B", "*", "T")
 CUT = Fact("arithmetic", "cut off below 1/4096 at every step, as in slayer", "model")
+FIRST = "run the model once, or load its trained weights after such a run, and convert it then"
 EXPORT = "export the network (export_hdf5), and convert the .net file"
 
 
@@ -55,6 +56,8 @@ def axonal(settings: Settings) -> int:
     delay = settings("delay")
     if delay is None:
         return 0
+    if not delay.init:
+        raise Unsupported(settings.where, "draws the delays of its axons at its first run, and has not run yet", FIRST)
     steps = np.trunc(numbers(delay.delay))
     if (steps != steps[0]).any():
         what = f"delays its channels by {steps.min():g} to {steps.max():g} steps each, and an edge has one delay"
@@ -68,7 +71,8 @@ def synapse(settings: Settings, shape: Shape) -> Chain:
     if module.complex:
         raise Unsupported(settings.where, "has complex weights, for resonators", EXPORT)
     hook = module.pre_hook_fx
-    weight = numbers(module.weight if hook is None else hook(module.weight))[..., 0]
+    stored = stored_weight(module)
+    weight = numbers(stored if hook is None else hook(stored))[..., 0]
     if type(module).__name__ == "Pool":
         return pool(module, weight, shape, settings.where)
     if type(module).__name__ not in ("Dense", "Conv"):
@@ -78,6 +82,15 @@ def synapse(settings: Settings, shape: Shape) -> Chain:
     padding = tuple((int(p), int(p)) for p in module.padding[:2])
     stride, dilation = (tuple(map(int, v[:2])) for v in (module.stride, module.dilation))
     return (Conv(frozen(weight), None, stride, padding, dilation, int(module.groups)),)
+
+
+def stored_weight(module: Any) -> Any:
+    """The weight; under weight_norm of its length and direction, because the product itself is as old as the last run."""
+    if not hasattr(module, "weight_g"):
+        return module.weight
+    direction = module.weight_v.detach()
+    length = direction.flatten(1).norm(dim=1).reshape(-1, *(1,) * (direction.ndim - 1))
+    return direction * (module.weight_g.detach() / length)
 
 
 def pool(module: Any, weight: Floats, shape: Shape, where: str) -> Chain:
@@ -102,6 +115,8 @@ def fires(neuron: Any, shape: Shape, where: str) -> Neuron:
     if kind not in ("cuba", "alif"):
         raise Unsupported(where, f"its neuron is slayer's {kind}, which has no exact meaning here as a live module", EXPORT)
     _plain(neuron, where)
+    if hasattr(neuron, "current_decay_min"):
+        raise Unsupported(where, "draws the decays of its channels at its first run, and has not run yet", FIRST)
     at = (-1, *(1,) * (len(shape) - 1))
 
     def kept(name: str) -> Floats:
