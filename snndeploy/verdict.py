@@ -236,6 +236,8 @@ class Bisection:
     suspects: tuple[Suspect, ...] = ()
     tried: int = 0
     reduced: Reduced | None = None
+    mixed: bool = False
+    """A float graph against a chip network: state words, in other units and rounded, are not compared."""
 
     @property
     def equal(self) -> bool:

@@ -16,10 +16,14 @@ from snndeploy.arrays import frozen, frozen_ints
 from snndeploy.chip.models import Lif
 from snndeploy.chip.program import NeuronProgram
 from snndeploy.cli import commands
+from snndeploy.data.samples import part
+from snndeploy.demo import ARCH, CALIBRATION, WEIGHTS, WEIGHTS_SOFT
 from snndeploy.flow.divergence.bisecting import bisect
 from snndeploy.flow.divergence.folds import folds
 from snndeploy.flow.divergence.sides import Side, folded
-from snndeploy.flow.feeding import Feed
+from snndeploy.flow.feeding import Feed, feed
+from snndeploy.flow.given import as_samples
+from snndeploy.flow.saved import chip_inputs
 from snndeploy.ir.graph import Edge, Graph
 from snndeploy.ir.layers import Conv, Input, Linear, Output, Reshape
 from snndeploy.ir.neurons.burst import Burst
@@ -141,6 +145,8 @@ FAULTS = {
     "relay that needs one spike": ("ping-pong", lambda n: register(n, "one.R2", vth=-1), "one", "relay"),
     "relay that remembers": ("look-ahead", lambda n: register(n, "one.R2", dv=-4095), "one", "relay"),
     "synapse into a relay lost": ("look-ahead", lambda n: synapses(n, "one.B2", "one.R2", lost), "one", "relay"),
+    "weights of every bank": ("ping-pong", lambda n: synapses(n, "x", "one.", times(2)), "one", "weights"),
+    "threshold of a program": ("lateral", lambda n: register(n, "one.N2", t0=-4000), "one", "threshold"),
     "inlet of one bank lost": ("ping-pong", lambda n: synapses(n, "x", "one.A3", lost), "one", "lost"),
     "inlet of one bank late": ("look-ahead", lambda n: synapses(n, "x", "one.C2", late), "one", "delay"),
     "weight of one bank": ("ping-pong-direct", lambda n: synapses(n, "x", "one.B1", one_weight), "one", "weights"),
@@ -263,6 +269,28 @@ def test_a_burst_layer_that_a_convolution_reads(tmp_path, chip, carries):
         assert (broken.culprit, broken.cause) == (layer, cause), bisection_to_text(broken)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("reset", "chip", "construction"), [("hard", "loihi1", "auto"), ("subtract", "loihi2", "lateral")])
+def test_the_demos_residual_block_is_told_from_what_was_rounded(reset, chip, construction):
+    """A trained network, every layer of which parts from the float one by rounding: a flaw in its third layer is still found."""
+    pytest.importorskip("torch")
+    samples = part(as_samples(str(CALIBRATION)), 0, 32)
+    options = sd.Options(arch=f"{ARCH}(reset={reset!r})", input_shape=(1, 8, 8))
+    weights = WEIGHTS if reset == "hard" else WEIGHTS_SOFT
+    made = sd.convert(str(weights), samples, sd.Wishes(chip=chip, burst=construction), options)
+    data = feed(samples, chip_inputs(made.network), made.network.steps, "direct", 0)
+    source, target = ("T", "B2") if reset == "hard" else ("N1", "N2")
+    for change, layer, cause in (
+        (lambda n: n, "neuron1", "rounding"),
+        (
+            lambda n: synapses(n, f"block.neuron2.{source}", f"block.neuron2.{target}", times(2)), "block.neuron2",
+            {"hard": "force", "subtract": "lateral"}[reset],
+        ),
+    ):  # fmt: skip
+        said = bisect(Side("graph", made.graph), Side("chip", change(made.network)), data, shrinking=False).bisection
+        assert (said.culprit, said.cause) == (layer, cause), bisection_to_text(said)
+
+
 def test_the_command_line_bisects_a_decoupled_network(deployed, tmp_path):
     made = deployed("ping-pong")
     sd.save(made, tmp_path / "net")
@@ -271,6 +299,7 @@ def test_the_command_line_bisects_a_decoupled_network(deployed, tmp_path):
     words = ["bisect", tmp_path / "net.graph.onnx", tmp_path / "net.loihi2.onnx", "--data", tmp_path / "data.npz"]
     done = CliRunner().invoke(commands, [str(w) for w in words])
     assert done.exit_code == 0, done.output
+    assert "state words are not compared between the two" in done.output
     words[2] = tmp_path / "broken.loihi2.onnx"
     done = CliRunner().invoke(commands, [str(w) for w in (*words, "--json", "-o", tmp_path / "reduced.npz")])
     said = json.loads(done.output)

@@ -75,7 +75,7 @@ def _instead(first: Side, second: Side) -> str:
     both = (*first.layers, *second.layers)
     for layer in both:
         if any(other.startswith(f"{layer}.") for other in both):
-            return f"{layer} was built of several neurons: `snndeploy verify` holds it, or compare with a conversion by --burst graded"
+            return f"{layer} was built of several neurons: compare that network with its float graph, or with one of the same construction"
     return "compare two stages of one conversion, or two versions of one network"
 
 

@@ -59,7 +59,8 @@ def _reduced(r: Reduced | None) -> Json | None:
 def bisection_to_text(found: Bisection, written: str | None = None) -> str:
     """The finding first, then what stands behind it."""
     if found.equal:
-        return f"{found.a} and {found.b} are equal: 0 of {found.compared:,} values differ, and no state word of the first samples does.\n"
+        words = "; state words are not compared between the two" if found.mixed else ", and no state word of the first samples does"
+        return f"{found.a} and {found.b} are equal: 0 of {found.compared:,} values differ{words}.\n"
     parts = [
         as_text.bullets(_claims(found)),
         as_text.section("Layers that differ", as_text.table(("layer", "from step", "values", "fed the same, it"), _layers(found))),

@@ -49,7 +49,7 @@ def bisect(a: Side, b: Side, data: Feed, *, shrinking: bool = True) -> Found:
     first = run_both(a, b, data.first(CHUNK))
     if not first.mixed and parting(first, hidden=True):
         return _found(first, compared, hidden=True, shrinking=shrinking)
-    return Found(_readouts(Bisection(a.name, b.name, compared, 0), a, b))
+    return Found(_readouts(Bisection(a.name, b.name, compared, 0, mixed=first.mixed), a, b))
 
 
 def _chunks(data: Feed) -> Iterator[Feed]:
@@ -79,7 +79,7 @@ def _found(s: Sides, compared: int, *, hidden: bool, shrinking: bool) -> Found:
     )
     own = [r.layer for r in rows if r.own]
     culprit = next((n for n in own if s.mixed and (held := apart.get(n)) and across.flawed(s, n, held)), next(iter(own), ""))
-    base = Bisection(s.a.name, s.b.name, compared, sum(r.values for r in rows), rows, culprit, hidden=hidden)
+    base = Bisection(s.a.name, s.b.name, compared, sum(r.values for r in rows), rows, culprit, hidden=hidden, mixed=s.mixed)
     shown = culprit or rows[0].layer
     pair = apart[shown]
     first = _first(s, shown, unequal(s, shown, hidden) if pair is None or not pair.unequal.any() else pair.unequal)

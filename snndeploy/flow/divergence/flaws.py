@@ -54,6 +54,12 @@ class Ideal:
     scale: float
 
 
+def snapped(i: Ideal) -> Floats:
+    """[size] how far, in units of v, a threshold may lie from the graph's: half a mantissa, or half the grid of lateral synapses."""
+    whole = DECAY_UNIT * UNIT
+    return np.asarray(UNIT / 2 + (0.0 if i.amounts is None else whole / np.gcd(i.keep, whole) / 2.0), np.float64)
+
+
 def rung(tag: str) -> int:
     """Which threshold a bank has, counted from 0."""
     return int(tag[1:] or 1) - 1
@@ -74,19 +80,19 @@ def nearest(copies: list[Ints], target: Floats) -> Ints:
     return np.asarray(np.take_along_axis(family, np.abs(family - target).argmin(axis=0)[None], axis=0)[0], np.int64)
 
 
-def threshold_of(fold: Fold, tag: str) -> Ints:
-    """[size] a bank's threshold in units of v."""
+def thresholds_of(fold: Fold, tag: str) -> list[Ints]:
+    """[size] each, every copy of a bank's threshold in units of v: a program's own spike takes it off, too."""
     member = fold.layer.members[tag]
-    return register(member, "vth") * UNIT if isinstance(member.model, Lif) else register(member, "t0")
+    return [register(member, "vth") * UNIT] if isinstance(member.model, Lif) else [register(member, "t0"), register(member, "r0")]
 
 
 def ideal(fold: Fold, silent: Floats) -> Ideal:
     """What the members' own numbers say the layer should hold; ``silent`` [size] is what enters the graph's neuron in silence."""
     layer, theta = fold.layer, wanted(fold.node.thresholds, fold)
-    held = {tag: threshold_of(fold, tag) for tag in layer.banks}
-    ratios = np.concatenate([theta[rung(t)][h > 0] / h[h > 0] for t, h in held.items()])
+    held = [(rung(tag), copy) for tag in layer.banks for copy in thresholds_of(fold, tag)]
+    ratios = np.concatenate([theta[j][h > 0] / h[h > 0] for j, h in held])
     scale = float(np.median(ratios)) if ratios.size else 1.0
-    thresholds = np.stack([nearest([h for t, h in held.items() if rung(t) == j], theta[j] / scale) for j in range(layer.rungs)])
+    thresholds = np.stack([nearest([h for k, h in held if k == j], theta[j] / scale) for j in range(layer.rungs)])
     keep = nearest([kept(layer.members[t]) for t in layer.banks], wanted(fold.node.decay, fold) * DECAY_UNIT)
     force, kick = forces(fold)
     constants = [layer.constants[t] - forced(fold, t, force) for t in layer.banks]

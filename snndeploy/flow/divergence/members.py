@@ -14,7 +14,7 @@ from snndeploy.chip.network import ChipNetwork
 from snndeploy.flow.divergence import rungs
 from snndeploy.flow.divergence.around import graph_sums
 from snndeploy.flow.divergence.comparing import NEAR, Alone
-from snndeploy.flow.divergence.flaws import Flaw, Ideal, flaws, ideal, wanted
+from snndeploy.flow.divergence.flaws import Flaw, Ideal, flaws, ideal, snapped, wanted
 from snndeploy.flow.divergence.folds import Fold, Series
 from snndeploy.flow.divergence.inlets import entering
 from snndeploy.flow.divergence.sides import Side, fed_name, part, run_part
@@ -28,8 +28,10 @@ from snndeploy.verdict import Suspect
 
 FAR = 0.1
 """Sums that are off by more than this part of the threshold were not merely rounded."""
-MANTISSAS = 1.5
-"""Thresholds farther apart than so many units of the mantissa were not merely rounded to it."""
+ROUNDED = 3.0
+"""Thresholds farther apart than so many times what rounding may do were not merely rounded: the scale is known from them."""
+DECAY_STEP = 1.5 / DECAY_UNIT
+"""Decays farther apart than this were not merely rounded to a register."""
 COARSE = 0.1
 """Amounts farther apart than this part were not merely rounded to the lateral synapses."""
 
@@ -150,12 +152,12 @@ def _parameters(case: Case, i: Ideal) -> Iterator[Suspect]:
     node, fold = case.fold.node, case.fold
     theta = wanted(node.thresholds, fold)
     off = np.abs(theta - i.thresholds * i.scale)
-    if (off > MANTISSAS * UNIT * i.scale).any():
+    if (off > ROUNDED * snapped(i) * i.scale).any():
         j, n = np.unravel_index(int(off.argmax()), off.shape)
         said = f"threshold {j + 1} of neuron {n} is {i.thresholds[j, n] * i.scale:.5g}, the graph's {theta[j, n]:.5g}"
         yield Suspect("threshold", said, "inferred", read=True)
     keep, decay = i.keep / DECAY_UNIT, wanted(node.decay, fold)
-    if (np.abs(keep - decay) > MANTISSAS / DECAY_UNIT).any():
+    if (np.abs(keep - decay) > DECAY_STEP).any():
         yield Suspect("decay", f"the chip keeps {keep[0]:.5g}, the graph {decay[0]:.5g}", "inferred", read=True)
     if i.amounts is not None:
         amounts = wanted(node.amounts, fold)
@@ -168,11 +170,14 @@ def _sums(case: Case, i: Ideal) -> Iterator[Suspect]:
     """What enters, where it is off by more than rounding."""
     sums, bias = entering(case.fold, case.network, case.apart.feeds_b)
     chip = (((sums + i.constant.reshape(case.fold.shape)) << kernels.INPUT_SHIFT) + bias)[: case.steps] * i.scale
-    gap = case.real_sums() - chip
+    real = case.real_sums()
+    gap = real - chip
     most, least = float(np.abs(gap).max(initial=0)), float(np.abs(gap).min(axis=(0, 1)).max(initial=0))
     theta = float(np.abs(case.fold.node.thresholds).max())
+    # where thresholds lie on a coarse grid, all sums are off by as much, relatively
+    far = FAR * theta + float(np.abs(chip).max(initial=0)) * float((snapped(i) / np.maximum(i.thresholds.min(axis=0), 1)).max())
     words = f"what enters is off by up to {most:.3g}, by {least:.3g} even at best, where the threshold is {theta:.3g}"
-    if least > FAR * theta:
+    if least > far:
         yield Suspect("bias", words, "inferred", read=True)
-    if most > FAR * theta:
+    if most > far + FAR * max(0.0, float(np.abs(real).max(initial=0)) - theta):
         yield Suspect("weights", words, "inferred", read=True)
