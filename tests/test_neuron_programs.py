@@ -221,8 +221,13 @@ def test_what_mixes_neurons_is_refused():
         def step(self, inputs, state, xp):
             return xp.linear(inputs[0], np.eye(3)), state
 
-    with pytest.raises(Unsupported, match="a matrix product"):
-        trace(Mixes(), (3,))
+    class Sums(Late):
+        def step(self, inputs, state, xp):
+            return xp.sparse(inputs[0], np.zeros(1), np.zeros(1), np.ones(1), 3), state
+
+    for node, what in ((Mixes(), "a matrix product"), (Sums(), "a sum of synapses")):
+        with pytest.raises(Unsupported, match=what):
+            trace(node, (3,))
 
 
 @settings(max_examples=200, deadline=None)

@@ -118,7 +118,7 @@ def _within_registers(
             load = max(load, U_LIMIT * layer.program.finest / scale)
         if load < U_LIMIT:
             return scale, nodes
-        cause = "L013: reduce the fan-in, the bias or the payload"
+        cause = _crowded(layer, payloads)
         scale *= max(load / U_LIMIT, 1.01)
     raise QuantizeError(layer.name, "its weights vanish at every scale at which the chip's registers hold the rest", cause)
 
@@ -126,6 +126,14 @@ def _within_registers(
 def _weights(node: Node) -> Floats:
     weights: Floats = node.scale if isinstance(node, Scale) else node.weight  # type: ignore[attr-defined]
     return weights
+
+
+def _crowded(layer: Layer, payloads: Mapping[str, float]) -> str:
+    """The rule, and the largest payload that shares u with the weights."""
+    sent = {s.path.source: payloads[s.path.source] for s in layer.synapses if not s.host}
+    source = max(sent, key=lambda name: sent[name], default="")
+    graded = f" ({source} sends up to {sent[source]:g})" if source and sent[source] > 1 else ""
+    return f"L013: reduce the fan-in, the bias or the payload{graded}"
 
 
 def _load(graph: Graph, layer: Layer, nodes: Mapping[str, Node], settings: Settings, payloads: Mapping[str, float]) -> float:
