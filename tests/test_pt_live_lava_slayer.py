@@ -127,8 +127,8 @@ def test_what_a_block_cannot_say_is_refused_with_the_reason(lava):
         "normalizes its currents": cuba.Dense(normed, 10, 4),
         "persistent_state": cuba.Dense(numbers(0) | {"persistent_state": True}, 10, 4),
         "graded spikes": cuba.Dense(numbers(0) | {"graded_spike": True}, 10, 4),
-        "lava's Affine": cuba.Affine(numbers(0), 10, 4),
-        "lava's Recurrent": cuba.Recurrent(numbers(0), 10, 4),
+        "gives a membrane that is reset": cuba.Affine(numbers(0), 10, 4),
+        "from one sample to the next": cuba.Recurrent(numbers(0), 10, 4),
         "complex weights": lava("rf").Dense({"threshold": 1.0, "period": 8.0, "decay": 0.1}, 10, 4),
     }
     for words, block in cases.items():

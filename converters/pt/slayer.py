@@ -44,7 +44,16 @@ def quantized(weight: Floats) -> Floats:
     return frozen(np.clip(np.round(weight * WEIGHT_SCALE / 2) * 2 / WEIGHT_SCALE, -256 / WEIGHT_SCALE, 254 / WEIGHT_SCALE))
 
 
-_MODULES = "it has no exact meaning as a live module; export the network (export_hdf5) and convert the .net file"
+_REFUSED = {
+    "Recurrent": "its neuron keeps its state from one sample to the next (persistent_state); the .net file (export_hdf5) starts each anew",
+    "Affine": "gives a membrane that is reset where it would spike, without the spikes; end in a Dense block",
+    "Input": "rounds what enters to even 64ths, and no synapse rounds; round the data, and begin with the next block",
+    "Output": "gives the running sum of what arrives; end in a Dense block",
+    **dict.fromkeys(["ConvT", "Unpool"], "is a transposed convolution, which has no node"),
+    "KWTA": "lets the k largest through, which compares neurons with each other",
+    "TimeDecimation": "makes one step of several",
+    "Neuron": "stands outside a block; use slayer.block, whose blocks hold it behind its synapse",
+}
 
 _DECAYS = frozenset(["current_decay", "voltage_decay"])
 SLAYER = Library(
@@ -59,7 +68,7 @@ SLAYER = Library(
         **dict.fromkeys(["Dense", "Conv", "Pool"], NeuronClass(blocks.block)),
     },
     layers={"Flatten": blocks.flatten, "Average": blocks.average},
-    refused=dict.fromkeys(["Affine", "Recurrent", "Input", "Output", "ConvT", "Unpool", "KWTA", "TimeDecimation", "Neuron"], _MODULES),
+    refused=_REFUSED,
     takes=blocks.takes,
     resets={"zero": {}},
 )
