@@ -233,3 +233,50 @@ def test_orders_of_one_neuron_are_told_apart_by_a_membrane_s_last_bit(a, b):
     one, other = (run(neurons(order)["li"], x) for order in (a, b))
     assert (one != other).any()
     np.testing.assert_allclose(one, other, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@given(theta=st.floats(1e-3, 1e3), level=st.integers(1, 9), bits=st.integers(-6, 6))
+def test_a_quotient_s_level_is_a_threshold_of_its_own(strict, theta, level, bits):
+    """h / theta meets the level exactly where h meets the threshold, up to six bits around it."""
+    pytest.importorskip("torch")
+    from converters.pt.neuron import divided
+
+    threshold = float(divided(np.array(float(level)), np.array(theta), strict))
+    h = level * theta
+    for _ in range(abs(bits)):
+        h = np.nextafter(h, np.sign(bits) * np.inf)
+    assert (h > threshold if strict else h >= threshold) == (h / theta > level if strict else h / theta >= level)
+
+
+EARLIER = {"detach_reset": False}
+"""What a module of SpikingJelly 0.0.0.0.12 holds: no ``_step_mode``."""
+LATER = {"detach_reset": False, "_step_mode": "s", "_backend": "torch"}
+"""... of 0.0.0.0.13 and 14."""
+NOW = {"detach_reset": False, "_step_mode": "s"}
+
+
+@pytest.mark.parametrize(
+    ("release", "v_reset", "lif", "parametric"),
+    [
+        (EARLIER, None, None, None),
+        (EARLIER, 0.0, None, None),
+        (EARLIER, 0.25, "tau_whole", "rate_whole"),
+        (LATER, None, None, None),
+        (LATER, 0.0, "tau_whole", None),
+        (LATER, 0.25, "tau_whole", "rate_whole"),
+        (NOW, None, "tau_whole", "rate_whole"),
+        (NOW, 0.0, "tau_whole", "rate_whole"),
+        ({}, 0.0, "tau_whole", "rate_whole"),
+    ],
+)
+def test_spikingjelly_s_releases_round_an_undivided_input_in_their_own_orders(release, v_reset, lif, parametric):
+    torch = pytest.importorskip("torch")
+    from converters.pt import spikingjelly
+    from converters.pt.neuron import Settings
+
+    words = {"tau": 3.0, "v_threshold": 1.0, "v_reset": v_reset, "decay_input": False, "w": torch.tensor(-0.5), **release}
+    orders = [build(Settings("n", [("model", words)]), (4,)).node.order for build in (spikingjelly.lif, spikingjelly.parametric)]
+    assert orders == [lif, parametric]
+    divided = {**words, "decay_input": True}
+    assert spikingjelly.lif(Settings("n", [("model", divided)]), (4,)).node.order == "tau"

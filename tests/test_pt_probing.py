@@ -577,22 +577,24 @@ def test_what_is_inside_a_neuron_of_a_table_is_not_probed(monkeypatch):
     assert origins(loaded, "1")["threshold"] == "model"
 
 
-def test_ties_that_rounding_decides_are_counted():
-    """With tau 3 the class divides, the graph multiplies by 1 - 1/3: both are run, and what falls otherwise is said."""
+def test_ties_are_decided_as_the_library_rounds():
+    """The class divides by tau: so does the graph, and no tie falls otherwise; multiplying by 1 - 1/3 some would."""
     rng = np.random.default_rng(0)
     x = torch.from_numpy(rng.integers(-8, 25, (64, 4000, 1)) / 8.0)
     for tau, shares in ((3.0, True), (2.0, False)):
         node = LIFNode()
         node.tau, node.v_threshold = tau, 1.0
-        loop = Unrolled(node)
-        loaded = from_module(loop, x)
-        notes = [note for note in loaded.assumptions if "divides by tau" in note]
-        assert bool(notes) is shares
-        run = run_reference(loaded.graph, loaded.witness.inputs, loaded.witness.steps)
-        differ = int((run.outputs["output"] != loaded.witness.outputs["output"]).sum())
-        assert (differ > 0) is shares
-        if shares:
-            assert f"; {differ} of 256,000 spikes of the trial run did (docs/rounding.md)" in notes[0]
+        loaded = from_module(Unrolled(node), x)
+        (name,) = (n for n, kind in loaded.graph.nodes.items() if isinstance(kind, LIF))
+        lif = loaded.graph.nodes[name]
+        assert (lif.order, float(lif.leak)) == ("tau", tau)
+        plain = loaded.graph.replace({name: dataclasses.replace(lif, order=None, leak=None)})
+        differ = []
+        for graph in (loaded.graph, plain):
+            run = run_reference(graph, loaded.witness.inputs, loaded.witness.steps)
+            differ.append(int((run.outputs["output"] != loaded.witness.outputs["output"]).sum()))
+        assert differ[0] == 0
+        assert (differ[1] > 0) is shares
 
 
 class Unrolled(nn.Module):
