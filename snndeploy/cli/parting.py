@@ -33,9 +33,10 @@ NEEDS_DATA = "both networks are run on samples"
 def bisect(a: str, b: str | None, *, shrink: bool, output: str | None, as_json: bool, **given: Any) -> None:
     """Run A and B on the same data and find the first layer that differs by itself: fed the same input, it still does.
 
-    A and B are files: two graphs, two chip networks, or a graph and its chip network (whose difference is rounding). Every
-    known mistake is then tried on that layer of A; the one that reproduces B is named. Without B, every pass of the
-    conversion of A is run before and after. Exit code 0: equal; 1: they differ.
+    A and B are files: two graphs, two chip networks, or a graph and its chip network (whose difference is rounding; a burst
+    layer that was built of several neurons counts as one). Every known mistake is then tried on that layer of A; the one that
+    reproduces B is named. Without B, every pass of the conversion of A is run before and after. Exit code 0: equal; 1: they
+    differ.
     """
     if output is not None:
         _writable(output, a, b, given["data"])
