@@ -17,6 +17,8 @@ from snndeploy.chip.models import HostInput
 from snndeploy.chip.network import ChipNetwork, Population, Projection, Wire
 from snndeploy.chip.program import Definition, Instruction, NeuronProgram
 from snndeploy.errors import ChipError, ModelError
+from snndeploy.flow.divergence.chip_reading import differences, same_layer
+from snndeploy.flow.divergence.sides import Side, alone
 from snndeploy.flow.proving import defined, prove, prove_deployment, prove_file, unproved, unproved_deployment
 from snndeploy.ir.graph import Edge, Graph
 from snndeploy.ir.layers import Input, Linear, Output
@@ -144,6 +146,15 @@ def test_a_wrong_definition_in_a_file_is_no_proof(deployed):
     network = deployed("KLIF").network
     found = prove(dataclasses.replace(network, populations={**network.populations, "n": population}))
     assert [p.status for p in found if p.name == "program"] == ["failed"]
+
+
+def test_two_networks_do_not_differ_by_what_their_programs_were_compiled_from(deployed):
+    network = deployed("CLIF").network
+    made, former = alone(Side("a", network), "n"), alone(Side("b", older(network)), "n")
+    assert same_layer(made, former)
+    changed = dataclasses.replace(network.populations["n"], model=wrong(program_of(deployed("CLIF")), "constant c0"))
+    other = alone(Side("b", older(dataclasses.replace(network, populations={**network.populations, "n": changed}))), "n")
+    assert [words.partition(":")[0] for _, words, _ in differences(made, other, "n")] == ["constants", "the whole layer is another"]
 
 
 def defining(operations=(("ADD", ("v", "I")),), output="t0", after=None, initial=None, tables=None):

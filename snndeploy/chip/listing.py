@@ -1,4 +1,4 @@
-"""Neuron programs as text, whole: state, constants, tables and code; what is written reads back as the same program.
+"""Neuron programs as text: state, constants, tables and code; what is written reads back as the same program, less its definition.
 
 program clif
 state v 0

@@ -54,7 +54,8 @@ def show(value: Any) -> str:
 
 
 def _unlike(p: Any, q: Any) -> list[str]:
-    return [f.name for f in dataclasses.fields(p) if not same(getattr(p, f.name), getattr(q, f.name))]
+    """The fields that differ; what a program was compiled from is none: nothing runs it."""
+    return [f.name for f in dataclasses.fields(p) if f.name != "definition" and not same(getattr(p, f.name), getattr(q, f.name))]
 
 
 def _same_projection(p: Projection, q: Projection) -> bool:
