@@ -62,14 +62,12 @@ def _check_ways(network: ChipNetwork) -> None:
     """What was sent before the first input must be gone when a layer is cleared."""
     for q in network.projections:
         source, target = network.populations[q.source], network.populations[q.target]
-        own = q.synapses.delays if isinstance(q.synapses, Dense | Sparse) else None
         late = q.delay - (target.shift - source.shift - 1)
-        if q.source == CONSTANT or (isinstance(source.model, HostInput) and own is None):
-            if late and q.source == CONSTANT:
-                raise Unsupported(q.name, f"the constant comes {late:+d} steps off the layer's first input", DRIVE)
-            continue
+        if q.source == CONSTANT and late:
+            raise Unsupported(q.name, f"the constant comes {late:+d} steps off the layer's first input", DRIVE)
         if isinstance(source.model, HostInput):
             continue
+        own = q.synapses.delays if isinstance(q.synapses, Dense | Sparse) else None
         if late or q.source == q.target or (own is not None and own.any()):
             what = f"{CONSTANT} drives biases, and {q.name} leads back or waits: in a register they act before the first input"
             raise Unsupported(q.name, f"{what}, and what is sent then arrives after it", DRIVE)
