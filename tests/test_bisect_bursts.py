@@ -25,7 +25,7 @@ from snndeploy.flow.feeding import Feed, feed
 from snndeploy.flow.given import as_samples
 from snndeploy.flow.saved import chip_inputs
 from snndeploy.ir.graph import Edge, Graph
-from snndeploy.ir.layers import Conv, Input, Linear, Output, Reshape
+from snndeploy.ir.layers import Conv, Input, Linear, Output, Reshape, Scale
 from snndeploy.ir.neurons.burst import Burst
 from snndeploy.report.bisection import bisection_to_text
 
@@ -267,6 +267,27 @@ def test_a_burst_layer_that_a_convolution_reads(tmp_path, chip, carries):
     ):
         broken = bisect(Side("graph", made.graph), Side("chip", change(made.network)), data, shrinking=False).bisection
         assert (broken.culprit, broken.cause) == (layer, cause), bisection_to_text(broken)
+
+
+@pytest.mark.parametrize("back", [Linear(np.full((5, 5), -0.125)), Scale(np.full(5, -0.25))])
+@pytest.mark.parametrize("construction", ["ping-pong-direct", "lateral"])
+def test_feedback_is_no_synapse_of_the_construction(tmp_path, construction, back):
+    """A burst layer that feeds itself, neuron by neuron or all to all, four steps later."""
+    rng = np.random.default_rng(0)
+    neuron = burst("subtract" if construction == "lateral" else "hard", 2)
+    nodes = {"x": Input((6,), "spikes"), "fc": Linear(rng.integers(-8, 13, (5, 6)) / 16), "one": neuron, "back": back, "y": Output("sum")}
+    edges = (Edge("x", "fc"), Edge("fc", "one"), Edge("one", "back"), Edge("back", "one", delay=4), Edge("one", "y"))
+    x = (rng.random((SAMPLES, T, 6)) < 0.5).astype(np.uint8)
+    converters.save(Graph(nodes, edges, steps=T), tmp_path / "net.onnx")
+    made = sd.convert(str(tmp_path / "net.onnx"), sd.Samples({"": x}), sd.Wishes(chip="loihi2", burst=construction))
+    data = Feed({"x": np.moveaxis(x, 0, 1).astype(float)}, None, T)
+    tag, by = ("N2", {"t0": -6000}) if construction == "lateral" else ("A1", {"vth": -60})
+    for change, cause in (
+        (lambda n: n, "rounding" if construction == "lateral" else ""),
+        (lambda n: register(n, f"one.{tag}", **by), "threshold"),
+    ):
+        said = bisect(Side("graph", made.graph), Side("chip", change(made.network)), data, shrinking=False).bisection
+        assert said.cause == cause, bisection_to_text(said)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ pytest.importorskip("z3")
 
 import z3
 
+import converters
 import snndeploy as sd
 from snndeploy.arrays import frozen, frozen_ints
 from snndeploy.chip.models import HostInput, Lif
@@ -24,6 +25,9 @@ from snndeploy.demo import ARCH, CALIBRATION, WEIGHTS, WEIGHTS_SOFT
 from snndeploy.errors import OptionError
 from snndeploy.flow.given import as_samples
 from snndeploy.flow.proving import prove, prove_deployment
+from snndeploy.ir.graph import Edge, Graph
+from snndeploy.ir.layers import Input, Linear, Output, Scale
+from snndeploy.ir.neurons.burst import Burst
 from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.ir.neurons.twophase import HALVES
 from snndeploy.quantize.programs import program
@@ -312,3 +316,16 @@ def test_a_time_below_0_is_refused(given):
     network = ChipNetwork("loihi2", {"x": Population("x", (1,), HostInput())}, ())
     with pytest.raises(OptionError, match=f"--prove-{next(iter(given))}"):
         prove(network, **given)
+
+
+def test_feedback_neuron_by_neuron_is_the_layers_input():
+    """Synapses back into the layer that look like lateral ones are fed in, four steps later, and proved as such."""
+    rng = np.random.default_rng(0)
+    thresholds = np.array([1.0, 2.0])
+    neuron = Burst(frozen(0.5), frozen(thresholds), frozen([1.0, 1.5]), (False, False), "subtract", amounts=frozen(thresholds))
+    nodes = {"x": Input((6,), "spikes"), "fc": Linear(rng.integers(-8, 13, (5, 6)) / 16), "one": neuron, "back": Scale(np.full(5, -0.25))}
+    edges = (Edge("x", "fc"), Edge("fc", "one"), Edge("one", "back"), Edge("back", "one", delay=4), Edge("one", "y"))
+    graph = Graph({**nodes, "y": Output("sum")}, edges, steps=8)
+    x = (rng.random((16, 8, 6)) < 0.5).astype(float)
+    made = sd.convert(converters.Loaded(graph, steps=8), x, sd.Wishes(chip="loihi2", burst="lateral"))
+    assert {p.status for p in prove(made.network) if p.layer == "one"} == {"proved"}

@@ -111,7 +111,7 @@ def test_populations_without_an_obligation_are_named():
     assert isinstance(odd, NeuronProgram)
     models = {"x": HostInput(), "lif": Lif(4095, 0, 5), "known": known, "odd": odd, "delta": SigmaDelta(1.0)}
     network = ChipNetwork("", {n: Population(n, (1,), m) for n, m in models.items()}, (), steps=3)
-    why = "the file holds no definition but the program, convert --prove holds it against its neuron"
+    why = "an older file, or a program written by hand: it holds no definition but the program, convert again"
     assert without_obligation(network) == (
         f"proofs: no obligation covers odd (neuron program; {why})",
         "proofs: no obligation covers delta (SigmaDelta)",

@@ -93,8 +93,12 @@ def _construction(members: Mapping[str, Population]) -> str:
 
 
 def _inner(p: Projection, layer: str) -> bool:
-    """True for a synapse of the construction: neuron by neuron, and named after the layer where it is not the only one."""
-    synapses, named = p.synapses, "[" not in p.name or f"[{layer}." in p.name
+    """True for a synapse of the construction: neuron by neuron, and named after the layer where it is not the only one.
+
+    What bears a rung's step in level (``LAYER.step1``) leads out of the construction, if back into the layer.
+    """
+    path, synapses = p.name.partition("[")[2], p.synapses
+    named = not path or (path.startswith(f"{layer}.") and f"{layer}.step" not in path)
     return isinstance(synapses, Sparse) and named and bool((synapses.rows == synapses.columns).all())
 
 
