@@ -275,6 +275,8 @@ def go(family, kinds: tuple[str, ...], carries: str, seed: int, targets=TARGETS,
     compared = 0
     for chip, burst in targets:
         allowed = reasons(set(kinds), chip, burst, carries != "spikes", family in (recurrent, feedback))
+        if burst != "auto" and not graph.named(Burst):
+            allowed.add("is how burst neurons are built, and this network has none")
         built = attempt(graph, feed, chip, burst)
         if isinstance(built, Built):
             compared += check(built, feed)
