@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bisect
+import heapq
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from snndeploy.chip.models import Lif, TernaryLif
 from snndeploy.chip.network import ChipNetwork
@@ -17,6 +20,9 @@ SMALL = 0.5
 """The share of every resource of a core up to which a block counts as small."""
 
 
+Populations: TypeAlias = tuple[str, ...]
+
+
 @dataclass(eq=False)
 class Partition:
     """Blocks and demand of each core, and how each population was cut."""
@@ -24,8 +30,10 @@ class Partition:
     cores: list[list[Block]] = field(default_factory=list)
     demands: list[Demand] = field(default_factory=list)
     plans: dict[str, Plan] = field(default_factory=dict)
-    open: list[int] = field(default_factory=list)
-    """Cores so empty that a small block may join."""
+    open: dict[tuple[Populations, int], list[int]] = field(default_factory=dict)
+    """Cores so empty that a small block may join, ascending, by the populations there and the number of neurons."""
+    room: dict[tuple[Populations, str], float] = field(default_factory=dict)
+    """How many neurons a core of these populations may hold when a block of one more joins; 0 where it may not."""
 
 
 def partition(net: Wiring, limits: Budget, caps: Mapping[str, int], known: dict[tuple[str, float], Plan], share: bool) -> Partition:
@@ -52,26 +60,45 @@ def partition(net: Wiring, limits: Budget, caps: Mapping[str, int], known: dict[
 def _put(net: Wiring, limits: Budget, caps: Mapping[str, int], block: Block, alone: Demand, out: Partition) -> None:
     """On a new core, unless it may share: it is small, and a core as small holds the same kind of neuron."""
     small = within(alone, limits, SMALL)
-    for i in out.open if small else []:
+    for i in _open(net, limits, caps, block, alone, out) if small else ():
         blocks = [*out.cores[i], block]
-        most = min(caps.get(b.population, math.inf) for b in blocks)
-        if out.demands[i].neurons + alone.neurons > most or not _mixes(net.network, blocks, limits):
-            continue
         together = net.demand(blocks)
         if within(together, limits):
+            left = tuple(b.population for b in out.cores[i]), out.demands[i].neurons
+            out.open[left].remove(i)
             out.cores[i], out.demands[i] = blocks, together
-            out.open = [j for j in out.open if j != i or within(together, limits, SMALL)]
+            if within(together, limits, SMALL):
+                _list(out, i)
             return
-    if small:
-        out.open.append(len(out.cores))
     out.cores.append([block])
     out.demands.append(alone)
+    if small:
+        _list(out, len(out.cores) - 1)
 
 
-def _mixes(network: ChipNetwork, blocks: Sequence[Block], limits: Budget) -> bool:
+def _list(out: Partition, core: int) -> None:
+    """A core that may be shared."""
+    key = tuple(b.population for b in out.cores[core]), out.demands[core].neurons
+    bisect.insort(out.open.setdefault(key, []), core)
+
+
+def _open(net: Wiring, limits: Budget, caps: Mapping[str, int], block: Block, alone: Demand, out: Partition) -> Iterator[int]:
+    """The cores that a small block may join by kind and number of neurons, ascending."""
+    found = []
+    for (there, neurons), cores in out.open.items():
+        key = there, block.population
+        if key not in out.room:
+            names = (*there, block.population)
+            most = min(caps.get(name, math.inf) for name in names)
+            out.room[key] = most if _mixes(net.network, names, limits) else 0
+        if neurons + alone.neurons <= out.room[key]:
+            found.append(cores)
+    return heapq.merge(*found)
+
+
+def _mixes(network: ChipNetwork, names: Sequence[str], limits: Budget) -> bool:
     """Neurons of one silicon model, or programs that fit the program memory together; never two blocks of one population."""
-    models = [network.populations[b.population].model for b in blocks]
+    models = [network.populations[name].model for name in names]
     programs = {m.name: len(m.code) for m in models if isinstance(m, NeuronProgram)}
     alike = all(isinstance(m, NeuronProgram) for m in models) or all(isinstance(m, Lif | TernaryLif) for m in models)
-    apart = len({b.population for b in blocks}) == len(blocks)
-    return alike and apart and sum(programs.values()) <= limits["program_instructions"]
+    return alike and len(set(names)) == len(names) and sum(programs.values()) <= limits["program_instructions"]
