@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,20 +14,31 @@ Shape: TypeAlias = tuple[int, ...]
 
 
 def frozen(values: ArrayLike) -> Floats:
-    """A read-only float64 copy, C-contiguous (so that equal values are equal bytes)."""
+    """A read-only float64 copy, C-contiguous (so that equal values are equal bytes); what is frozen already stays as it is."""
+    if _is_frozen(values, np.float64):
+        return values
     array = np.array(values, dtype=np.float64, order="C")
     array.setflags(write=False)
     return array
 
 
 def frozen_ints(values: ArrayLike) -> Ints:
-    """A read-only int64 copy; raises ``ValueError`` when a value is not a whole number."""
+    """As ``frozen``, in int64; raises ``ValueError`` when a value is not a whole number."""
+    if _is_frozen(values, np.int64):
+        return values
     raw = np.asarray(values)
     array = np.array(raw, dtype=np.int64, order="C")
     if not np.array_equal(array, raw):
         raise ValueError("not whole numbers")
     array.setflags(write=False)
     return array
+
+
+def _is_frozen(values: ArrayLike, kind: type[np.generic]) -> TypeGuard[NDArray[Any]]:
+    """Read-only memory of its own: no view, behind which somebody may still write."""
+    if type(values) is not np.ndarray or values.dtype != kind:
+        return False
+    return values.base is None and values.flags.c_contiguous and not values.flags.writeable
 
 
 def same(a: Any, b: Any) -> bool:

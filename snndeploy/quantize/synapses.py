@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -38,21 +39,29 @@ class Synapse:
     host: str = ""
     driven: bool = False
 
+    @cached_property
+    def largest(self) -> float:
+        """The largest |weight|."""
+        return max(float(self.weights.max(initial=0.0)), -float(self.weights.min(initial=0.0)))
+
     @property
     def peak(self) -> float:
         """The largest weight, as a fraction of what one mantissa holds."""
-        return float(np.abs(self.weights).max(initial=0.0)) / max(1, self.limit)
+        return self.largest / max(1, self.limit)
 
     def at(self, scale: float, clip: float = 1.0) -> Floats:
         """The whole weights at this scale, on the grid of the smallest exponent that holds ``clip`` times the largest."""
-        wanted = self.weights / scale
-        largest = clip * float(np.abs(wanted).max(initial=0.0)) * (1 - 1e-9)
+        largest = clip * (self.largest / scale) * (1 - 1e-9)
         exponent = 0
         while exponent < self.exponents and largest > self.limit * 2**exponent:
             exponent += 1
         step = self.step * 2**exponent
         top = self.limit * 2**exponent // step * step
-        return np.asarray(np.clip(np.round(wanted / step) * step, -top, top))
+        whole: Floats = np.asarray(self.weights / scale)
+        whole /= step  # in place: a large layer's weights are tried at every scale
+        np.rint(whole, out=whole)
+        whole *= step
+        return np.clip(whole, -top, top, out=whole)
 
 
 def synapse(graph: Graph, path: Path, target: str, gain: Floats, units: float, settings: Settings, host: str) -> Synapse:
