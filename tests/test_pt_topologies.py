@@ -288,8 +288,9 @@ def test_plif_its_stem_once_its_votes_summed(v_reset):
     assert len(np.unique(want)) > 3
 
 
-def test_a_product_of_spikes_is_deployed():
+@pytest.mark.parametrize("chip", ["loihi1", "loihi2"])
+def test_a_product_of_spikes_is_deployed(chip):
     net = lively(Net(Residual("AND"), nn.Sequential(conv(4, 4), lif())))
     x = (np.random.default_rng(0).random((4, 3, 6, 6)) < 0.5).astype(np.float32)
-    deployment = sd.convert(net, x, sd.Wishes(chip="loihi2"))
+    deployment = sd.convert(net, x, sd.Wishes(chip=chip))
     assert re.search(r"^Exactness +Exact ", sd.to_text(sd.report(deployment)), re.MULTILINE)

@@ -15,8 +15,8 @@ from snndeploy.ir.layers import Scale
 from snndeploy.ir.neurons.lif import LIF
 from snndeploy.ir.paths import moves
 
-BOTH = LIF(frozen(0.0), threshold=frozen(1.5), reset="none")
-"""Fires where the sum of two spikes is 2, and forgets: their AND in the same step."""
+BOTH = LIF(frozen(0.0), threshold=frozen(1.5))
+"""Fires where the sum of two spikes is 2, and forgets: their AND in the same step. Its reset is the one that every chip has."""
 
 
 def product(builder: Builder, place: Place) -> Drive:
