@@ -19,7 +19,7 @@ from snndeploy.flow import reporting, saved, transferring, writing
 from snndeploy.flow.chips import build, hold_against_definition, hold_lowered, rule_in, settings_for, without_proven
 from snndeploy.flow.deployment import Deployment, Wishes
 from snndeploy.flow.feeding import Feed, calibrated_on, chip_predictions, describe_inputs, float_predictions, silent
-from snndeploy.flow.given import as_samples, example, fed, held_to, model_of, stand_in, with_decoding, with_time
+from snndeploy.flow.given import as_samples, example, fed, held_to, model_of, nothing_more, stand_in, with_decoding, with_time
 from snndeploy.flow.lowering import hold_against_original, to_normal_form
 from snndeploy.flow.rates import as_spiking, curve, original_predictions, spiking
 from snndeploy.hw import Profile, load_profile
@@ -280,10 +280,9 @@ def report(
     options: converters.Options | None = None,
 ) -> Report:
     """The report of a deployment or transfer, or of a saved chip network run on ``data``; ``chip``, ``options`` as in ``run``."""
-    if isinstance(source, Deployment):
-        return reporting.report_of(source)
-    if isinstance(source, transferring.Transfer):
-        return transferring.report_of(source)
+    if isinstance(source, Deployment | transferring.Transfer):
+        nothing_more(data=data, chip=chip, options=options, encode=None if encode == "direct" else encode, seed=seed or None)
+        return reporting.report_of(source) if isinstance(source, Deployment) else transferring.report_of(source)
     if data is None:
         raise OptionError("--data", "a report needs a run, and a run needs data", "give --data samples.npz")
     return saved.report_file(Path(source), saved.open_pair(source, options), as_samples(data), encode, seed, chip)

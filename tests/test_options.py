@@ -305,6 +305,24 @@ def test_a_construction_for_burst_neurons_needs_burst_neurons():
         sd.convert(converters.Loaded(chain()), X, sd.Wishes(burst="ping-pong"))
 
 
+def test_a_report_of_what_has_run_takes_nothing_more():
+    deployment = sd.convert(converters.Loaded(chain()), X)
+    assert "Exact" in sd.to_text(sd.report(deployment))
+    for more in ({"data": X}, {"chip": "loihi1"}, {"seed": 3}, {"encode": "rate"}, {"options": converters.Options()}):
+        with pytest.raises(NoEffect, match="has been run"):
+            sd.report(deployment, **more)
+
+
+def test_a_shape_that_outranks_the_files_own_is_said(tmp_path):
+    from snndeploy.ir.layers import Conv
+
+    nodes = {"x": Input((1, 6, 6)), "c": Conv(np.ones((2, 1, 3, 3))), "y": Output("none")}
+    names = list(nodes)
+    converters.save(Graph(nodes, tuple(Edge(a, b) for a, b in itertools.pairwise(names))), tmp_path / "c.nir", lossy=True)
+    loaded = sd.load(str(tmp_path / "c.nir"), None, converters.Options(input_shape=(1, 8, 8)))
+    assert any("[1, 6, 6], but --input-shape says [1, 8, 8]" in note for note in loaded.assumptions)
+
+
 # --------------------------------------------------------------------------------------------------- the command line
 
 

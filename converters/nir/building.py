@@ -37,7 +37,7 @@ def build(flat: Flat, options: Options, where: str, file: File) -> Loaded:
     inputs = [name for name, node in flat.nodes.items() if node.kind == "Input"]
     loops = cut(flat.edges, waiting, inputs, [s.name for s in stateful], where)
     graph = _graph(flat, parts, {**waiting, **dict.fromkeys(loops, 1)}, chosen.seconds, where)
-    notes = [*_said(chosen, stateful, file.version), *_loop_notes(loops), *flat.notes, *_stale(flat, shapes)]
+    notes = [*_said(chosen, stateful, file.version), *_loop_notes(loops), *flat.notes, *_outranked(flat, options), *_stale(flat, shapes)]
     return Loaded(graph, tuple(_sources(graph, flat, parts, loops)), tuple(notes), options.timesteps)
 
 
@@ -204,6 +204,14 @@ def _step(chosen: Chosen) -> str:
 def _loop_notes(loops: Mapping[Pair, str]) -> Iterator[str]:
     for (source, target), loop in loops.items():
         yield f"the loop {loop} takes one step, on the edge {source} -> {target} (NIR does not say where it waits)"
+
+
+def _outranked(flat: Flat, options: Options) -> Iterator[str]:
+    """Inputs whose own shape gave way to the user's."""
+    for name, node in flat.nodes.items():
+        said = node.shape("shape") if node.kind == "Input" else None
+        if said is not None and options.input_shape not in (None, tuple(said)):
+            yield f"{name} (Input) says {list(said)}, but --input-shape says {list(options.input_shape or ())}, which outranks it"
 
 
 def _stale(flat: Flat, shapes: Mapping[str, Shape]) -> Iterator[str]:

@@ -95,6 +95,13 @@ def held_to(noun: converters.Loaded | ChipNetwork, options: converters.Options) 
     return noun
 
 
+def nothing_more(**given: Any) -> None:
+    """Raise ``NoEffect`` for what was said of a run that is over."""
+    for name, value in given.items():
+        if value is not None:
+            raise NoEffect(name, "changes nothing: what was deployed has been run", "leave it out; a saved file is run again")
+
+
 def example(samples: Samples) -> Any:
     """Two samples by input name, or the array itself where the only input has no name yet."""
     few = {name: values[:2] for name, values in samples.inputs.items()}
