@@ -16,7 +16,7 @@ from snndeploy.data import Encoding, Samples
 from snndeploy.energy import count_events, estimate
 from snndeploy.errors import DataError, DoesNotFit, ModelError, OptionError, QuantizeError, Unsupported
 from snndeploy.flow import reporting, saved, transferring, writing
-from snndeploy.flow.chips import build, hold_against_definition, hold_lowered, rule_in, settings_for, without_proven
+from snndeploy.flow.chips import build, hold_against_definition, hold_lowered, rule_in, wished_settings, without_proven
 from snndeploy.flow.deployment import Deployment, Wishes
 from snndeploy.flow.feeding import Feed, calibrated_on, chip_predictions, describe_inputs, float_predictions, silent
 from snndeploy.flow.given import as_samples, example, fed, held_to, model_of, nothing_more, stand_in, with_decoding, with_time
@@ -117,7 +117,7 @@ def _deploy(name: str, loaded: converters.Loaded, everything: Feed, seen: Feed, 
     artificial = replace(artificial, steps=everything.steps)
     graph, converted = spiking(artificial, seen)
     lowered, passes = to_normal_form(graph, everything.first(wishes.check_samples))
-    settings = settings_for(lowered, profile, everything.steps, wishes.bits, wishes.burst)
+    settings = wished_settings(lowered, profile, everything.steps, wishes.bits, wishes.burst)
     built = build(lowered, profile, seen, settings, wishes.burst, run_reference(lowered, seen.inputs, seen.steps), everything)
     placement = without_proven(place(built.network, profile, built.payloads()), built)
     if not placement.fits:
@@ -226,7 +226,7 @@ def check(
     try:
         graph, _ = spiking(graph, seen)
         lowered, _ = to_normal_form(graph, seen.first(wishes.check_samples))
-        settings = settings_for(lowered, profile, seen.steps, wishes.bits, wishes.burst)
+        settings = wished_settings(lowered, profile, seen.steps, wishes.bits, wishes.burst)
         built = build(lowered, profile, seen, settings, wishes.burst, run_reference(lowered, seen.inputs, seen.steps))
     except (Unsupported, QuantizeError) as refusal:
         blocker = Finding(rule_in(str(refusal)), "blocker", refusal.where, float("nan"), float("nan"), refusal.what, refusal.hint)

@@ -56,18 +56,19 @@ class Built:
         return {name: known.get(name, 1) for name in self.network.populations}
 
 
-def settings_for(graph: Graph, profile: Profile, steps: int, weight_bits: Mapping[str, int], burst: str) -> Settings:
-    """What the chip and the wishes mean for the quantizer.
+def wished_settings(graph: Graph, profile: Profile, steps: int, weight_bits: Mapping[str, int], burst: str) -> Settings:
+    """As ``settings_for``; raises ``NoEffect`` for a construction that was asked for where there are no burst neurons."""
+    if burst != "auto" and not graph.named(Burst):
+        raise NoEffect("--burst", f"{burst} is how burst neurons are built, and this network has none", "leave it out")
+    return settings_for(graph, profile, steps, weight_bits, burst)
 
-    Raises:
-        ProfileError: the chip cannot be simulated.  NoEffect: a construction for burst neurons where there are none.
-    """
+
+def settings_for(graph: Graph, profile: Profile, steps: int, weight_bits: Mapping[str, int], burst: str) -> Settings:
+    """What the chip and the wishes mean for the quantizer. Raises ``ProfileError`` if the chip cannot be simulated."""
     if not profile.simulate:
         raise ProfileError(f"--chip {profile.id}", "can be priced, but not simulated: nothing would show that it still works",
                            "choose loihi1 or loihi2; snndeploy chips lists what each profile is for")  # fmt: skip
     graded, programs = profile.features["graded"], profile.features["programs"]
-    if burst != "auto" and not graph.named(Burst):
-        raise NoEffect("--burst", f"{burst} is how burst neurons are built, and this network has none", "leave it out")
     decoupled = bool(graph.named(Burst)) and (burst not in ("auto", "graded") or not (graded and programs))
     hosts = frozenset() if graded else frozenset(n for n, node in graph.named(Input).items() if node.carries != "spikes")
     return Settings(
