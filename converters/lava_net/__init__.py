@@ -62,6 +62,7 @@ def save(noun: ChipNetwork | Graph, path: str | Path, lossy: bool = False) -> tu
     """
     if isinstance(noun, Graph):
         raise Unsupported(str(path), "a .net file holds integers, and this is a float graph", "convert it, and save the chip network")
+    writing.check_rate(noun)
     made = registers.moved(noun, lossy=lossy)
     layers, steps = writing.layers_of(made.network)
     lost = (*made.lost, *writing.dropped(layers))

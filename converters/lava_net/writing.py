@@ -40,11 +40,15 @@ class Writer:
         self.layers.append(Layer("", len(self.layers), kind, values))
 
 
-def layers_of(network: ChipNetwork) -> tuple[list[Layer], int]:
-    """The layers, and the steps of a sample. Raises ``Unsupported`` for what has no place in the format."""
+def check_rate(network: ChipNetwork) -> None:
+    """Raise ``Unsupported`` where the chip takes several steps for one of the model's."""
     if network.phases > 1:
         what = f"{network.phases} chip steps for one of the model's"
         raise Unsupported(network.chip, what, "a .net file has one rate; convert with another --burst")
+
+
+def layers_of(network: ChipNetwork) -> tuple[list[Layer], int]:
+    """The layers, and the steps of a sample. Raises ``Unsupported`` for what has no place in the format."""
     host = _host(network)
     writer = Writer(network, latency={host.name: 0}, shape=host.shape)
     neurons = [p for p in network.populations.values() if p is not host]
