@@ -32,6 +32,7 @@ from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.ir.neurons.twophase import HALVES
 from snndeploy.quantize.programs import program
 from snndeploy.sim.chip import run_chip
+from snndeploy.verify.proofs import induction
 from snndeploy.verify.proofs.cells import burst_layers
 from snndeploy.verify.proofs.induction import check, differing_run
 from snndeploy.verify.proofs.invariants import led, output
@@ -150,18 +151,41 @@ def test_a_wrong_integer_is_refuted_by_a_run_that_replays(deployed, control):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_run_that_nobody_could_read_is_no_counterexample(deployed, seed):
+def test_a_run_that_nobody_could_read_is_no_counterexample(deployed, seed, monkeypatch):
     """Where a force is lost both banks of ping-pong may fire in part: z3 must not offer a run on which only that is wrong."""
     burst, wrong = CONTROLS["force lost"]
     (layer,) = [found for found in burst_layers(wrong(deployed(burst).network)) if found.name == "1"]
     (cell, *_) = cells(layer, np.full(6, -778), np.full(6, 950))
-    z3.set_param("smt.random_seed", seed)
-    try:
-        found = differing_run(cell, 20)
-    finally:
-        z3.set_param("smt.random_seed", 0)
+    asked = induction._asked
+    monkeypatch.setattr(induction, "_asked", lambda formulas, start, limit: asked(formulas, seed + start, limit))
+    found = differing_run(cell, 20)
     assert found is not None
     assert replayed(layer, cell, found, lambda network, inputs, steps: run_chip(network, inputs, steps=steps)).replayed
+
+
+def test_an_answer_does_not_depend_on_what_was_asked_before(deployed):
+    burst, wrong = CONTROLS["force lost"]
+    (layer,) = [found for found in burst_layers(wrong(deployed(burst).network)) if found.name == "1"]
+    (cell, *_) = cells(layer, np.full(6, -778), np.full(6, 950))
+    runs = []
+    for other in range(3):
+        before = [z3.Int(f"other{other}_{i}") + i for i in range(500 * other)]
+        runs.append(differing_run(cell, 20))
+        assert len(before) == 500 * other
+    assert runs[0] is not None
+    assert runs == runs[:1] * 3
+
+
+def test_z3_starts_again_where_a_start_finds_nothing(monkeypatch):
+    starts = []
+
+    def asked(formulas, seed, limit):
+        starts.append((seed, limit))
+        return induction.Answer("proved" if seed == 3 else "unknown", limit)
+
+    monkeypatch.setattr(induction, "_asked", asked)
+    assert check([], z3.BoolVal(True), 16) == induction.Answer("proved", 8)
+    assert starts == [(0, 1), (1, 1), (2, 2), (3, 4)]
 
 
 def test_a_bank_that_fires_in_part_is_told_apart_from_a_wrong_rung(deployed):

@@ -19,6 +19,8 @@ from snndeploy.verify.proofs.invariants import INVARIANTS, led, offsets, output
 from snndeploy.verify.proofs.stepping import Cell, Situation, currents, defined, definition, step
 from snndeploy.verify.proofs.symbols import Decays, Ratio
 
+SHARES = (1 / 16, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
+"""Parts of the time for a question, one a start of z3."""
 DEPTH = 4
 """Steps from rest within which z3 looks for a run that shows a difference."""
 
@@ -50,20 +52,36 @@ class Answer:
 
 
 def check(assumptions: list[Any], claim: Any, limit: float) -> Answer:
-    """Whether the assumptions imply the claim, within ``limit`` seconds and the budget; no answer in time is ``unknown``, never more."""
-    limit = min(limit, time_left())
+    """Whether the assumptions imply the claim, within ``limit`` seconds and the budget; no answer in time is ``unknown``, never more.
+
+    z3 may answer a question in a tenth of a second or not in a minute, as its random choices fall: it starts again with others
+    after each of ``SHARES`` of the time.
+    """
+    limit, spent = min(limit, time_left()), 0.0
     if limit <= 0:
         return Answer("unknown", 0.0)
-    solver = z3.Solver()
-    solver.set("timeout", max(1, int(1000 * limit)))
-    solver.add(*assumptions)
-    solver.add(z3.Not(claim))
+    known = [*assumptions, z3.Not(claim)]
+    for seed, share in enumerate(SHARES):
+        answer = _asked(known, seed, limit * share)
+        spent += answer.seconds
+        if answer.status != "unknown":
+            break
+    return Answer(answer.status, spent, answer.model)
+
+
+def _asked(formulas: list[Any], seed: int, limit: float) -> Answer:
+    # a context of its own: what was asked before would change the order of z3's terms, and with it its choices
+    context = z3.Context()
+    own = z3.Solver(ctx=context)
+    own.add(*(f.translate(context) for f in formulas))
+    own.set("timeout", max(1, int(1000 * limit)))
+    own.set("random_seed", seed)
     started = time.perf_counter()
-    said = solver.check()
+    said = own.check()
     seconds = time.perf_counter() - started
     if said == z3.unsat:
         return Answer("proved", seconds)
-    return Answer("failed", seconds, solver.model()) if said == z3.sat else Answer("unknown", seconds)
+    return Answer("failed", seconds, own.model().translate(z3.main_ctx())) if said == z3.sat else Answer("unknown", seconds)
 
 
 def no_wrap(cell: Cell, limit: float) -> Answer:
