@@ -342,14 +342,27 @@ def test_a_time_below_0_is_refused(given):
         prove(network, **given)
 
 
-def test_feedback_neuron_by_neuron_is_the_layers_input():
-    """Synapses back into the layer that look like lateral ones are fed in, four steps later, and proved as such."""
+@pytest.mark.parametrize("burst", ["lateral", "ping-pong-direct"])
+def test_feedback_neuron_by_neuron_is_the_layers_input(burst):
+    """Synapses back into the layer that look like lateral ones are fed in, four steps later, and proved as such.
+
+    So is the constant that ping-pong-direct sends back with them: it starts as late as they do.
+    """
     rng = np.random.default_rng(0)
     thresholds = np.array([1.0, 2.0])
-    neuron = Burst(frozen(0.5), frozen(thresholds), frozen([1.0, 1.5]), (False, False), "subtract", amounts=frozen(thresholds))
+    neuron = Burst(frozen(0.5), frozen(thresholds), frozen([1.0, 1.5]), (False, False), "hard")
+    if burst == "lateral":
+        neuron = dataclasses.replace(neuron, reset="subtract", amounts=frozen(thresholds))
     nodes = {"x": Input((6,), "spikes"), "fc": Linear(rng.integers(-8, 13, (5, 6)) / 16), "one": neuron, "back": Scale(np.full(5, -0.25))}
     edges = (Edge("x", "fc"), Edge("fc", "one"), Edge("one", "back"), Edge("back", "one", delay=4), Edge("one", "y"))
     graph = Graph({**nodes, "y": Output("sum")}, edges, steps=8)
     x = (rng.random((16, 8, 6)) < 0.5).astype(float)
-    made = sd.convert(converters.Loaded(graph, steps=8), x, sd.Wishes(chip="loihi2", burst="lateral"))
+    made = sd.convert(converters.Loaded(graph, steps=8), x, sd.Wishes(chip="loihi2", burst=burst))
     assert {p.status for p in prove(made.network) if p.layer == "one"} == {"proved"}
+    bank = "N2" if burst == "lateral" else "B2"
+    moved = tuple(
+        dataclasses.replace(p, delay=p.delay + 1) if p.target == f"one.{bank}" and p.source in {"x", "snndeploy.one"} else p
+        for p in made.network.projections
+    )
+    (same,) = [p for p in prove(dataclasses.replace(made.network, projections=moved)) if (p.layer, p.name) == ("one", "same input")]
+    assert same.status == "failed"

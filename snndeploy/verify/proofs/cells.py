@@ -31,7 +31,8 @@ class Layer:
     """The populations that stand for one burst layer, by tag (A1, B2, R1, N1), and the synapses among them.
 
     ``links`` holds weights [size] in weight units, ``constants`` [size] what the host's constant spike brings to each
-    member, ``outside`` the projections that bring the layer's input to a member. ``size`` neurons, ``rungs`` K.
+    member from its start on, ``outside`` the projections that bring the layer's input to a member; a constant that starts
+    later, as behind a delayed edge, is one of them. ``size`` neurons, ``rungs`` K.
     """
 
     name: str
@@ -73,7 +74,7 @@ def _layer(network: ChipNetwork, name: str, members: dict[str, Population]) -> L
         if p.target not in tags:
             continue
         tag = tags[p.target]
-        if p.source == CONSTANT:
+        if p.source == CONSTANT and 1 + p.delay <= members[tag].shift:
             constants[tag] = constants[tag] + onto(p, size)
         elif p.source in tags and _inner(p, name):
             link = (tags[p.source], tag, 1 + p.delay)
@@ -145,8 +146,8 @@ def structure(network: ChipNetwork, layer: Layer) -> tuple[str, ...]:
         if not _rests(member):
             wrong.append(f"{tag} does not stay at rest until its input comes")
     names = {m.name for m in layer.members.values()}
-    late = [p for p in network.projections if p.source == CONSTANT and p.target in names]
-    wrong += [f"{p.name} does not start with its input" for p in late if 1 + p.delay != network.populations[p.target].shift]
+    driven = [p for p in network.projections if p.source == CONSTANT and p.target in names]
+    wrong += [f"{p.name} does not start with its input" for p in driven if 1 + p.delay < network.populations[p.target].shift]
     wrong += [f"{a} -> {b} takes {lag} steps too many" for (a, b, lag) in lags(layer) if lag not in (0, 1)]
     return tuple(wrong)
 

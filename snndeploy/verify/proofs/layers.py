@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import z3
 
 from snndeploy.arrays import Ints
 from snndeploy.chip.network import ChipNetwork, Projection, Wire
-from snndeploy.ir.neurons.decoupling import U_LIMIT
+from snndeploy.ir.neurons.decoupling import CONSTANT, U_LIMIT
 from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.verdict import Proof, Status
-from snndeploy.verify.proofs.cells import Layer, burst_layers, inlet, structure
+from snndeploy.verify.proofs.cells import Layer, burst_layers, inlet, onto, structure
 from snndeploy.verify.proofs.induction import Answer, check, differing_run, inductive, no_wrap, time_left
 from snndeploy.verify.proofs.invariants import offsets
 from snndeploy.verify.proofs.phases import NAME, unheld
@@ -52,7 +53,10 @@ def input_range(network: ChipNetwork, layer: Layer, layers: tuple[Layer, ...]) -
     """([size], [size], m): the synaptic sum with its constants, in weight units, and the largest mantissa the host writes."""
     bank = layer.banks[0]
     written = [p for p in layer.outside[bank] if isinstance(p.synapses, Wire) and p.synapses.as_bias]
-    low, high = synaptic_range(network, [p for p in layer.outside[bank] if p not in written], layers)
+    late = [p for p in layer.outside[bank] if p.source == CONSTANT]
+    low, high = synaptic_range(network, [p for p in layer.outside[bank] if p not in written and p not in late], layers)
+    for brought in (onto(p, layer.size) for p in late):
+        low, high = low + np.minimum(brought, 0), high + np.maximum(brought, 0)
     constant = layer.constants[bank]
     return constant + low, constant + high, MANTISSA if written else 0
 
