@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
+from types import ModuleType
 
 import hypothesis
 import pytest
+from originals import netx_benchmark
+
+from snndeploy.sim.lava import lava_python
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 REQUIRED = os.environ.get("SNNDEPLOY_REQUIRE_SHARED") == "1"
@@ -27,6 +32,16 @@ def shared(record_property: pytest.RecordProperty) -> Path:
             pytest.fail("SNNDEPLOY_REQUIRE_SHARED=1, but ../shared is absent")
         pytest.skip("needs ../shared, which is absent")
     return SHARED
+
+
+@pytest.fixture(scope="module")
+def netx() -> ModuleType:
+    """The benchmark that writes networks and has netx run them; needs lava-dl beside Lava."""
+    found, required = lava_python(), os.environ.get("SNNDEPLOY_REQUIRE_LAVA") == "1"
+    code = "import importlib.util, sys; sys.exit(importlib.util.find_spec('lava.lib.dl') is None)"
+    if found is None or subprocess.run([found, "-c", code], capture_output=True, check=False, timeout=120).returncode:
+        (pytest.fail if required else pytest.skip)("needs Lava and lava-dl in its environment (docs/export.md)")
+    return netx_benchmark()
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

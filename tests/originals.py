@@ -53,3 +53,14 @@ def library(name: str) -> Any:
             if name.partition(".")[0] in os.environ.get("SNNDEPLOY_REQUIRE_LIBRARIES", "").split("-"):
                 raise
             pytest.skip(f"{name}: {missing}")
+
+
+def netx_benchmark() -> types.ModuleType:
+    """The benchmark that writes networks and has lava-dl's netx run them."""
+    path = Path(__file__).parents[1] / "benchmarks" / "netx_networks.py"
+    spec = importlib.util.spec_from_file_location("netx_networks", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import itertools
-import os
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,13 +21,11 @@ from snndeploy.ir.neurons.cubalif import CubaLIF
 from snndeploy.ir.neurons.decoupling import CONSTANT
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF
-from snndeploy.sim import lava
 from snndeploy.sim.chip import run_chip
 from snndeploy.sim.host import inject
 
 pytest.importorskip("h5py")
 STEPS, SAMPLES = 8, 6
-BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "netx_networks.py"
 
 
 def chain(shape, **nodes):
@@ -227,19 +221,6 @@ def test_the_same_network_without_these_is_written(tmp_path):
 
 
 # -- netx ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def netx():
-    """As in test_net_readers."""
-    found, required = lava.lava_python(), os.environ.get("SNNDEPLOY_REQUIRE_LAVA") == "1"
-    code = "import importlib.util, sys; sys.exit(importlib.util.find_spec('lava.lib.dl') is None)"
-    if found is None or subprocess.run([found, "-c", code], capture_output=True, check=False, timeout=120).returncode:
-        (pytest.fail if required else pytest.skip)("needs Lava and lava-dl in its environment (docs/export.md)")
-    spec = importlib.util.spec_from_file_location("netx_networks", BENCHMARK)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.lava

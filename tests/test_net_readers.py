@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import subprocess
-from pathlib import Path
-
 import numpy as np
 import pytest
+from originals import netx_benchmark
 
 import converters
 import snndeploy as sd
 from snndeploy.chip.models import HostInput, Lif
 from snndeploy.chip.network import ChipNetwork, Conv, Dense, Population, Projection
-from snndeploy.sim import lava
 from snndeploy.sim.host import inject
 
 h5py = pytest.importorskip("h5py")
-BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "netx_networks.py"
-
-
-@pytest.fixture(scope="module")
-def netx():
-    """The benchmark that writes networks and has netx run them; needs lava-dl beside Lava."""
-    found, required = lava.lava_python(), os.environ.get("SNNDEPLOY_REQUIRE_LAVA") == "1"
-    code = "import importlib.util, sys; sys.exit(importlib.util.find_spec('lava.lib.dl') is None)"
-    if found is None or subprocess.run([found, "-c", code], capture_output=True, check=False, timeout=120).returncode:
-        (pytest.fail if required else pytest.skip)("needs Lava and lava-dl in its environment (docs/export.md)")
-    return benchmark()
-
-
-def benchmark():
-    spec = importlib.util.spec_from_file_location("netx_networks", BENCHMARK)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def one_layer(synapses, source, target, delay=0, **given):
@@ -59,7 +36,7 @@ def test_a_whole_layers_bias_is_stored_once_a_channel(tmp_path):
 
 
 def test_every_random_network_has_a_place_in_the_format(tmp_path):
-    module = benchmark()
+    module = netx_benchmark()
     for seed in range(4 * len(module.KINDS)):
         kind = list(module.KINDS)[seed % len(module.KINDS)]
         network, _ = module.KINDS[kind](np.random.default_rng(seed))
