@@ -185,7 +185,7 @@ def chip_cell(found: Deployment | SnnError) -> Cell:
     if isinstance(found, SnnError):
         return Cell("refused", 0, (reason(found),))
     pair = next(p for p in found.verdict.pairs if p.b == "chip network")
-    assert found.verdict.grade == "exact"
+    assert found.verdict.verdict == "exact"
     assert pair.different == 0
     decoupled = any(o.chosen and o.construction != "graded" for o in found.offers)
     state = "program" if pair.grade == "model only" else "decoupled" if decoupled else "exact"

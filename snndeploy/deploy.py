@@ -130,6 +130,8 @@ def _deploy(name: str, loaded: converters.Loaded, everything: Feed, seen: Feed, 
     original = hold_against_original(loaded)
     lowering = hold_lowered(built, everything.first(wishes.check_samples))
     pairs = (original, *(p.pair for p in passes if p.changed), *(o.pair for o in built.lowered.offers), lowering, pair)
+    found = tuple(p for p in pairs if p)
+    verdict = Verdict(found, near, rates=loss, model_only=built.network.model_only)
     events = count_events(built.network, chip_trace, placement)
     notes = (
         *loaded.assumptions,
@@ -141,7 +143,7 @@ def _deploy(name: str, loaded: converters.Loaded, everything: Feed, seen: Feed, 
     )
     return Deployment(
         name, loaded, graph, everything, wishes, notes, lowered, passes, profile, built, placement,
-        Verdict(tuple(p for p in pairs if p), near, rates=loss), chip_trace, float_trace, events, estimate(events, profile),
+        verdict, chip_trace, float_trace, events, estimate(events, profile),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Grade = Literal["exact", "different", "not_checked"]
+Equality = Literal["exact", "different", "not_checked"]
 Status = Literal["proved", "failed", "unknown"]
 
 
@@ -135,22 +135,57 @@ class RateCurve:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All pairs that were compared, the fidelity, what was proved, and for a converted artificial network its accuracy against T."""
+    """All pairs that were compared, the fidelity, what was proved, and for a converted artificial network its accuracy against T.
+
+    ``verdict`` says whether the compared values are equal; ``grade`` says what equal means; ``ties`` are counted in both.
+    """
 
     pairs: tuple[Pair, ...]
     fidelity: Fidelity | None = None
     not_checked: tuple[str, ...] = ()
     proofs: tuple[Proof, ...] = ()
     rates: RateCurve | None = None
+    model_only: tuple[str, ...] | None = None
+    """Populations of the chip network that run on a model no silicon confirms. None: there is no
+    chip network to look at, so the grades of the pairs say it."""
 
     @property
-    def grade(self) -> Grade:
-        """exact if every pair is equal and no obligation failed, different otherwise, not_checked if there is no pair."""
+    def verdict(self) -> Equality:
+        """exact if every pair is equal (ties aside) and no obligation failed, different otherwise.
+
+        not_checked if there is no pair.
+        """
         if any(p.status == "failed" for p in self.proofs):
             return "different"
         if not self.pairs:
             return "not_checked"
         return "exact" if all(p.equal for p in self.pairs) else "different"
+
+    @property
+    def ties(self) -> int:
+        """Spikes that differ only because the potential lies within a rounding bound of the threshold."""
+        return sum(p.within_bound for p in self.pairs)
+
+    @property
+    def rests_on_model(self) -> bool:
+        """True if the chip network has no silicon reference: equality is with a model of ours."""
+        if self.model_only is None:
+            return any(p.grade == "model only" for p in self.pairs)
+        return bool(self.model_only)
+
+    @property
+    def grade(self) -> str:
+        """What the verdict means.
+
+        "exact" | "exact but for N ties" | "model only" | "model only, but for N ties" | "different" |
+        "not_checked".
+        """
+        if self.verdict != "exact":
+            return self.verdict
+        ties = f"but for {self.ties:,} tie{'' if self.ties == 1 else 's'}" if self.ties else ""
+        if self.rests_on_model:
+            return f"model only, {ties}" if ties else "model only"
+        return f"exact {ties}" if ties else "exact"
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,7 @@ def test_neurons_that_fire_several_times_a_step_reach_the_chip(shared, tmp_path)
     given, expected = np.load(folder / "input.npz"), np.load(folder / "expected.npz")
     spikes = np.unpackbits(given["spikes"])[: np.prod(given["shape"])].reshape(given["shape"])[:3].astype(np.float64)
     made = sd.convert(folder / "mnist_params.pt", (spikes, given["labels"][:3]), None, options, chip="loihi2")
-    assert made.verdict.grade == "exact"
+    assert made.verdict.verdict == "exact"
     assert [type(p.model).__name__ for p in made.network.populations.values()] == ["HostInput", *["NeuronProgram"] * 5]
     counts = made.chip_trace.outputs["12.neuron"].sum(axis=0)
     np.testing.assert_array_equal(counts.argmax(axis=1), expected["out"][:3].argmax(axis=1))

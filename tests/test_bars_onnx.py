@@ -91,7 +91,7 @@ def test_the_integers_of_a_float_model_are_equal(shared, name):
     folder = shared / "models" / model
     file, x, options = read(folder)
     made = sd.convert(folder / file, x, sd.Wishes(chip="loihi2"), options)
-    assert made.verdict.grade == "exact"
+    assert made.verdict.verdict == "exact"
     pair = integer_onnx_pair(made.network, made.data.first(1))
     assert pair.equal, pair.first
     assert pair.compared > 1000

@@ -73,7 +73,7 @@ def test_the_pass_changes_no_spike(strict):
 def test_it_runs_on_plain_neurons(chip):
     x = (np.random.default_rng(2).random((12, 10, 6)) < 0.5).astype(float)
     made = sd.convert(Loaded(network()), x, sd.Wishes(chip=chip), timesteps=10)
-    assert made.verdict.grade == "exact"
+    assert made.verdict.verdict == "exact"
     models = {type(p.model).__name__ for n, p in made.network.populations.items() if n.startswith(("n.", "m."))}
     assert models == {"Lif"}
 

@@ -44,7 +44,7 @@ def spikes():
 def test_a_neuron_on_the_chip_is_its_integer_definition(name):
     deployment = sd.convert(network(NODES[name]), spikes(), chip="loihi2")
     pair = deployment.verdict.pairs[-1]
-    assert (pair.b, pair.different, deployment.verdict.grade) == ("chip network", 0, "exact")
+    assert (pair.b, pair.different, deployment.verdict.verdict) == ("chip network", 0, "exact")
     assert pair.compared > 0
     stands = [a for n, a in deployment.chip_trace.activity.items() if n == "n" or n.startswith("n.")]  # MLF becomes its units
     assert stands

@@ -80,8 +80,11 @@ def test_a_neuron_becomes_a_program_and_every_spike_is_its_definitions(name, tmp
     _, chip = sd.save(deployment, tmp_path / "net")
     again = converters.load(chip)
     assert [again.populations[n].model.code for n in ("n1", "n2")] == [m.code for m in models]
-    assert sd.verify(chip, spikes()).grade == "exact"
-    assert "model only" in sd.to_text(sd.report(deployment))
+    verified, reported = sd.verify(chip, spikes()), sd.report(chip, spikes())
+    assert (verified.verdict, reported.verdict.verdict) == ("exact", "exact")
+    assert verified.grade == reported.verdict.grade == deployment.verdict.grade == "model only"
+    note = "n1 and n2 run neuron programs"
+    assert all(note in sd.to_text(r) for r in (reported, sd.report(deployment)))
 
 
 @pytest.mark.parametrize("chip", ["loihi1"])

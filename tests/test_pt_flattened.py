@@ -164,4 +164,4 @@ def test_joined_steps_are_deployed_from_data_of_steps(tmp_path):
     x = (np.random.default_rng(0).random((12, T, 2, 4, 4)) < 0.5).astype(np.float32)
     deployment = sd.convert(Net(joined_outside).eval(), x, timesteps=T)
     assert deployment.float_trace.activity["n2"].spikes.any()
-    assert deployment.verdict.grade == "exact"
+    assert deployment.verdict.verdict == "exact"

@@ -145,7 +145,7 @@ def test_a_block_network_is_deployed_from_data_with_time_behind_the_samples(lava
     net = Net(lava("cuba").Dense(numbers(0), 10, 8, weight_scale=4), lava("cuba").Dense(numbers(1), 8, 4, weight_scale=4))
     x = (np.random.default_rng(0).random((16, STEPS, 10)) < 0.4).astype(np.float32)
     deployment = sd.convert(net, x, timesteps=STEPS)
-    assert deployment.verdict.grade == "exact"
+    assert deployment.verdict.verdict == "exact"
     assert deployment.float_trace.activity["blocks.1"].spikes.sum() > 0
     with pytest.raises(ModelError, match="--timesteps"):
         first_that_runs(net, Options(input_shape=(10,)))

@@ -223,7 +223,7 @@ def test_what_is_too_large_for_a_matrix_is_deployed_as_single_synapses(between, 
     for layer in ("sn1", "sn2", "sn3"):
         np.testing.assert_array_equal(single.chip_trace.outputs[layer], whole.chip_trace.outputs[layer])
         assert 0.01 < single.chip_trace.outputs[layer].mean() < 0.99
-    assert single.verdict.grade == "exact"
+    assert single.verdict.verdict == "exact"
     pair = integer_onnx_pair(single.network, single.data)
     assert pair.equal
     assert pair.compared > 5_000
@@ -237,7 +237,7 @@ def test_burst_neurons_reach_single_synapses_graded_and_decoupled(monkeypatch):
     for chip in ("loihi1", "loihi2"):
         made = sd.convert(net, x.numpy(), sd.Wishes(chip=chip), Options(timesteps=STEPS))
         kinds = {p.source: type(p.synapses).__name__ for p in made.network.projections}
-        assert made.verdict.grade == "exact"
+        assert made.verdict.verdict == "exact"
         assert all(kind == "Sparse" for source, kind in kinds.items() if source.startswith("sn1"))
 
 

@@ -197,7 +197,7 @@ def test_results_have_the_contract_keys():
     verify = verify_to_json("n", Verdict((WORSE,), proofs=(refuted,)))
     assert {"verdict", "pairs", "fidelity", "proofs"} <= set(verify)
     assert verify["proofs"][0]["counterexample"]["inputs"] == (7,)
-    assert Verdict((), proofs=(refuted,)).grade == "different"
+    assert Verdict((), proofs=(refuted,)).verdict == "different"
     said = " ".join(verify_to_text("n", Verdict((WORSE,), proofs=(refuted,))).split())
     assert "0 of 1 obligations proved in 0.0 s, 1 failed" in said
     assert "1 obligation failed, with a counterexample." in said
@@ -218,7 +218,7 @@ def test_results_have_the_contract_keys():
 def test_exactness_is_words_of_its_own():
     assert words.exactness(Verdict(())).value == "Not checked"
     good = words.exactness(Verdict((PAIR, CHIP)))
-    assert (good.value, good.tone) == ("Exact", "good")
+    assert (good.value, good.tone) == ("Exact but for 2 ties", "good")
     assert "0 of 512,800" in good.sentence
     bad = words.exactness(Verdict((PAIR, WORSE)))
     assert (bad.value, bad.tone) == ("Different", "bad")

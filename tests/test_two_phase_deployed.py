@@ -303,7 +303,7 @@ def converted(tmp_path_factory):
 
 def test_convert_verify_certify_report_and_show_all_say_it(converted, tmp_path):
     deployment, chip, given = converted
-    assert deployment.verdict.grade == "exact"
+    assert deployment.verdict.verdict == "exact"
     assert deployment.events.steps == 2 * 8 + deployment.network.latency == 18
     said = "2 chip steps for each of the model's (two-phase), 18 for 8"
     assert any(said in a for a in sd.report(deployment).assumptions)
@@ -311,7 +311,7 @@ def test_convert_verify_certify_report_and_show_all_say_it(converted, tmp_path):
     assert "2 chip steps for each" in sd.show(chip)
     assert sd.run(chip, str(given)).predictions.tolist() == sd.run(chip.with_name("net.graph.onnx"), str(given)).predictions.tolist()
     verdict = sd.verify(chip, str(given))
-    assert verdict.grade == "exact"
+    assert verdict.verdict == "exact"
     samples = read(str(given))
     sealed = certify(Certified(chip, verdict, samples), tmp_path / "c.json")
     assert sealed.run.phases == 2
@@ -419,7 +419,7 @@ def test_the_demo_network_with_decays_of_a_quarter(monkeypatch):
     module.load_state_dict({name: own[name] if name.endswith("decay") else values for name, values in trained.items()})
     x = np.load(demo.TEST)["x"][:48]
     two, one = (sd.convert(module.eval(), x, sd.Wishes(chip="loihi1", burst=burst)) for burst in ("two-phase", "look-ahead-direct"))
-    assert two.verdict.grade == one.verdict.grade == "exact"
+    assert two.verdict.verdict == one.verdict.verdict == "exact"
     assert {p.status for p in prove_deployment(two)} == {"proved"}
     assert (len(two.placement.cores), len(one.placement.cores)) == (15, 31)
     events = {d: [o.per_spike for o in d.offers if o.chosen] for d in (two, one)}

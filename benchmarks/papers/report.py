@@ -64,7 +64,7 @@ def measured(d: Deployment) -> dict[str, Any]:
         "compared": pair.compared,
         "different": pair.different,
         "grade": pair.grade,
-        "verdict": d.verdict.grade,
+        "verdict": d.verdict.verdict,
         "saturations": sum(a.saturations for a in activity.values()),
         "outside_tables": sum(a.outside for a in activity.values()),
         "construction": sorted({o.construction for o in d.offers if o.chosen}),

@@ -12,6 +12,7 @@ import numpy as np
 
 from snndeploy.arrays import Ints, Shape, frozen_ints
 from snndeploy.chip.models import HostInput, Lif, Model, Resonator, TernaryLif
+from snndeploy.chip.program import NeuronProgram
 from snndeploy.chip.registers import check_registers
 from snndeploy.errors import ChipError, did_you_mean
 
@@ -213,6 +214,16 @@ class ChipNetwork:
     def inputs(self) -> dict[str, Population]:
         """The populations the host feeds."""
         return {n: p for n, p in self.populations.items() if isinstance(p.model, HostInput)}
+
+    @property
+    def model_only(self) -> tuple[str, ...]:
+        """Populations that run a neuron program: an instruction set of ours, with no silicon reference."""
+        return tuple(n for n, p in self.populations.items() if isinstance(p.model, NeuronProgram))
+
+    @property
+    def grade(self) -> str:
+        """What equality with this network means: "exact", or "model only"."""
+        return "model only" if self.model_only else "exact"
 
     @property
     def latency(self) -> int:

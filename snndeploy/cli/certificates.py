@@ -48,7 +48,9 @@ def proved(deployment: Deployment, limit: float, budget: float) -> Deployment:
 def proved_file(verdict: Verdict, file: Path, limit: float, budget: float, options: converters.Options) -> Verdict:
     """The verdict with the proofs of a saved chip network, and what no proof covers."""
     proofs = prove_file(file, limit, options, budget)
-    return replace(verdict, proofs=proofs, not_checked=(*verdict.not_checked, *unproved(chip_network(file, options))))
+    network = chip_network(file, options)
+    bare = (*verdict.not_checked, *unproved(network))
+    return replace(verdict, proofs=proofs, not_checked=bare, model_only=network.model_only)
 
 
 def sources_of(model: str, given: Mapping[str, Any]) -> tuple[tuple[str, Path], ...]:

@@ -48,7 +48,7 @@ def bisect(a: str, b: str | None, *, shrink: bool, output: str | None, as_json: 
         with working(f"the passes of {Path(a).name}"):
             verdict = stages(a, samples, given["timesteps"], *how, options)
         click.echo(json.dumps(verify_to_json(a, verdict), allow_nan=False) if as_json else verify_to_text(a, verdict), nl=as_json)
-        finish(verdict.grade == "exact")
+        finish(verdict.verdict == "exact")
         return
     with working(f"{Path(a).name} against {Path(b).name}"):
         found = bisect_files(a, b, samples, given["timesteps"], *how, options, shrinking=shrink or output is not None)

@@ -58,10 +58,10 @@ def run(file: str, *, as_json: bool, **given: Any) -> None:
     samples, options = _samples(file, given), file_options_of(given)
     with working(f"running {Path(file).name}"):
         ran = deploy.run(file, samples, given["timesteps"], encoding(given["encode"]), given["seed"], given["chip"], options)
-    chip = ran.noun.chip if isinstance(ran.noun, ChipNetwork) else ""
+    chip, model = (ran.noun.chip, ran.noun.model_only) if isinstance(ran.noun, ChipNetwork) else ("", ())
     if not chip:
         refuse(("chip",), f"is of chip networks, and {file} holds a float graph")
-    found = (file, chip, ran.trace, ran.events, ran.accuracy, [int(p) for p in ran.predictions])
+    found = (file, chip, ran.trace, ran.events, ran.accuracy, [int(p) for p in ran.predictions], model)
     assumed = (*samples.notes, *ran.data.assumptions)
     if as_json:
         click.echo(json.dumps({**run_to_json(*found), "assumptions": list(dict.fromkeys(assumed))}, allow_nan=False))
@@ -117,7 +117,7 @@ def verify(
     else:
         click.echo(verify_to_text(file, verdict, max_drop) + (f"\nwrote {certificate}\n" if certificate else ""), nl=False)
     shown = all(p.status == "proved" for p in verdict.proofs)
-    finish(shown and (only_proofs or verdict.grade == "exact") and not _lost(verdict, max_drop))
+    finish(shown and (only_proofs or verdict.verdict == "exact") and not _lost(verdict, max_drop))
 
 
 def _verified(file: str, against: str | None, given: Mapping[str, Any]) -> Verdict:
@@ -162,7 +162,7 @@ def report(file: str, *, max_drop: float, output: str | None, certificate: str |
         click.echo(to_text(made), nl=False)
     else:
         click.echo(f"wrote {output}")
-    finish(made.verdict.grade == "exact" and made.placement.fits and not _lost(made.verdict, max_drop))
+    finish(made.verdict.verdict == "exact" and made.placement.fits and not _lost(made.verdict, max_drop))
 
 
 def _kind(file: str, output: str | None, certificate: str | None) -> str:

@@ -44,7 +44,7 @@ def pair_of(network: ChipNetwork, values: dict[str, NDArray[np.int64]], seconds:
     order = [key for name in network.populations for key in sorted(theirs.outputs) if key.rsplit(".", 1)[0] == name]
     series = {key: _series(ours, key, theirs.outputs[key].shape, first[key]) for key in order}
     mine = Trace("chip simulator", 0, theirs.samples, {}, series)
-    return compare(theirs, mine, order, shifts={})
+    return compare(theirs, mine, order, shifts={}, grade=network.grade)
 
 
 def _series(trace: Trace, key: str, shape: tuple[int, ...], first: int) -> NDArray[np.float64]:

@@ -80,7 +80,7 @@ def certify(what: Certified, out: str | Path) -> Certificate:
     certificate = Certificate(
         name=what.deployment.name if what.deployment else program.name,
         chip=network.chip,
-        verdict=Verdict(pairs, proofs=what.verdict.proofs).grade,
+        verdict=Verdict(pairs, proofs=what.verdict.proofs).verdict,
         content=content,
         files=(*(hashed(role, file, out.parent) for role, file in files), *_profile(what, network, out.parent)),
         run=_digested(ran, what),

@@ -9,7 +9,6 @@ import numpy as np
 
 from snndeploy.arrays import Floats
 from snndeploy.chip.network import ChipNetwork
-from snndeploy.chip.program import NeuronProgram
 from snndeploy.errors import NoEffect, ProfileError, Unsupported
 from snndeploy.flow.bursts import Lowered, lower_bursts, with_constant
 from snndeploy.flow.feeding import Feed
@@ -182,8 +181,7 @@ def hold_against_definition(built: Built, data: Feed) -> tuple[Pair, Trace]:
     whole = with_constant(built.integer, integer_inputs(built.quantized, data))
     definition = _definition(built, whole, data.steps, layers)
     trace = run_chip(built.network, inject(built.network, data.inputs))
-    programs = any(isinstance(p.model, NeuronProgram) for p in built.network.populations.values())
-    pair = compare(definition, trace, layers, grade="model only" if programs else "exact")
+    pair = compare(definition, trace, layers, grade=built.network.grade)
     return replace(pair, a="integer graph", b="chip network"), trace
 
 

@@ -102,5 +102,5 @@ class Deployment:
     def ok(self) -> bool:
         """True if it is exact where equality is claimed, proved where a proof was asked for, fits, and loses no more than was allowed."""
         drop = self.verdict.fidelity.drop if self.verdict.fidelity else None
-        shown = self.verdict.grade == "exact" and all(p.status == "proved" for p in self.verdict.proofs)
+        shown = self.verdict.verdict == "exact" and all(p.status == "proved" for p in self.verdict.proofs)
         return shown and self.placement.fits and (drop is None or drop <= self.wishes.max_drop)

@@ -182,7 +182,8 @@ def verify_file(
     if graph is not None and chip is not None and {"graph", "chip"} <= wanted:
         a, b = run_file(graph, samples, steps, encoding, seed), ran or run_file(chip, samples, steps, encoding, seed)
         near = fidelity(a.predictions, b.predictions, a.data.labels)
-    return Verdict(pairs, near, pair.foreign or _missing(wanted, graph, chip))
+    unsaid = pair.foreign or _missing(wanted, graph, chip)
+    return Verdict(pairs, near, unsaid, model_only=chip.model_only if chip else ())
 
 
 def _pairs(
@@ -233,5 +234,5 @@ def chip_pair(network: ChipNetwork, samples: Samples, encoding: Encoding, seed: 
     values = inject(network, data.first(few).inputs)
     slow, fast = run_chip(network, values, exact=True), run_chip(network, values)
     names = [n for n, p in network.populations.items() if not isinstance(p.model, HostInput)]
-    pair = compare(slow, fast, names, shifts={}, steps=slow.steps)
-    return Pair("int64 definition", "chip simulator", pair.compared, pair.different, pair.first, grade=pair.grade)
+    pair = compare(slow, fast, names, shifts={}, steps=slow.steps, grade=network.grade)
+    return replace(pair, a="int64 definition", b="chip simulator")

@@ -45,7 +45,7 @@ class Transfer:
     @property
     def ok(self) -> bool:
         """True if the simulator ran it exactly as its definition says; one that does not fit is never made."""
-        return self.verdict.grade == "exact"
+        return self.verdict.verdict == "exact"
 
 
 def transfer(network: ChipNetwork, samples: Samples, wishes: Wishes, decode: str | None, name: str) -> Transfer:
@@ -63,7 +63,7 @@ def transfer(network: ChipNetwork, samples: Samples, wishes: Wishes, decode: str
     trace = run_chip(fed, inject(fed, data.inputs))
     pair = saved.chip_pair(fed, samples, wishes.encode, wishes.seed)
     events = count_events(fed, trace, placement)
-    verdict = Verdict((pair,), _right(fed, trace, data))
+    verdict = Verdict((pair,), _right(fed, trace, data), model_only=network.model_only)
     notes = (*_moved(network, profile), *data.assumptions)
     kept = replace(said, steps=data.steps)
     return Transfer(name, kept, data, wishes, profile, placement, verdict, trace, events, estimate(events, profile), notes)

@@ -11,7 +11,7 @@ from snndeploy.placement import Core, Finding
 from snndeploy.report.report import SCHEMA, BurstRow, LayerRow, QuantRow, Report
 from snndeploy.report.words import boundaries
 from snndeploy.trace import Trace
-from snndeploy.verdict import Divergence, Fidelity, Pair, RateCurve
+from snndeploy.verdict import Divergence, Fidelity, Pair, RateCurve, Verdict
 
 Json = dict[str, Any]
 
@@ -26,7 +26,7 @@ def to_json(report: Report) -> Json:
         "estimate": "not a measurement",
         "steps": report.steps,
         "samples": report.trace.samples,
-        "verdict": report.verdict.grade,
+        **equality(report.verdict),
         "pairs": [pair(p) for p in report.verdict.pairs],
         "fidelity": fidelity(report.fidelity),
         "rates": rates(report.verdict.rates),
@@ -55,6 +55,11 @@ def to_json(report: Report) -> Json:
         "not_checked": list(report.unchecked),
         "sources": dict(report.sources),
     }
+
+
+def equality(v: Verdict) -> Json:
+    """Whether the compared values are equal, what equal means, how many spikes are ties, and what rests on our model alone."""
+    return {"verdict": v.verdict, "grade": v.grade, "ties": v.ties, "model_only": list(v.model_only or ())}
 
 
 def neuron_facts(row: LayerRow) -> list[Json]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from snndeploy.placement import Placement
-from snndeploy.report import as_json, as_text
+from snndeploy.report import as_json, as_text, words
 from snndeploy.report.proofs import proofs_to_json, proofs_to_text
 from snndeploy.report.report import SCHEMA
 from snndeploy.report.words import exactness, faithfulness, fit, model_only, number, percent
@@ -17,9 +17,19 @@ Json = dict[str, Any]
 
 
 def run_to_json(
-    file: str, chip: str, trace: Trace, events: Mapping[str, float], accuracy: float | None, predictions: Sequence[int] = ()
+    file: str,
+    chip: str,
+    trace: Trace,
+    events: Mapping[str, float],
+    accuracy: float | None,
+    predictions: Sequence[int] = (),
+    model_only: Sequence[str] = (),
 ) -> Json:
-    """``events`` are counts a sample; ``accuracy`` a fraction, None without labels; ``chip`` "" for a float graph."""
+    """``events`` are counts a sample; ``accuracy`` a fraction, None without labels; ``chip`` "" for a float graph.
+
+    A run compares nothing: its ``grade`` is "model only" where populations (``model_only``) run on a
+    model of ours, else null.
+    """
     return {
         "schema": f"snndeploy.run/{SCHEMA}",
         "file": file,
@@ -27,6 +37,8 @@ def run_to_json(
         "samples": trace.samples,
         "steps": trace.steps,
         "accuracy": as_json.finite(accuracy),
+        "grade": "model only" if model_only else None,
+        "model_only": list(model_only),
         "predictions": [int(p) for p in predictions],
         "layers": as_json.layers(trace),
         "events": {name: as_json.finite(value) for name, value in events.items()},
@@ -36,7 +48,13 @@ def run_to_json(
 
 
 def run_to_text(
-    file: str, chip: str, trace: Trace, events: Mapping[str, float], accuracy: float | None, predictions: Sequence[int] = ()
+    file: str,
+    chip: str,
+    trace: Trace,
+    events: Mapping[str, float],
+    accuracy: float | None,
+    predictions: Sequence[int] = (),
+    model_only: Sequence[str] = (),
 ) -> str:
     """What ran, how well, and how often each layer fired."""
     how = f"{trace.samples:,} samples, {trace.steps} steps, {trace.engine} engine, {trace.seconds:.2f} s"
@@ -45,6 +63,7 @@ def run_to_text(
     if len(predictions):
         shown = " ".join(str(int(p)) for p in predictions[:20])
         lines.append(f"predictions: {shown}{f' ... ({len(predictions):,} in all)' if len(predictions) > 20 else ''}")
+    lines += [words.model_only(Verdict((), model_only=tuple(model_only)))] if model_only else []
     counts = as_text.table(("event", "a sample", ""), [(n.replace("_", " "), number(round(v, 1)), "") for n, v in events.items()])
     parts = ["\n".join(lines), as_text.section("Activity", as_text.activity(trace)), as_text.section("Events", counts)]
     return "\n\n".join(p for p in parts if p) + "\n"
@@ -55,7 +74,7 @@ def verify_to_json(file: str, verdict: Verdict) -> Json:
     return {
         "schema": f"snndeploy.verify/{SCHEMA}",
         "file": file,
-        "verdict": verdict.grade,
+        **as_json.equality(verdict),
         "pairs": [as_json.pair(p) for p in verdict.pairs],
         "fidelity": as_json.fidelity(verdict.fidelity),
         "not_checked": list(verdict.not_checked),

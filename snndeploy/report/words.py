@@ -86,23 +86,35 @@ def exactness(verdict: Verdict) -> Statement:
     """What was claimed equal, and whether it is."""
     compared, differ = sum(p.compared for p in verdict.pairs), sum(p.different - p.within_bound for p in verdict.pairs)
     checks = plural(len(verdict.pairs), "comparison")
-    if verdict.grade == "not_checked":
+    if verdict.verdict == "not_checked":
         return Statement("Exactness", "Not checked", "Nothing was compared, so nothing is claimed.", "plain")
-    if verdict.grade == "exact":
-        bounded = sum(p.within_bound for p in verdict.pairs)
+    if verdict.verdict == "exact":
+        value = verdict.grade[:1].upper() + verdict.grade[1:]
         sentence = f"0 of {compared:,} values differ in {checks}, wherever equality is claimed."
-        sentence += f" {bounded:,} lie within the computed rounding bound of floats." if bounded else ""
-        return Statement("Exactness", "Exact", sentence, "good")
+        sentence += tied(verdict.ties)
+        return Statement("Exactness", value, sentence, "plain" if verdict.rests_on_model else "good")
     failed = [p for p in verdict.proofs if p.status == "failed"]
     refuted = f" {plural(len(failed), 'obligation')} failed, with a counterexample." if failed else ""
-    return Statement("Exactness", "Different", f"{differ:,} of {compared:,} values differ in {checks}.{refuted}", "bad")
+    return Statement("Exactness", "Different", f"{differ:,} of {compared:,} values differ in {checks}.{refuted}{tied(verdict.ties)}", "bad")
+
+
+def tied(ties: int) -> str:
+    """What a tie is, after how many there are; empty where there are none."""
+    if not ties:
+        return ""
+    verb = "differs" if ties == 1 else "differ"
+    return f" {plural(ties, 'tie')}: {verb} only where the potential lies within the computed rounding bound of the threshold."
 
 
 def model_only(verdict: Verdict) -> str:
     """What rests on a model that no silicon confirms; empty if nothing does."""
-    pairs = [p for p in verdict.pairs if p.grade == "model only"]
-    if not pairs:
+    if not verdict.rests_on_model:
         return ""
+    if verdict.model_only:
+        some = [*verdict.model_only[:4], *([f"{len(verdict.model_only) - 4} more"] if verdict.model_only[4:] else [])]
+        verb = "runs" if len(verdict.model_only) == 1 else "run"
+        return f"{listing(some)} {verb} neuron programs, an instruction set of our own that no silicon confirms: model only."
+    pairs = [p for p in verdict.pairs if p.grade == "model only"]
     which = "1 comparison rests" if len(pairs) == 1 else f"{len(pairs)} comparisons rest"
     return f"{which} on neuron programs, an instruction set of our own that no silicon confirms: model only."
 
