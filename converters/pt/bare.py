@@ -64,6 +64,7 @@ def normal(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     w = g v / |v| (Salimans and Kingma 2016); both spellings of torch.
     """
     pairs = (("weight_g", "weight_v"), ("parametrizations.weight.original0", "parametrizations.weight.original1"))
+    weights = _pruned(weights)
     plain: dict[str, Tensor] = {}
     for name, tensor in weights.items():
         for length, direction in pairs:
@@ -74,6 +75,18 @@ def normal(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
             if name.endswith(length):
                 break
         else:
+            plain[name] = tensor
+    return plain
+
+
+def _pruned(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights that torch's pruning stores beside their masks: ``weight_orig`` times ``weight_mask``."""
+    plain: dict[str, Tensor] = {}
+    for name, tensor in weights.items():
+        mask = weights.get(name.removesuffix("_orig") + "_mask") if name.endswith("_orig") else None
+        if mask is not None:
+            plain[name.removesuffix("_orig")] = tensor * mask
+        elif not (name.endswith("_mask") and name.removesuffix("_mask") + "_orig" in weights):
             plain[name] = tensor
     return plain
 
@@ -111,6 +124,7 @@ def _entry(name: str, tensors: Mapping[str, Tensor], source: Library | None, whe
 def neuron_of(tensors: Mapping[str, Tensor], source: Library | None) -> tuple[Library, str] | None:
     """The library and class whose keys these are: the class with the most of them, of ``source`` if that has any."""
     names = {key.partition(".")[0] for key in tensors}
+    names |= {name.replace("alpha_", "tau_", 1) for name in names if name.startswith("alpha_")}
     found = [
         (library is source, len(kind.keys), library, name)
         for library in LIBRARIES

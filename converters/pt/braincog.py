@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, strictness
+from converters.pt import spike_functions
+from converters.pt.neuron import GRADIENT, RECORDED, REQUIRED, STEPPING, TRAINED, Idle, Library, Neuron, NeuronClass, Settings
 from converters.pt.spikingjelly import learned
 from snndeploy.arrays import Floats, Shape, frozen
 from snndeploy.errors import Unsupported
@@ -25,15 +26,6 @@ from snndeploy.ir.neurons.scaled_burst import braincog_burst
 
 DRIFT = 0.1
 """The constant current of the Bias nodes."""
-STRICT = {
-    "AtanGrad": True,
-    "GateGrad": True,
-    "QGateGrad": True,
-    "STDPGrad": True,
-    "BackEIGateGrad": True,
-    "SigmoidGrad": False,
-    "ReLUGrad": False,
-}
 
 
 def integrate(settings: Settings, shape: Shape) -> Neuron:
@@ -90,7 +82,7 @@ def burst(settings: Settings, shape: Shape) -> Neuron:
 
 
 def _one_group(settings: Settings) -> None:
-    if settings.get("groups", 1) != 1:
+    if settings.get(settings.first("groups", "n_groups"), 1) != 1:
         raise Unsupported(settings.where, "keeps time inside the channels (n_groups)", "use layer_by_layer=True, or one step a call")
 
 
@@ -104,12 +96,7 @@ def _neuron(settings: Settings, shape: Shape, decay: Floats, gain: Floats, thres
 
 
 def _strict(settings: Settings) -> bool:
-    function = settings("act_fun")
-    if not isinstance(function, str):
-        return strictness(function, settings.where)
-    if function not in STRICT:
-        raise Unsupported(settings.where, f"its spike function {function} is no step", f"use one of {', '.join(STRICT)}")
-    return STRICT[function]
+    return spike_functions.strict(settings, "act_fun", spike_functions.BRAINCOG, otherwise=True)
 
 
 def takes(module: Any) -> tuple[str, ...]:
@@ -128,20 +115,41 @@ def forget(module: Any) -> None:
         module.n_reset()
 
 
-_ALL = {"v_reset": 0.0, "dt": 1.0, "sigmoid_thres": False}
+_UNUSED = Idle("is not used by this class")
+
+
+def _arguments(threshold: float, spike: str, **own: Any) -> dict[str, Any]:
+    """A constructor's arguments in order; ``own`` stands behind ``threshold``, or replaces what BaseNode takes."""
+    base = {
+        "v_reset": 0.0,
+        "dt": 1.0,
+        "step": STEPPING,
+        "requires_thres_grad": TRAINED,
+        "sigmoid_thres": False,
+        "requires_fp": RECORDED,
+        "layer_by_layer": STEPPING,
+        "n_groups": 1,
+        "mem_detach": GRADIENT,
+        "requires_mem": RECORDED,
+    }
+    before = {name: value for name, value in own.items() if name == "tau"}
+    return {"threshold": threshold, **before, "act_fun": spike, **base, **{n: v for n, v in own.items() if n != "tau"}}
+
+
+_LEARNT = Idle("gives w a value to start the training from; the file holds what became of it")
+_KEYS = frozenset(["threshold", "act_fun"])
+_OTHERS = ("IFNode", "BiasLIFNode", "LIFSTDPNode")
 
 BRAINCOG = Library(
     name="braincog",
     neurons={
-        "IFNode": NeuronClass(integrate, {"threshold": 0.5, "act_fun": "AtanGrad", **_ALL}),
-        "LIFNode": NeuronClass(lif, {"threshold": 0.5, "tau": REQUIRED, "act_fun": "QGateGrad", **_ALL}),
-        "BiasLIFNode": NeuronClass(drifting, {"threshold": 1.0, "tau": REQUIRED, "act_fun": "AtanGrad", **_ALL}),
-        "BiasPLIFNode": NeuronClass(drifting_parametric, {"threshold": 1.0, "w": REQUIRED, "act_fun": "AtanGrad", **_ALL}),
-        "LIFSTDPNode": NeuronClass(kept, {"threshold": 1.0, "tau": REQUIRED, "act_fun": "AtanGrad", **_ALL}),
-        "BurstLIFNode": NeuronClass(
-            burst, {"threshold": 0.5, "tau": REQUIRED, "act_fun": "RoundGrad", "burst_factor": 1.5, "v_reset": 0.0}
-        ),
-        "PLIFNode": NeuronClass(parametric, {"threshold": 1.0, "w": REQUIRED, "act_fun": "AtanGrad", **_ALL}),
+        "IFNode": NeuronClass(integrate, _arguments(0.5, "AtanGrad")),
+        "LIFNode": NeuronClass(lif, _arguments(0.5, "QGateGrad", tau=REQUIRED, dt=_UNUSED, sigmoid_thres=_UNUSED), _KEYS, _OTHERS),
+        "BiasLIFNode": NeuronClass(drifting, _arguments(1.0, "AtanGrad", tau=REQUIRED)),
+        "BiasPLIFNode": NeuronClass(drifting_parametric, _arguments(1.0, "AtanGrad", tau=_LEARNT, w=REQUIRED)),
+        "LIFSTDPNode": NeuronClass(kept, _arguments(1.0, "AtanGrad", tau=REQUIRED, dt=_UNUSED, sigmoid_thres=_UNUSED)),
+        "BurstLIFNode": NeuronClass(burst, _arguments(0.5, "RoundGrad", tau=REQUIRED, dt=_UNUSED, sigmoid_thres=_UNUSED, burst_factor=1.5)),
+        "PLIFNode": NeuronClass(parametric, _arguments(1.0, "AtanGrad", tau=_LEARNT, w=REQUIRED), _KEYS | {"w"}, ("BiasPLIFNode",)),
     },
     refused={
         "DoubleSidePLIFNode": "stops with a TypeError when it is called: it subtracts from a method (get_thres without its brackets)",

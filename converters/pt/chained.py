@@ -21,6 +21,8 @@ class Chained:
         meant: the neurons, by node; ``asked``: the name under which the user can say more of each.
         delay: how many steps later the last node's output arrives at the next.
         heard: the libraries of the neurons, and "reset" where ``--reset`` decided one.
+        by_keys: the neurons whose class was known by their keys, as the user names them: class, and classes with the same keys.
+        read: the settings that were asked for of each neuron of the file, also of one that is left out of the network.
     """
 
     shape: Shape
@@ -32,6 +34,8 @@ class Chained:
     last: str = "input"
     delay: int = 0
     heard: set[str] = field(default_factory=set)
+    by_keys: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    read: dict[str, set[str]] = field(default_factory=dict)
 
     def append(self, name: str, nodes: Chain, was: str, said: tuple[Fact, ...]) -> None:
         """Nodes behind the last one. Raises ``ModelError`` where the shape does not fit."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from converters.pt.neuron import Neuron, Settings, strictness
+from converters.pt import spike_functions
+from converters.pt.neuron import Neuron, Settings
 from snndeploy.arrays import Floats, Shape, frozen
 from snndeploy.errors import Unsupported
 from snndeploy.ir.neurons.glif import glif, glif_f
@@ -42,7 +43,7 @@ def spikingjelly_gated(settings: Settings, shape: Shape) -> Neuron:
     al, be, ga = (_per_channel(NUMPY.sigmoid(_raw(settings, name)), shape, settings, channels) for name in ("alpha", "beta", "gamma"))
     names = ("tau", "v_threshold", "linear_decay", "v_subreset", "conduct")
     decay, threshold, leak, amount, conduct = (_table(settings, name, shape, channels) for name in names)
-    strict = strictness(settings("surrogate_function"), settings.where) if "surrogate_function" in settings else False
+    strict = spike_functions.strict(settings, "surrogate_function", spike_functions.SPIKINGJELLY, otherwise=False)
     return Neuron(glif((al, be, ga), decay, threshold, leak, amount, conduct, strict=strict))
 
 

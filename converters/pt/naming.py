@@ -114,9 +114,9 @@ def entry(flag: Flag, pattern: str, text: str, part: nn.Module, path: str, sourc
         words = sorted({name for library in KNOWN for name in library.neurons})
         raise OptionError(where, "names no neuron", f"one of {', '.join(words[:12])}, ...: {flag} '{pattern}: LIF(tau=2.0)'")
     library, kind = neuron_named(said[0].kind, source, where)
-    given = settings_from(said[0], kind, where)
+    given = {name: value for name, value in settings_from(said[0], kind, where).items() if name not in kind.idle}
     silent = (REQUIRED, None) if library is GENERIC else (REQUIRED,)
-    defaults = {name: value for name, value in kind.defaults.items() if all(value is not none for none in silent)}
+    defaults = {name: value for name, value in kind.meaning.items() if all(value is not none for none in silent)}
 
     def build(settings: Settings, shape: Shape) -> Neuron:
         own: Mapping[str, Any] = Numbers(part)

@@ -31,6 +31,20 @@ REQUIRED = object()
 """In place of a default: what a file does not hold and no default can stand for."""
 
 
+@dataclass(frozen=True)
+class Idle:
+    """In place of a default: an argument that cannot change what a trained neuron computes; ``why`` not."""
+
+    why: str
+
+
+TRAINED = Idle("says whether a value is trained; the file holds the value itself")
+GRADIENT = Idle("decides gradients, and nothing of a forward pass")
+STEPPING = Idle("says how the steps arrive, not what a step computes")
+RECORDED = Idle("keeps or returns what was computed, and computes nothing")
+SHAPED = Idle("gives a size that the weights in the file have themselves")
+
+
 @dataclass(frozen=True, eq=False)
 class Neuron:
     """A neuron as nodes.
@@ -186,15 +200,32 @@ Build: TypeAlias = Callable[[Settings, Shape], Neuron]
 
 @dataclass(frozen=True, eq=False)
 class NeuronClass:
-    """One class of a library: the function that reads it, and its constructor's arguments in order with their defaults.
+    """One class of a library.
 
-    ``REQUIRED`` stands for what a bare file can not say. ``keys`` are the names of the tensors by which its entries in
-    a state_dict are known.
+    Attributes:
+        build: the function that reads it.
+        defaults: the one list of what it can be made with: its constructor's arguments in order with their defaults, then what
+            its library keeps beside them. ``REQUIRED`` stands for what a bare file cannot say and no default can; ``Idle`` for
+            an argument that changes nothing of a trained neuron, with the reason. What a file does not hold of the rest is
+            assumed, and said.
+        keys: the names of the tensors by which its entries in a state_dict are known.
+        twins: classes that leave the same keys and compute something else.
     """
 
     build: Build
     defaults: Mapping[str, Any] = field(default_factory=dict)
     keys: frozenset[str] = frozenset()
+    twins: tuple[str, ...] = ()
+
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """The arguments that change what it computes."""
+        return {name: value for name, value in self.defaults.items() if not isinstance(value, Idle)}
+
+    @property
+    def idle(self) -> dict[str, Idle]:
+        """The arguments that do not."""
+        return {name: value for name, value in self.defaults.items() if isinstance(value, Idle)}
 
 
 def one_step(_: Any) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, without_memory
+from converters.pt.neuron import GRADIENT, RECORDED, REQUIRED, SHAPED, Idle, Library, Neuron, NeuronClass, Settings, without_memory
 from converters.pt.torch_nn import array
 from snndeploy.arrays import Floats, Shape, frozen
 from snndeploy.errors import ModelError, Unsupported
@@ -50,7 +50,7 @@ class Parameters:
 
     def check_spike_function(self) -> None:
         """Raise ``Unsupported`` for random spikes."""
-        method = str(getattr(self.tuple, "method", None) or "super")
+        method = str(self.settings.get("method", "super") if self.tuple is None else getattr(self.tuple, "method", None) or "super")
         if method not in STEPS:
             raise Unsupported(self.settings.where, f"spikes by chance (method {method!r})", f"use one of {', '.join(STEPS)}")
 
@@ -62,7 +62,7 @@ def lif(settings: Settings, shape: Shape) -> Neuron:
 
 def recurrent_lif(settings: Settings, _: Shape) -> Neuron:
     """LIFRecurrentCell and LIFRecurrent; the input synapse is in the module, in front of the neuron (``before``)."""
-    entering, recurrent = (Linear(array(settings(name))) for name in ("input_weights", "recurrent_weights"))
+    entering, recurrent = (_weights(settings, name) for name in ("input_weights", "recurrent_weights"))
     return _kept(settings, Neuron(_cuba(settings, recurrent.weight.shape[:1]), before=(entering,), feedback=(recurrent,)))
 
 
@@ -70,7 +70,7 @@ def box(settings: Settings, shape: Shape) -> Neuron:
     """LIFBoxCell: hard reset, or the threshold taken off (reset_subtract)."""
     p = Parameters(settings, shape)
     p.check_spike_function()
-    method = getattr(getattr(p.tuple, "reset_method", None), "__name__", "reset_value")
+    method = settings.get("reset_method", "reset_value") if p.tuple is None else getattr(p.tuple.reset_method, "__name__", "unnamed")
     if method not in ("reset_value", "reset_subtract"):
         raise Unsupported(settings.where, f"resets by a function of its own ({method})", "use reset_value or reset_subtract")
     rate, leak, threshold = p.rate("tau_mem_inv"), p("v_leak"), p("v_th")
@@ -111,7 +111,7 @@ def adaptive(settings: Settings, shape: Shape) -> Neuron:
 
 def recurrent_adaptive(settings: Settings, _: Shape) -> Neuron:
     """LSNNRecurrentCell and LSNNRecurrent."""
-    entering, recurrent = (Linear(array(settings(name))) for name in ("input_weights", "recurrent_weights"))
+    entering, recurrent = (_weights(settings, name) for name in ("input_weights", "recurrent_weights"))
     return _kept(settings, Neuron(_lsnn(settings, recurrent.weight.shape[:1]), before=(entering,), feedback=(recurrent,)))
 
 
@@ -127,6 +127,15 @@ def exponential(settings: Settings, shape: Shape) -> Neuron:
     )
     current = LI(frozen(1.0 - p.rate("tau_syn_inv")))
     return _kept(settings, Neuron(node, before=(current,)))
+
+
+def _weights(settings: Settings, name: str) -> Linear:
+    """A synapse inside a cell. Raises ``Unsupported`` for what is no matrix."""
+    value = settings(name)
+    if getattr(value, "ndim", 0) != 2:
+        what = f"{name} is a matrix inside the cell, and {value!r} is none"
+        raise Unsupported(settings.where, what, "give the module's code: --arch 'file.py:Net'")
+    return Linear(array(value))
 
 
 def _lsnn(settings: Settings, shape: Shape) -> AdaptiveLIF:
@@ -172,13 +181,27 @@ def takes(module: Any) -> tuple[str, ...]:
 
 _SYNAPSE = {"tau_syn_inv": 1.0 / 0.005}
 _MEMBRANE = {"tau_mem_inv": 1.0 / 0.01, "v_leak": 0.0}
-_FIRES = {"v_th": 1.0, "v_reset": 0.0}
-_CALL = {"dt": 0.001, "stateless": REQUIRED}
+_FIRES = {"v_th": 1.0, "v_reset": 0.0, "method": "super", "alpha": GRADIENT}
+_OWN = dict.fromkeys(["activation", "activation_sparse", "state_fallback"], Idle("is the class's own; another is another class"))
+_CALL = {"dt": 0.001, **_OWN, "record_states": RECORDED, "stateless": REQUIRED}
+_ADJOINT = {"adjoint": GRADIENT}
+_RATES = {"tau_adapt_inv": 1.0 / 800, "v_leak": 0.0}
 _LIF = NeuronClass(lif, {**_SYNAPSE, **_MEMBRANE, **_FIRES, **_CALL})
 _LI = NeuronClass(leaky, {**_SYNAPSE, **_MEMBRANE, **_CALL})
-_IAF = NeuronClass(integrate, {**_FIRES, **_CALL})
-_LSNN = NeuronClass(adaptive, {**_SYNAPSE, **_MEMBRANE, "tau_adapt_inv": 1.0 / 800, **_FIRES, "beta": 1.8, **_CALL})
-_EX = NeuronClass(exponential, {**_SYNAPSE, **_MEMBRANE, **_FIRES, "delta_T": 0.5, **_CALL})
+_IAF = NeuronClass(integrate, {**_FIRES, **_CALL, "dt": Idle("is not used: nothing decays")})
+_ADAPTS = {**_SYNAPSE, "tau_mem_inv": 1.0 / 0.01, **_RATES, "v_th": 1.0, "v_reset": 0.0, "beta": 1.8, "method": "super", "alpha": GRADIENT}
+_LSNN = NeuronClass(adaptive, {**_ADAPTS, **_ADJOINT, **_CALL})
+_EX = NeuronClass(exponential, {"delta_T": 0.5, **_SYNAPSE, **_MEMBRANE, **_FIRES, **_CALL})
+_BOX = NeuronClass(box, {**_MEMBRANE, **_FIRES, "reset_method": "reset_value", **_CALL})
+_BACK = {
+    "input_size": SHAPED,
+    "hidden_size": SHAPED,
+    "input_weights": REQUIRED,
+    "recurrent_weights": REQUIRED,
+    "autapses": Idle("is in the weights: without it their diagonal is 0"),
+}
+_BACK_LIF = NeuronClass(recurrent_lif, {**_BACK, **_LIF.defaults})
+_BACK_LSNN = NeuronClass(recurrent_adaptive, {**_BACK, **_LSNN.defaults})
 _REFRACTORY = "holds its membrane and is silent for rho_reset steps after a spike, and no neuron here counts steps"
 _RECOVERY = "its recovery variable follows the membrane of the step before, QuadraticIF's (SpikingJelly's) that of the step itself"
 _INSIDE = "its own spikes enter the current in front of an exponential membrane, and only a neuron's membrane is fed back to here"
@@ -188,15 +211,15 @@ NORSE = Library(
     neurons={
         "LIFCell": _LIF,
         "LIF": _LIF,
-        "LIFRecurrentCell": NeuronClass(recurrent_lif),
-        "LIFRecurrent": NeuronClass(recurrent_lif),
+        "LIFRecurrentCell": _BACK_LIF,
+        "LIFRecurrent": _BACK_LIF,
         "LSNNCell": _LSNN,
         "LSNN": _LSNN,
-        "LSNNRecurrentCell": NeuronClass(recurrent_adaptive),
-        "LSNNRecurrent": NeuronClass(recurrent_adaptive),
+        "LSNNRecurrentCell": _BACK_LSNN,
+        "LSNNRecurrent": _BACK_LSNN,
         "LIFExCell": _EX,
         "LIFEx": _EX,
-        "LIFBoxCell": NeuronClass(box, {**_MEMBRANE, **_FIRES, **_CALL}),
+        "LIFBoxCell": _BOX,
         "IAFCell": _IAF,
         "IAF": _IAF,
         "LICell": _LI,

@@ -22,7 +22,21 @@ WRAPPERS = ("state_dict", "model_state_dict", "net", "model", "module", "network
 PREFIXES = ("module.", "_orig_mod.")
 RUN_STATE = frozenset(["v", "mem", "v_mem", "i_syn", "syn", "spk", "v_reset_state"])
 """Buffers in which libraries keep the state of the last batch; a module that has no such key does without them."""
+QUANTIZED = frozenset(f"torch.{kind}" for kind in ("per_tensor_affine", "per_channel_affine", "qint8", "quint8", "qint32"))
+"""What a file of quantized tensors names beside what all files do."""
 FOREIGN = {b"\x89HDF": "an HDF5 file (.nir, .net or .h5)", b"\x93NUM": "a NumPy array", b"PK\x05\x06": "an empty zip"}
+
+
+class Weights(dict[str, Tensor]):
+    """The tensors of a file by name, and what else it says.
+
+    Attributes:
+        modules: every module of the network by name, also those without tensors; () where the file does not list them.
+        left: the names of what lies among the weights and is no tensor.
+    """
+
+    modules: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 def read(path: Path, trust: bool = False) -> Any:
@@ -61,6 +75,9 @@ def sniff(path: Path) -> Kind:
 
 def _weights(path: Path, kind: Kind) -> Any:
     refused = suspicious(_globals(path, kind))
+    if refused and all(name in QUANTIZED for name in refused):
+        what = f"holds tensors of whole numbers with scales ({refused[0]}), as a quantizer leaves them, and nothing here reads them"
+        raise ModelError(str(path), what, "save the weights as float tensors: weight.dequantize(), under their layers' own names")
     if refused:
         named = ", ".join(refused[:5]) + (f" and {len(refused) - 5} more" if len(refused) > 5 else "")
         what = f"asks to import {named}; weights never need that, so nothing of it was run"
@@ -106,7 +123,7 @@ def is_module(content: Any) -> bool:
     return isinstance(content, nn.Module)
 
 
-def unwrap(content: Any, where: str) -> dict[str, Tensor]:
+def unwrap(content: Any, where: str) -> Weights:
     """The weights inside a checkpoint: ``{'net': ..., 'epoch': 3}`` -> {name: tensor}, prefixes of wrappers stripped."""
     for key in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping | nn.Module):
@@ -117,11 +134,17 @@ def unwrap(content: Any, where: str) -> dict[str, Tensor]:
     weights = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
     if not weights:
         raise ModelError(where, f"holds no tensors (its keys: {', '.join(map(str, list(content)[:5])) or 'none'})", "save net.state_dict()")
+    listed = getattr(content, "_metadata", None)
+    modules = [str(name) for name in listed] if isinstance(listed, Mapping) else []
     for prefix in PREFIXES * 2:
         if all(name.startswith(prefix) for name in weights):
             weights = {name[len(prefix) :]: value for name, value in weights.items()}
+            modules = [name.removeprefix(prefix) for name in modules]
     check_tensors(weights, where)
-    return weights
+    found = Weights(weights)
+    found.modules = tuple(name for name in modules if name)
+    found.left = tuple(str(name) for name, value in content.items() if not isinstance(value, Tensor))
+    return found
 
 
 def check_tensors(weights: Mapping[str, Tensor], where: str) -> None:

@@ -11,12 +11,13 @@ from converters.pt.bare import Entry, entries
 from converters.pt.chained import Chained
 from converters.pt.constructors import USUAL, Said, is_neuron, library_named, neuron_named, settings_from, wishes
 from converters.pt.levels import settle
-from converters.pt.neuron import Library, Neuron, Settings
+from converters.pt.neuron import Library, Neuron, NeuronClass, Settings, shown
 from converters.pt.ordering import gaps, ordered
 from converters.pt.planning import Step, check_said, open_gaps, plan
 from converters.pt.rebuilt_layers import LAYERS, flattening, layer, plain, weights
 from converters.pt.stating import facts
 from converters.pt.timing import own_steps
+from converters.pt.unsaid import check_quantizers, notes
 from snndeploy.arrays import Shape
 from snndeploy.errors import GraphError, ModelError, NoEffect, OptionError, SnnError, Unsupported
 from snndeploy.ir.graph import Edge, Graph
@@ -32,6 +33,7 @@ def rebuild(tensors: Mapping[str, Any], options: Options, where: str) -> Loaded:
         Unsupported: a neuron without an exact meaning.
     """
     source, release = library_named(options.source)
+    check_quantizers(tensors, where)
     parts, note = ordered(entries(tensors, source, where), where)
     steps = plan(gaps(parts), wishes(options))
     check_said(steps, source, tensors, where)
@@ -46,7 +48,7 @@ def rebuild(tensors: Mapping[str, Any], options: Options, where: str) -> Loaded:
         if (unsaid := open_gaps(steps))
         else ()
     )
-    return _finished(chain, options, (note, *skipped, *_notes(chain)))
+    return _finished(chain, options, (note, *skipped, *notes(chain, parts, tensors)))
 
 
 def _check_heard(chain: Chained, source: Library | None, options: Options) -> None:
@@ -93,30 +95,51 @@ def _append(
 
 def _append_neuron(chain: Chained, name: str, entry: Entry, said: Said, source: Library | None, release: str, options: Options) -> None:
     where = f"--neuron '{name}: {said.kind or ', '.join(said.settings)}'"
-    if said.kind or entry.neuron is None:
-        default = USUAL.get(source.name, "LIF") if source is not None else "LIF"
-        library, kind = neuron_named(said.kind or default, source, where)
-        word = said.kind or default
-    else:
-        library, word = entry.neuron
-        kind = library.neurons[word]
-    user = settings_from(said, kind, where)
+    library, word, kind = _class(entry, said, source, where)
+    given = settings_from(said, kind, where)
+    user = {key: value for key, value in given.items() if key not in kind.idle}
     reset = _reset(library, word, entry, options.reset)
     asked = name if entry.neuron else name.removesuffix(".neuron")
-    sources: list[tuple[Origin, Mapping[str, Any]]] = [("user", user), ("file", entry.tensors), ("user", reset), ("ASSUMED", kind.defaults)]
+    sources: list[tuple[Origin, Mapping[str, Any]]] = [("user", user), ("file", entry.tensors), ("user", reset), ("ASSUMED", kind.meaning)]
     settings = Settings(asked, sources, release, "" if entry.neuron else word)
-    try:
-        meant = replace(kind.build(settings, chain.shape), asked=settings.facts)
-    except GraphError as error:
-        raise Unsupported(f"{name} ({word})", error.what, error.hint) from None
-    except (TypeError, ValueError, OverflowError) as error:
-        raise OptionError(where, f"{error}", "numbers are numbers, names are in quotes") from None
-    except SnnError as error:
-        raise type(error)(f"{name} ({library.name} {word})", error.what, error.hint) from None
+    meant = _built(kind, settings, chain.shape, f"{name} ({library.name} {word})", where)
+    _check_used(user, settings, word, where)
+    without = tuple(Fact(key, f"{shown(given[key])}: {kind.idle[key].why}", "user") for key in given if key in kind.idle)
+    meant = replace(meant, said=(*meant.said, *without))
     before = {*user, *entry.tensors}
     decided = not reset or any(key in settings.facts and key not in before for key in reset)
     chain.heard |= {library.name, *(["reset"] if options.reset and decided and "reset_mechanism_val" not in before else [])}
+    chain.read[asked] = set(settings.facts)
+    if entry.neuron and not said.kind:
+        chain.by_keys[asked] = word, kind.twins
     _wire(chain, name, asked, meant, f"{word} of {library.name}")
+
+
+def _class(entry: Entry, said: Said, source: Library | None, where: str) -> tuple[Library, str, NeuronClass]:
+    """The library and class of a neuron: as the user said, else as its keys say, else what is usual in ``source``."""
+    if not said.kind and entry.neuron is not None:
+        library, word = entry.neuron
+        return library, word, library.neurons[word]
+    word = said.kind or (USUAL.get(source.name, "LIF") if source is not None else "LIF")
+    library, kind = neuron_named(word, source, where)
+    return library, word, kind
+
+
+def _built(kind: NeuronClass, settings: Settings, shape: Shape, name: str, where: str) -> Neuron:
+    try:
+        return replace(kind.build(settings, shape), asked=settings.facts)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise OptionError(where, f"{error}", "numbers are numbers, names are in quotes") from None
+    except SnnError as error:
+        raise (Unsupported if isinstance(error, GraphError) else type(error))(name, error.what, error.hint) from None
+
+
+def _check_used(user: Mapping[str, Any], settings: Settings, word: str, where: str) -> None:
+    """Raise ``NoEffect`` for what the user said and nothing asked for: it would be ignored."""
+    unused = [key for key in user if key not in settings.facts]
+    if unused:
+        what = f"{unused[0]} changes nothing of {word} beside what else is said and in the file"
+        raise NoEffect(where, what, f"leave {unused[0]} out")
 
 
 def _reset(library: Library, word: str, entry: Entry, reset: str | None) -> Mapping[str, Any]:
@@ -148,17 +171,6 @@ def _wire(chain: Chained, name: str, asked: str, meant: Neuron, was: str) -> Non
         before = back
     if meant.feedback:
         chain.edges.append(Edge(before, own))
-
-
-def _notes(chain: Chained) -> Iterator[str]:
-    same: dict[str, list[str]] = {}
-    for name, meant in chain.meant.items():
-        assumed = [f"{f.name}={f.value}" for f in meant.asked.values() if f.origin == "ASSUMED"]
-        if assumed:
-            same.setdefault(", ".join(assumed), []).append(chain.asked[name])
-        yield from (f"{name}: {fact.name}: {fact.value}" for fact in meant.said if fact.origin == "ASSUMED")
-    for text, names in same.items():
-        yield f"ASSUMED of {', '.join(names)}, by the library's defaults: {text} (--neuron '{names[0]}: ...' changes it)"
 
 
 def _finished(chain: Chained, options: Options, notes: tuple[str, ...]) -> Loaded:

@@ -93,11 +93,12 @@ def weights(entry: Entry, said: tuple[Said, ...], shape: Shape) -> tuple[Chain, 
         return _threshold_scaled(entry, nodes, facts, given) if "Vth" in entry.tensors else (nodes, facts)
     weight, bias = plain(entry), entry.tensors.get("bias")
     offset = None if bias is None else array(bias)
-    rounded = ", rounded to even 64ths as slayer's layers do" if entry.tensors["weight"].ndim == 5 else ""
+    hook = (Fact("pre_hook_fx", "quantize_8bit", "ASSUMED"),) if entry.tensors["weight"].ndim == 5 else ()
+    rounded = ", rounded to even 64ths as slayer's layers do" if hook else ""
     shown = Fact("weight", f"{list(weight.shape)}{rounded}", "file")
     if weight.ndim == 2:
-        return (Linear(weight, offset),), (shown,)
-    return (_conv(entry, weight, offset, given, shape),), (shown, *_conv_facts(given))
+        return (Linear(weight, offset),), (shown, *hook)
+    return (_conv(entry, weight, offset, given, shape),), (shown, *hook, *_conv_facts(given))
 
 
 def plain(entry: Entry) -> Floats:
@@ -122,6 +123,8 @@ def _conv(entry: Entry, weight: Any, bias: Any, given: Mapping[str, Any], shape:
 def _conv_facts(given: Mapping[str, Any]) -> Iterator[Fact]:
     for name, default in (("stride", 1), ("padding", 0), ("dilation", 1)):
         yield Fact(name, str(given.get(name, default)), "user" if name in given else "ASSUMED")
+    yield Fact("padding_mode", "zeros", "ASSUMED")
+    yield Fact("transposed", "False", "ASSUMED")
 
 
 def _norm(entry: Entry, shape: Shape, eps: float, said: bool) -> tuple[Chain, tuple[Fact, ...]]:

@@ -34,7 +34,7 @@ def squashed(settings: Settings, shape: Shape) -> Neuron:
     """CLIFSpike, which overwrites m by sigmoid(m): decay ``gamma`` = 1 - 1/tau, threshold ``v_th``."""
     decay = settings.array("gamma", shape) if "gamma" in settings else frozen(1.0 - 1.0 / settings.array("tau", shape))
     threshold = settings.array("v_th", shape)
-    strict = strictness(settings("spike_func"), settings.where) if "spike_func" in settings else False
+    strict = _strict(settings, "spike_func")
     return Neuron(CLIFSpike(decay, frozen(1.0 - decay), threshold=threshold, amount=threshold, strict=strict))
 
 
@@ -42,7 +42,7 @@ def _clif(settings: Settings, shape: Shape) -> CLIF:
     tau, threshold = settings.array("tau", shape), settings.array("v_threshold", shape)
     value, rate, divided = settings("v_reset"), 1.0 / tau, settings("decay_input")
     level = frozen(0.0 if value is None else float(value))
-    strict = strictness(settings("surrogate_function"), settings.where) if "surrogate_function" in settings else False
+    strict = _strict(settings, "surrogate_function")
     return CLIF(
         frozen(1.0 - rate),
         frozen(rate),
@@ -57,6 +57,11 @@ def _clif(settings: Settings, shape: Shape) -> CLIF:
         order="tau_apart" if divided else "tau_apart_whole",
         leak=tau,
     )
+
+
+def _strict(settings: Settings, name: str) -> bool:
+    """A live spike function is asked; of a file the user says it."""
+    return strictness(settings(name), settings.where) if name in settings else bool(settings.get("strict", False))
 
 
 def td_batch_norm(module: Any, shape: Shape) -> Chain:
@@ -99,14 +104,14 @@ GATED_LIF = Library(
 
 PARAMETRIC_LIF = Library(
     name="parametric-lif",
-    neurons={"PLIFNode": NeuronClass(paper_parametric, {"w": REQUIRED, "v_threshold": 1.0, "v_reset": 0.0})},
+    neurons={"PLIFNode": NeuronClass(paper_parametric, {"w": REQUIRED, "v_threshold": 1.0, "v_reset": 0.0, "surrogate_function": "ATan"})},
     memory=memory,
     forget=forget,
     marks={"PLIFNode": frozenset(["w", "tau", "v_threshold", "v_reset"])},
 )
 """SpikingJelly's ParametricLIFNode before it was there: 1/tau = sigmoid(w), also of the input."""
 
-_CLIF = NeuronClass(complementary, {"tau": 2.0, "decay_input": False, "v_threshold": 1.0, "v_reset": None})
+_CLIF = NeuronClass(complementary, {"tau": 2.0, "decay_input": False, "v_threshold": 1.0, "v_reset": None, "strict": False})
 _CLIF_MARKS = frozenset(["tau", "decay_input", "v_threshold", "v_reset", "_memories"])
 
 COMPLEMENTARY_LIF = Library(
@@ -115,7 +120,7 @@ COMPLEMENTARY_LIF = Library(
         "CLIF": _CLIF,
         "ComplementaryLIFNeuron": _CLIF,
         "MultiStepCLIFNeuron": _CLIF,
-        "CLIFSpike": NeuronClass(squashed, {"tau": REQUIRED, "v_th": 1.0}),
+        "CLIFSpike": NeuronClass(squashed, {"tau": REQUIRED, "v_th": 1.0, "strict": False}),
     },
     takes=_steps_or_one,
     memory=memory,

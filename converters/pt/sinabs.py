@@ -10,13 +10,29 @@ alpha = exp(-1/tau) in float32. ``v_mem`` and ``i_syn`` are run state, which a s
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, buffered, counted, divided, emptied
+from converters.pt.neuron import (
+    GRADIENT,
+    RECORDED,
+    REQUIRED,
+    SHAPED,
+    STEPPING,
+    Idle,
+    Library,
+    Neuron,
+    NeuronClass,
+    Settings,
+    buffered,
+    counted,
+    divided,
+    emptied,
+)
 from converters.pt.sinabs_recurrent import recurrent
 from converters.pt.torch_nn import Chain
 from converters.pt.windows import average
@@ -49,7 +65,7 @@ def integrate(settings: Settings, shape: Shape) -> Neuron:
 def adaptive(settings: Settings, shape: Shape) -> Neuron:
     """ALIF: theta = b0 + adapt_scale b, b = alpha_adapt b + (1 - alpha_adapt) s; b0 is its spike_threshold at the start."""
     alpha, forget = _alpha(settings, "mem", shape), _alpha(settings, "adapt", shape)
-    theta, scale, floor = settings.array("b0", shape), settings.array("adapt_scale", shape), _floor(settings, shape)
+    theta, scale, floor = _base(settings, shape), settings.array("adapt_scale", shape), _floor(settings, shape)
     if _most(settings) != 1 or _value(settings):
         raise Unsupported(
             settings.where, "adapts and fires several times a step, or resets to a value", "use SingleSpike and MembraneSubtract()"
@@ -66,6 +82,14 @@ def adaptive(settings: Settings, shape: Shape) -> Neuron:
         current="now" if current else "none", floor=floor,
     )  # fmt: skip
     return Neuron(node)
+
+
+def _base(settings: Settings, shape: Shape) -> Floats:
+    """The threshold before it adapts: ``b0``, or what it was made with; its ``spike_threshold`` in a file is the last run's."""
+    if settings.get("b0") is not None:
+        return settings.array("b0", shape)
+    made = dataclasses.replace(settings, sources=[source for source in settings.sources if source[0] != "file"])
+    return made.array("spike_threshold", shape)
 
 
 def _has_current(settings: Settings) -> bool:
@@ -204,29 +228,53 @@ def takes(module: Any) -> tuple[str, ...]:
     return ("BT",) if hasattr(module, "num_timesteps") and hasattr(module, "batch_size") else ("B", "T")
 
 
-_FIRES = {"spike_threshold": 1.0, "spike_fn": "MultiSpike", "reset_fn": "MembraneSubtract", "min_v_mem": None, "max_spikes": None}
-_IAF = NeuronClass(integrate, {**_FIRES, "tau_syn": None}, frozenset(["spike_threshold", "v_mem"]))
-_LIF_ARGUMENTS = {"tau_mem": REQUIRED, "tau_syn": None, **_FIRES, "norm_input": True}
-_LIF = NeuronClass(lif, _LIF_ARGUMENTS, frozenset(["spike_threshold", "v_mem", "tau_mem"]))
-_ALIF_ARGUMENTS = {
-    "tau_mem": REQUIRED, "tau_adapt": REQUIRED, "tau_syn": None, "adapt_scale": 1.8, "b0": 1.0, "spike_fn": "SingleSpike",
-    "reset_fn": "MembraneSubtract", "min_v_mem": None, "norm_input": True,
-}  # fmt: skip
-_LEAK = NeuronClass(leak, {"tau_mem": REQUIRED, "min_v_mem": None, "norm_input": False}, frozenset(["v_mem", "tau_mem"]))
+_ALPHAS = Idle("says whether the file holds alpha in place of tau")
+_FIRES = {"spike_threshold": 1.0, "spike_fn": "MultiSpike", "reset_fn": "MembraneSubtract", "surrogate_grad_fn": GRADIENT}
+_KEPT = {"shape": SHAPED, "record_states": RECORDED}
+_MOST = {"max_spikes": None}
+_SQUEEZED = {"batch_size": STEPPING, "num_timesteps": STEPPING}
+_IAF_ARGUMENTS = {**_FIRES, "tau_syn": None, "min_v_mem": None, **_KEPT, **_MOST}
+_LIF_LAST = {"min_v_mem": None, "train_alphas": _ALPHAS, "shape": SHAPED, "norm_input": True, "record_states": RECORDED, **_MOST}
+_LIF_ARGUMENTS = {"tau_mem": REQUIRED, "tau_syn": None, **_FIRES, **_LIF_LAST}
+_ALIF_FIRST = {"tau_mem": REQUIRED, "tau_adapt": REQUIRED}
+_ALIF_LAST = {
+    "tau_syn": None,
+    "adapt_scale": 1.8,
+    **_FIRES,
+    "spike_fn": "SingleSpike",
+    "min_v_mem": None,
+    "shape": SHAPED,
+    "train_alphas": _ALPHAS,
+    "norm_input": True,
+    "record_states": RECORDED,
+    "b0": None,
+}
+_LEAK_ARGUMENTS = {
+    "tau_mem": REQUIRED,
+    "shape": SHAPED,
+    "train_alphas": _ALPHAS,
+    "min_v_mem": None,
+    "norm_input": False,
+    "record_states": RECORDED,
+}
+_IAF_KEYS = frozenset(["spike_threshold", "v_mem"])
+_LEAK_KEYS = frozenset(["v_mem", "tau_mem"])
+_REC = {"rec_connect": REQUIRED}
+_LIF_REC = {"tau_mem": REQUIRED, **_REC, **_LIF_ARGUMENTS}
 
 SINABS = Library(
     name="sinabs",
     neurons={
-        "IAF": _IAF,
-        "IAFSqueeze": _IAF,
-        "LIF": _LIF,
-        "LIFSqueeze": _LIF,
-        "ALIF": NeuronClass(adaptive, _ALIF_ARGUMENTS, frozenset(["v_mem", "tau_mem", "tau_adapt"])),
-        "ExpLeak": _LEAK,
-        "ExpLeakSqueeze": _LEAK,
-        "IAFRecurrent": NeuronClass(recurrent(integrate), {"rec_connect": REQUIRED, **_IAF.defaults}),
-        "LIFRecurrent": NeuronClass(recurrent(lif), {"rec_connect": REQUIRED, **_LIF_ARGUMENTS}),
-        "ALIFRecurrent": NeuronClass(recurrent(adaptive), {"rec_connect": REQUIRED, **_ALIF_ARGUMENTS}),
+        "IAF": NeuronClass(integrate, _IAF_ARGUMENTS, _IAF_KEYS),
+        "IAFSqueeze": NeuronClass(integrate, {**_SQUEEZED, **_IAF_ARGUMENTS}, _IAF_KEYS),
+        "LIF": NeuronClass(lif, _LIF_ARGUMENTS, _IAF_KEYS | {"tau_mem"}),
+        "LIFSqueeze": NeuronClass(lif, {**_SQUEEZED, **_LIF_ARGUMENTS}, _IAF_KEYS | {"tau_mem"}),
+        "ALIF": NeuronClass(adaptive, {**_ALIF_FIRST, **_ALIF_LAST}, frozenset(["v_mem", "tau_mem", "tau_adapt"])),
+        "ExpLeak": NeuronClass(leak, _LEAK_ARGUMENTS, _LEAK_KEYS),
+        "ExpLeakSqueeze": NeuronClass(leak, {**_SQUEEZED, **_LEAK_ARGUMENTS}, _LEAK_KEYS),
+        "IAFRecurrent": NeuronClass(recurrent(integrate), {**_REC, **_IAF_ARGUMENTS}),
+        "LIFRecurrent": NeuronClass(recurrent(lif), _LIF_REC),
+        "ALIFRecurrent": NeuronClass(recurrent(adaptive), {**_ALIF_FIRST, **_REC, **_ALIF_LAST}),
     },
     layers={"SumPool2d": sum_pool},
     refused={

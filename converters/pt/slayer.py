@@ -12,8 +12,9 @@ from __future__ import annotations
 import numpy as np
 
 from converters.pt import slayer_blocks as blocks
-from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings
+from converters.pt.neuron import GRADIENT, REQUIRED, SHAPED, TRAINED, Idle, Library, Neuron, NeuronClass, Settings
 from snndeploy.arrays import Floats, Shape, frozen
+from snndeploy.errors import Unsupported
 from snndeploy.ir.neurons.cutcuba import CutCubaLIF
 from snndeploy.ir.neurons.refractory import RefractoryLIF
 
@@ -23,7 +24,8 @@ WEIGHT_SCALE = 64.0
 
 def cuba(settings: Settings, shape: Shape) -> Neuron:
     """CUBA."""
-    current, voltage = (np.round(np.clip(settings.array(f"{n}_decay", shape), 0, SCALE)) / SCALE for n in ("current", "voltage"))
+    _plain(settings)
+    current, voltage = (_decay(settings, f"{n}_decay", shape) for n in ("current", "voltage"))
     threshold = frozen(np.trunc(settings.array("threshold", shape) * WEIGHT_SCALE) / WEIGHT_SCALE)
     node = CutCubaLIF(frozen(1.0 - current), frozen(1.0 - voltage), threshold=threshold, strict=True, grid=int(SCALE))
     return Neuron(node, delay=int(bool(settings("delay_shift"))), said=(blocks.CUT,))
@@ -31,12 +33,33 @@ def cuba(settings: Settings, shape: Shape) -> Neuron:
 
 def adaptive(settings: Settings, shape: Shape) -> Neuron:
     """ALIF: in slayer's own 4096ths, cut off at every step as there."""
-    names = ("current", "voltage", "threshold", "refractory")
-    decays = (np.round(np.clip(settings.array(f"{n}_decay", shape), 0, SCALE)) / SCALE for n in names)
+    _plain(settings)
+    decays = (_decay(settings, f"{n}_decay", shape) for n in ("current", "voltage", "threshold", "refractory"))
     jump, threshold = (np.trunc(settings.array(n, shape) * WEIGHT_SCALE) / WEIGHT_SCALE for n in ("threshold_step", "threshold"))
     current, voltage, adapt, refractory = (frozen(1.0 - decay) for decay in decays)
     node = RefractoryLIF(current, voltage, adapt, refractory, frozen(jump), frozen(threshold), int(SCALE))
     return Neuron(node, delay=int(bool(settings("delay_shift"))))
+
+
+def _decay(settings: Settings, name: str, shape: Shape) -> Floats:
+    """A decay as slayer rounds it. A file holds 4096ths; a user may also say it as the constructor has it, from 0 to 1."""
+    value = settings.array(name, shape)
+    if settings.facts[name].origin == "user" and (value <= 1).all():
+        value = frozen(value * SCALE)
+    return frozen(np.round(np.clip(value, 0, SCALE)) / SCALE)
+
+
+def _plain(settings: Settings) -> None:
+    """Refuse what changes the equations, where the user says it; no file does."""
+    reasons = {
+        "counts weights in other than 64ths (scale)": settings("scale") != WEIGHT_SCALE,
+        "normalizes its currents (norm)": settings("norm") is not None,
+        "keeps its state from one call to the next (persistent_state)": bool(settings("persistent_state")),
+        "sends graded spikes (graded_spike)": bool(settings("graded_spike")),
+    }
+    for what, found in reasons.items():
+        if found:
+            raise Unsupported(settings.where, what, blocks.EXPORT)
 
 
 def quantized(weight: Floats) -> Floats:
@@ -56,13 +79,26 @@ _REFUSED = {
 }
 
 _DECAYS = frozenset(["current_decay", "voltage_decay"])
+_BEHAVIOUR = {
+    "tau_grad": GRADIENT,
+    "scale_grad": GRADIENT,
+    "scale": 64,
+    "norm": None,
+    "dropout": Idle("does nothing outside training"),
+    "shared_param": SHAPED,
+    "persistent_state": False,
+    "requires_grad": TRAINED,
+    "graded_spike": False,
+    "delay_shift": True,
+}
+_MADE = ("threshold", "threshold_step", "current_decay", "voltage_decay", "threshold_decay", "refractory_decay")
 SLAYER = Library(
     name="lava",
     neurons={
-        "CUBA": NeuronClass(cuba, {"threshold": REQUIRED, "delay_shift": True}, _DECAYS),
+        "CUBA": NeuronClass(cuba, {**dict.fromkeys(["threshold", "current_decay", "voltage_decay"], REQUIRED), **_BEHAVIOUR}, _DECAYS),
         "ALIF": NeuronClass(
             adaptive,
-            {"threshold": REQUIRED, "threshold_step": REQUIRED, "delay_shift": True},
+            {**dict.fromkeys(_MADE, REQUIRED), **_BEHAVIOUR},
             _DECAYS | {"threshold_decay", "refractory_decay"},
         ),
         **dict.fromkeys(["Dense", "Conv", "Pool"], NeuronClass(blocks.block)),

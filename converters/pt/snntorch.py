@@ -21,7 +21,22 @@ import numpy as np
 import torch
 
 from converters import Fact
-from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, buffered, emptied, spread, strictness
+from converters.pt import spike_functions
+from converters.pt.neuron import (
+    GRADIENT,
+    RECORDED,
+    REQUIRED,
+    SHAPED,
+    TRAINED,
+    Idle,
+    Library,
+    Neuron,
+    NeuronClass,
+    Settings,
+    buffered,
+    emptied,
+    spread,
+)
 from converters.pt.torch_nn import Chain, array
 from snndeploy.arrays import Floats, Shape, frozen
 from snndeploy.errors import Unsupported
@@ -66,6 +81,7 @@ def lapicque(settings: Settings, shape: Shape) -> Neuron:
     step = _number(settings("time_step")) if "time_step" in settings else _number(1.0)
     if settings.get("C") is not None and settings.get("R") is not None:
         resistance, capacity = _number(settings("R")), _number(settings("C"))
+        settings.get("beta")
     else:
         resistance = _number(1.0)
         capacity = step / -torch.log(_number(settings("beta")))
@@ -103,7 +119,7 @@ def recurrent_synaptic(settings: Settings, shape: Shape) -> Neuron:
 
 def change(settings: Settings, shape: Shape) -> Neuron:
     """DeltaLeaky: nothing is clamped, nothing reset; its spikes are not graded."""
-    _check(settings)
+    _check_spike_function(settings)
     return Neuron(ChangeLIF(settings.array("beta", shape), threshold=settings.array("delta_threshold", shape)))
 
 
@@ -168,7 +184,11 @@ def _check(settings: Settings) -> None:
         raise Unsupported(settings.where, what, "train with inhibition=False")
     if settings.get("state_quant", False):
         raise Unsupported(settings.where, "rounds its membrane at every step (state_quant)", "train without it; --weight-bits quantizes")
-    if "spike_grad" in settings and not strictness(settings("spike_grad"), settings.where):
+    _check_spike_function(settings)
+
+
+def _check_spike_function(settings: Settings) -> None:
+    if not spike_functions.strict(settings, "spike_grad", spike_functions.SNNTORCH, otherwise=True):
         what = "its spike function fires at 0 itself, the library's do not"
         raise Unsupported(settings.where, what, "use a surrogate of snntorch.surrogate")
 
@@ -202,24 +222,63 @@ def memory(module: Any) -> tuple[Any, ...]:
     return (module.mem, module.mem_prev) if hasattr(module, "mem_prev") else buffered(STATES, module)
 
 
-_ALL = {"threshold": 1.0, "reset_mechanism": "subtract", "graded_spikes_factor": 1.0, "reset_delay": True}
-_RECURRENT = {"V": REQUIRED, **_ALL}
+_OWN = Idle("is not used by DeltaLeaky, which fires where its membrane changes and is never reset")
+
+
+def _arguments(first: dict[str, Any], learnt: tuple[str, ...], last: dict[str, Any]) -> dict[str, Any]:
+    """A constructor's arguments in order; what all classes share stands between ``first`` and ``last``."""
+    return {
+        **first,
+        "threshold": 1.0,
+        "spike_grad": "atan",
+        "surrogate_disable": GRADIENT,
+        "init_hidden": Idle("says who keeps the state between calls, not what the state is"),
+        "inhibition": False,
+        **{f"learn_{name}": TRAINED for name in learnt},
+        "reset_mechanism": "subtract",
+        "state_quant": False,
+        "output": RECORDED,
+        **last,
+    }
+
+
+_GRADED = {"graded_spikes_factor": 1.0}
+_LATE = {"reset_delay": True, **_GRADED}
+_SIZES = dict.fromkeys(["all_to_all", "linear_features", "conv2d_channels", "kernel_size"], SHAPED)
+_RECURRENT = {"V": REQUIRED, **_SIZES}
+_LEAKY = _arguments(
+    {"beta": REQUIRED},
+    ("beta", "threshold"),
+    {**_GRADED, "learn_graded_spikes_factor": TRAINED, "reset_delay": True},
+)
+_UNUSED = ("threshold", "inhibition", "reset_mechanism", "state_quant", "graded_spikes_factor", "reset_delay")
 _KEYS = frozenset(["threshold", "reset_mechanism_val"])
 
 SNNTORCH = Library(
     name="snntorch",
     neurons={
-        "Leaky": NeuronClass(leaky, {"beta": REQUIRED, **_ALL}, _KEYS | {"beta"}),
-        "RLeaky": NeuronClass(recurrent_leaky, {"beta": REQUIRED, **_RECURRENT}, _KEYS | {"beta", "recurrent"}),
+        "Leaky": NeuronClass(leaky, _LEAKY, _KEYS | {"beta"}, ("DeltaLeaky", "StateLeaky")),
+        "RLeaky": NeuronClass(
+            recurrent_leaky,
+            _arguments({"beta": REQUIRED, **_RECURRENT}, ("beta", "threshold", "recurrent"), _LATE),
+            _KEYS | {"beta", "recurrent"},
+        ),
         "Lapicque": NeuronClass(
             lapicque,
-            {"beta": REQUIRED, "R": None, "C": None, "time_step": 1.0, **{n: v for n, v in _ALL.items() if n != "reset_delay"}},
+            _arguments({"beta": REQUIRED, "R": None, "C": None, "time_step": 1.0}, ("beta", "threshold"), _GRADED),
             _KEYS | {"beta", "time_step"},
         ),
-        "Synaptic": NeuronClass(synaptic, {"alpha": REQUIRED, "beta": REQUIRED, **_ALL}, _KEYS | {"beta", "alpha"}),
-        "DeltaLeaky": NeuronClass(change, {"delta_threshold": 1.0, "beta": REQUIRED}),
+        "Synaptic": NeuronClass(
+            synaptic,
+            _arguments({"alpha": REQUIRED, "beta": REQUIRED}, ("alpha", "beta", "threshold"), _LATE),
+            _KEYS | {"beta", "alpha"},
+            ("Alpha",),
+        ),
+        "DeltaLeaky": NeuronClass(change, {"delta_threshold": 1.0, **_LEAKY, **dict.fromkeys(_UNUSED, _OWN)}),
         "RSynaptic": NeuronClass(
-            recurrent_synaptic, {"alpha": REQUIRED, "beta": REQUIRED, **_RECURRENT}, _KEYS | {"beta", "alpha", "recurrent"}
+            recurrent_synaptic,
+            _arguments({"alpha": REQUIRED, "beta": REQUIRED, **_RECURRENT}, ("alpha", "beta", "threshold", "recurrent"), _LATE),
+            _KEYS | {"beta", "alpha", "recurrent"},
         ),
     },
     refused={

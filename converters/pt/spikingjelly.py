@@ -18,8 +18,20 @@ import numpy as np
 import torch
 
 from converters.pt.gated import spikingjelly_gated
-from converters.pt.neuron import REQUIRED, Library, Neuron, NeuronClass, Settings, counted, divided, spread, strictness
-from converters.pt.spikingjelly_rare import RARE, voting
+from converters.pt.neuron import (
+    RECORDED,
+    REQUIRED,
+    STEPPING,
+    Idle,
+    Library,
+    Neuron,
+    NeuronClass,
+    Settings,
+    counted,
+    divided,
+    spread,
+)
+from converters.pt.spikingjelly_rare import BEHAVIOUR, FIRES, RARE, fires_above, voting
 from converters.pt.torch_nn import (
     Chain,
     adaptive_avg_pool,
@@ -55,7 +67,7 @@ def simple(settings: Settings, shape: Shape) -> Neuron:
 
 def integrate(settings: Settings, shape: Shape) -> Neuron:
     """IFNode: nothing decays."""
-    fired, reset = _fires(settings), _reset(settings)
+    fired, reset = fires_above(settings), _reset(settings)
     threshold = settings.array("v_threshold", shape)
     start = reset.pop("rest")
     return Neuron(LIF(frozen(1.0), threshold=threshold, amount=threshold, strict=fired, v_init=start, **reset))
@@ -84,14 +96,14 @@ def klif(settings: Settings, shape: Shape) -> Neuron:
 
 def complementary(settings: Settings, shape: Shape) -> Neuron:
     """ComplementaryLIFNode: h = v - v / tau + x, soft reset deepened by sigmoid(m)."""
-    tau, threshold, fired = settings.array("tau", shape), settings.array("v_threshold", shape), _fires(settings)
+    tau, threshold, fired = settings.array("tau", shape), settings.array("v_threshold", shape), fires_above(settings)
     decay, rate = frozen(1.0 - 1.0 / tau), frozen(1.0 / tau)
     return Neuron(CLIF(decay, rate, threshold=threshold, amount=threshold, strict=fired, order="tau_whole", leak=tau))
 
 
 def cuba(settings: Settings, shape: Shape) -> Neuron:
     """CUBALIFNode."""
-    fired, reset = _fires(settings), _reset(settings)
+    fired, reset = fires_above(settings), _reset(settings)
     threshold = settings.array("v_threshold", shape)
     start = reset.pop("rest")
     decays = settings.array("c_decay", shape), settings.array("v_decay", shape)
@@ -104,8 +116,7 @@ def integer_lif(settings: Settings, shape: Shape) -> Neuron:
     Its thresholds are the numbers of float64 from which that quotient, rounded, is there. Release 2.0.0 rounds v - v / tau + x
     in step_mode "s" and (1 - 1/tau) v + x in "m".
     """
-    surrogate = settings.get("surrogate_function")
-    count = counted(surrogate.max_spike_count if surrogate is not None else settings("max_spike_count"), settings.where)
+    count = _most(settings)
     theta = settings.array("v_threshold", shape)
     rungs = np.arange(1, count + 1, dtype=np.float64).reshape(-1, *(1,) * theta.ndim)
     strict = tuple(bool(j % 2) for j in range(1, count + 1))
@@ -125,6 +136,17 @@ def integer_lif(settings: Settings, shape: Shape) -> Neuron:
     )
 
 
+def _most(settings: Settings) -> int:
+    """How many spikes ILIFNode's surrogate lets through."""
+    surrogate = settings.get("surrogate_function", "MultiLevelSpikeCount")
+    if not isinstance(surrogate, str):
+        return counted(getattr(surrogate, "max_spike_count", surrogate), settings.where)
+    if surrogate != "MultiLevelSpikeCount":
+        what = f"counts its spikes by {surrogate}, not by the class's own MultiLevelSpikeCount"
+        raise Unsupported(settings.where, what, "say how many it lets through: max_spike_count=4")
+    return counted(settings("max_spike_count"), settings.where)
+
+
 def paper_parametric(settings: Settings, shape: Shape) -> Neuron:
     """PLIFNode of the PLIF paper's repository, from which ParametricLIFNode came: its input is always decayed."""
     return Neuron(_lif(settings, shape, "rate", learned(settings, shape), decayed=True))
@@ -138,7 +160,7 @@ def learned(settings: Settings, shape: Shape) -> Floats:
 
 
 def _lif(settings: Settings, shape: Shape, kind: Literal["tau", "rate"], leak: Floats, decayed: bool = False) -> LIF:
-    fired, reset = _fires(settings), _reset(settings)
+    fired, reset = fires_above(settings), _reset(settings)
     threshold, whole = settings.array("v_threshold", shape), not (decayed or settings("decay_input"))
     rate = 1.0 / leak if kind == "tau" else leak
     order: dict[str, Any] = {"order": f"{kind}_whole" if whole else kind, "leak": leak}
@@ -164,10 +186,6 @@ def _reset(settings: Settings) -> dict[str, Any]:
     if value is None:
         return {"reset": "subtract", "rest": frozen(0.0)}
     return {"reset": "hard", "v_reset": frozen(float(value)), "rest": frozen(float(value))}
-
-
-def _fires(settings: Settings) -> bool:
-    return strictness(settings("surrogate_function"), settings.where) if "surrogate_function" in settings else False
 
 
 def standardized_conv(module: Any, _: Shape) -> Chain:
@@ -209,9 +227,17 @@ def forget(module: Any) -> None:
         module.reset()
 
 
-_ALL = {"v_threshold": 1.0, "v_reset": 0.0}
+_ALL = {"v_threshold": 1.0, "v_reset": 0.0, **BEHAVIOUR}
+_SIMPLE = {name: value for name, value in _ALL.items() if name != "store_v_seq"}
 _LIF = NeuronClass(lif, {"tau": REQUIRED, "decay_input": True, **_ALL})
+_SOFT = {**_ALL, "v_reset": None}
+_HALF = {name: value for name, value in _SOFT.items() if name != "v_reset"} | {"v_reset": None}
+_EARLIER = {**_SIMPLE, "step_mode": Idle("is not there: the class takes all steps"), "backend": Idle("chooses who computes the same")}
+"""The MultiStep classes of 0.0.0.0.12."""
+_PARAMETRIC = {"init_tau": 2.0, "decay_input": True}
 _GATED = frozenset(["alpha", "beta", "gamma", "tau", "v_threshold", "linear_decay", "v_subreset", "conduct"])
+_GATED_NAMES = ("T", "inplane", "init_linear_decay", "init_v_subreset", "init_tau", "init_v_threshold", "init_conduct")
+_IN_FILE = Idle("gives a value to start the training from; the file holds what became of it")
 _NORM = "ThresholdDependentBatchNorm", "TemporalEffectiveBatchNorm"
 _POOLS = {"AvgPool": avg_pool, "MaxPool": max_pool, "AdaptiveAvgPool": adaptive_avg_pool, "Conv": conv, "BatchNorm": batch_norm}
 _PROGRAM = "there is no node for it yet"
@@ -220,22 +246,37 @@ SPIKINGJELLY = Library(
     name="spikingjelly",
     neurons={
         "LIFNode": _LIF,
-        "MultiStepLIFNode": _LIF,
-        "SimpleLIFNode": NeuronClass(simple, {"tau": REQUIRED, "decay_input": REQUIRED, **_ALL}),
+        "MultiStepLIFNode": NeuronClass(lif, {"tau": REQUIRED, "decay_input": True, **_EARLIER}),
+        "SimpleLIFNode": NeuronClass(simple, {"tau": REQUIRED, "decay_input": REQUIRED, **_SIMPLE}),
         "SLTTLIFNode": _LIF,
-        "OTTTLIFNode": NeuronClass(lif, {"tau": REQUIRED, "decay_input": False, "v_threshold": 1.0, "v_reset": None}),
+        "OTTTLIFNode": NeuronClass(lif, {"tau": REQUIRED, "decay_input": False, **_SOFT}),
         "IFNode": NeuronClass(integrate, _ALL),
-        "MultiStepIFNode": NeuronClass(integrate, _ALL),
-        "SimpleIFNode": NeuronClass(simple, _ALL),
-        "HalfThresholdIFNode": NeuronClass(half_threshold, {"v_threshold": 1.0, "v_reset": None}),
-        "ParametricLIFNode": NeuronClass(parametric, {"init_tau": 2.0, "decay_input": True, **_ALL}, frozenset(["w"])),
-        "MultiStepParametricLIFNode": NeuronClass(parametric, {"init_tau": 2.0, "decay_input": True, **_ALL}),
+        "MultiStepIFNode": NeuronClass(integrate, _EARLIER),
+        "SimpleIFNode": NeuronClass(simple, _SIMPLE),
+        "HalfThresholdIFNode": NeuronClass(half_threshold, _HALF),
+        "ParametricLIFNode": NeuronClass(parametric, {**_PARAMETRIC, **_ALL}, frozenset(["w"])),
+        "MultiStepParametricLIFNode": NeuronClass(parametric, {**_PARAMETRIC, **_EARLIER}),
         "KLIFNode": NeuronClass(klif, {"scale_reset": False, "tau": REQUIRED, "decay_input": True, **_ALL}, frozenset(["k"])),
-        "CUBALIFNode": NeuronClass(cuba, {"c_decay": REQUIRED, "v_decay": REQUIRED, "v_threshold": 0.5, "v_reset": 0.0}),
+        "CUBALIFNode": NeuronClass(cuba, {"c_decay": REQUIRED, "v_decay": REQUIRED, "v_threshold": 0.5, "v_reset": 0.0, FIRES: "Rect"}),
         **RARE,
-        "ComplementaryLIFNode": NeuronClass(complementary, {"tau": 2.0, "v_threshold": 1.0}),
-        "GatedLIFNode": NeuronClass(spikingjelly_gated, {}, _GATED),
-        "ILIFNode": NeuronClass(integer_lif, {"tau": 4 / 3, "v_threshold": 1.0, "max_spike_count": 4}),
+        "ComplementaryLIFNode": NeuronClass(
+            complementary,
+            {"tau": 2.0, "v_threshold": 1.0, FIRES: "Rect", "step_mode": STEPPING, "store_state_seqs": RECORDED},
+        ),
+        "GatedLIFNode": NeuronClass(
+            spikingjelly_gated, {**dict.fromkeys(_GATED_NAMES, _IN_FILE), FIRES: "Sigmoid", "step_mode": STEPPING}, _GATED
+        ),
+        "ILIFNode": NeuronClass(
+            integer_lif,
+            {
+                "tau": 4 / 3,
+                "v_threshold": 1.0,
+                **BEHAVIOUR,
+                FIRES: "MultiLevelSpikeCount",
+                "step_mode": "s",
+                "max_spike_count": 4,
+            },
+        ),
     },
     layers={
         "Linear": linear,

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from converters.pt.neuron import REQUIRED, Neuron, NeuronClass, Settings, strictness
+from converters.pt import spike_functions
+from converters.pt.neuron import GRADIENT, RECORDED, REQUIRED, STEPPING, TRAINED, Idle, Neuron, NeuronClass, Settings
 from converters.pt.torch_nn import Chain, array
 from snndeploy.arrays import Floats, Shape, frozen
 from snndeploy.errors import Unsupported
@@ -36,7 +37,7 @@ def ternary(settings: Settings, shape: Shape) -> Neuron:
     if "tau" in settings:
         order |= {"order": "tau" if settings("decay_input") else "tau_whole", "leak": settings.array("tau", shape)}
     return Neuron(
-        TernaryLIF(frozen(1.0 - rate), frozen(gain), settings.array("v_threshold", shape), _fires(settings), reset, start, **order)
+        TernaryLIF(frozen(1.0 - rate), frozen(gain), settings.array("v_threshold", shape), fires_above(settings), reset, start, **order)
     )
 
 
@@ -46,7 +47,7 @@ def resonate(settings: Settings, shape: Shape) -> Neuron:
     damping, angle = math.exp(float(settings("b")) * step), float(settings("omega")) * step
     cos, sin = frozen(damping * math.cos(angle)), frozen(damping * math.sin(angle))
     start, threshold = _start(settings), settings.array("v_threshold", shape)
-    return Neuron(ResonateFire(cos, sin, threshold, _reset(settings), start, _fires(settings), v_init=start))
+    return Neuron(ResonateFire(cos, sin, threshold, _reset(settings), start, fires_above(settings), v_init=start))
 
 
 def quadratic(settings: Settings, shape: Shape) -> Neuron:
@@ -60,14 +61,14 @@ def quadratic(settings: Settings, shape: Shape) -> Neuron:
         slow = settings.array("tau_w", shape)
         recovery |= {"recovery": True, "w_rate": frozen(1.0 / slow), "tau_w": slow}
         recovery |= {ours: settings.array(theirs, shape) for ours, theirs in (("a", "a"), ("b", "b"), ("w_init", "w_rest"))}
-    return Neuron(QuadraticIF(rate, rest, critical, a0, threshold, _fires(settings), _reset(settings), start, start, **recovery))
+    return Neuron(QuadraticIF(rate, rest, critical, a0, threshold, fires_above(settings), _reset(settings), start, start, **recovery))
 
 
 def exponential(settings: Settings, shape: Shape) -> Neuron:
     """EIFNode."""
     rest, rheobase, delta, threshold = (settings.array(name, shape) for name in ("v_rest", "theta_rh", "delta_T", "v_threshold"))
     tau = settings.array("tau", shape)
-    start, fires, reset = _start(settings), _fires(settings), _reset(settings)
+    start, fires, reset = _start(settings), fires_above(settings), _reset(settings)
     steep = frozen(1.0 / delta)
     return Neuron(ExponentialIF(frozen(1.0 / tau), rest, rheobase, delta, steep, threshold, fires, reset, start, start, tau=tau))
 
@@ -77,7 +78,7 @@ def sliding(settings: Settings, _: Shape) -> Neuron:
     weight, bias = _shaped(settings, "weight", 1), _numbers(settings("bias"))
     if bias.size != 1:
         raise Unsupported(settings.where, f"bias has the shape {list(bias.shape)}", "SlidingPSN's is one number")
-    return _windowed(weight[::-1], frozen(-bias.reshape(())), _fires(settings))
+    return _windowed(weight[::-1], frozen(-bias.reshape(())), fires_above(settings))
 
 
 def masked(settings: Settings, _: Shape) -> Neuron:
@@ -89,7 +90,7 @@ def masked(settings: Settings, _: Shape) -> Neuron:
     steps = len(weight)
     order = min(order, steps)
     rows = np.array([[weight[t, t - d] if d <= t else np.nan for d in range(order)] for t in range(steps)])
-    fires = _fires(settings)
+    fires = fires_above(settings)
     plain = np.nanmax(rows, axis=0)
     if ((rows == plain) | np.isnan(rows)).all() and (bias == bias[0]).all():
         return _windowed(plain, frozen(-bias[0]), fires)
@@ -144,24 +145,57 @@ def _start(settings: Settings) -> Floats:
     return frozen(0.0 if value is None else float(value))
 
 
-def _fires(settings: Settings) -> bool:
-    return strictness(settings("surrogate_function"), settings.where) if "surrogate_function" in settings else False
+def fires_above(settings: Settings) -> bool:
+    """Whether it fires above its threshold only: no surrogate of the library does."""
+    return spike_functions.strict(settings, FIRES, spike_functions.SPIKINGJELLY, otherwise=False)
 
 
-_ALL = {"v_threshold": 1.0, "v_reset": 0.0}
-_DRIVEN = {"tau": 2.0, "v_threshold": 1.0, "v_rest": 0.0, "v_reset": -0.1}
+FIRES = "surrogate_function"
+BEHAVIOUR = {FIRES: "Sigmoid", "detach_reset": GRADIENT, "step_mode": STEPPING, "store_v_seq": RECORDED}
+"""What most constructors of the library end with."""
+_ALL = {"v_threshold": 1.0, "v_reset": 0.0, **BEHAVIOUR}
+_PARALLEL = {FIRES: "ATan", "step_mode": STEPPING}
+_WEIGHTED = {"weight": REQUIRED, "bias": REQUIRED}
 RARE = {
     "TernaryIFNode": NeuronClass(ternary, _ALL),
     "TernaryLIFNode": NeuronClass(ternary, {"tau": REQUIRED, "decay_input": True, **_ALL}),
     "RAFNode": NeuronClass(resonate, {"b": -0.2, "omega": 1.0, "dt": 1.0, **_ALL}),
-    "QIFNode": NeuronClass(quadratic, {**_DRIVEN, "v_c": 0.8, "a0": 1.0}),
-    "EIFNode": NeuronClass(exponential, {**_DRIVEN, "delta_T": 1.0, "theta_rh": 0.8}),
+    "QIFNode": NeuronClass(quadratic, {"tau": 2.0, "v_c": 0.8, "a0": 1.0, "v_threshold": 1.0, "v_rest": 0.0, "v_reset": -0.1, **BEHAVIOUR}),
+    "EIFNode": NeuronClass(
+        exponential,
+        {"tau": 2.0, "delta_T": 1.0, "theta_rh": 0.8, "v_threshold": 1.0, "v_rest": 0.0, "v_reset": -0.1, **BEHAVIOUR},
+    ),
     "IzhikevichNode": NeuronClass(
         quadratic,
-        {**_DRIVEN, "v_c": 0.8, "a0": 1.0, "v_reset": 0.0, "v_rest": -0.1, "w_rest": 0.0, "tau_w": 2.0, "a": 0.0, "b": 0.0},
+        {
+            "tau": 2.0,
+            "v_c": 0.8,
+            "a0": 1.0,
+            "v_threshold": 1.0,
+            "v_reset": 0.0,
+            "v_rest": -0.1,
+            "w_rest": 0.0,
+            "tau_w": 2.0,
+            "a": 0.0,
+            "b": 0.0,
+            **BEHAVIOUR,
+        },
     ),
-    "SlidingPSN": NeuronClass(sliding, {"k": REQUIRED, "weight": REQUIRED, "bias": REQUIRED}),
-    "MaskedPSN": NeuronClass(masked, {"k": REQUIRED, "T": REQUIRED, "weight": REQUIRED, "bias": REQUIRED, "_lambda_": REQUIRED}),
-    "Delay": NeuronClass(delayed, {"delay_steps": REQUIRED}),
-    "SynapseFilter": NeuronClass(trace, {"tau": 100.0}),
+    "SlidingPSN": NeuronClass(
+        sliding,
+        {"k": Idle("is the length of its weight"), "exp_init": Idle("starts the training"), **_PARALLEL, **_WEIGHTED},
+    ),
+    "MaskedPSN": NeuronClass(
+        masked,
+        {
+            "k": REQUIRED,
+            "T": Idle("is the number of rows of its weight"),
+            "lambda_init": Idle("starts the training; _lambda_ is what became of it"),
+            **_PARALLEL,
+            **_WEIGHTED,
+            "_lambda_": REQUIRED,
+        },
+    ),
+    "Delay": NeuronClass(delayed, {"delay_steps": REQUIRED, "step_mode": STEPPING}),
+    "SynapseFilter": NeuronClass(trace, {"tau": 100.0, "learnable": TRAINED, "step_mode": STEPPING}),
 }

@@ -26,7 +26,7 @@ BECAUSE: Mapping[str, tuple[str, ...]] = {
     "current decay": ("current_decay", "alpha", "c_decay", "tau_syn", "alpha_syn", "tau_syn_inv", "tau_current", "stateless"),
     "gain": ("decay_input", "norm_input", "k", "tau", "tau_mem_inv"),
     "threshold": ("threshold", "v_threshold", "spike_threshold", "v_th", "thresholds"),
-    "comparison": ("spike_grad", "surrogate_function", "spike_fn", "act_fun", "strict"),
+    "comparison": ("spike_grad", "surrogate_function", "spike_func", "spike_fn", "act_fun", "strict", "method"),
     "reset": ("reset", "reset_mechanism", "reset_mechanism_val", "v_reset", "reset_fn", "scale_reset"),
     "reset timing": ("reset_delay", "late"),
     "levels": ("spike_fn", "max_spikes", "max_spike_count", "levels"),
@@ -49,7 +49,9 @@ def facts(neuron: Neuron, asked: Mapping[str, Fact], otherwise: Origin) -> tuple
     """One line a property, in a fixed order; ``otherwise`` is the origin of what the library decides without a setting."""
     said = {fact.name for fact in neuron.said}
     rows = [(n, v) for n, v in (*_numbers(neuron.node), *_firing(neuron.node), *_around(neuron)) if n not in said]
-    return (*(Fact(name, value, _origin(name, asked, otherwise)) for name, value in rows), *neuron.said)
+    decisive = {setting for name, _ in rows for setting in BECAUSE.get(name, ())}
+    besides = (fact for fact in asked.values() if fact.name not in decisive and fact.origin in ("ASSUMED", "user"))
+    return (*(Fact(name, value, _origin(name, asked, otherwise)) for name, value in rows), *besides, *neuron.said)
 
 
 def in_words(neuron: Neuron) -> str:
