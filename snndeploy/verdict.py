@@ -213,7 +213,7 @@ class Suspect:
 
     cause: str
     words: str
-    reproduces: Literal["all", "output", "claim", "inferred", "no"]
+    reproduces: Literal["all", "output", "claim", "mended", "inferred", "no"]
     read: bool = False
     """The change was read in the two networks, not guessed."""
 

@@ -16,6 +16,7 @@ EVIDENCE = {
     "all": "every output and state word",
     "output": "every output",
     "claim": "the burst neuron that the layer stands for",
+    "mended": "the first side again, once it is mended",
     "inferred": "inferred from the numbers, not run",
     "no": "nothing",
 }

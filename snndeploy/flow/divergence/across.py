@@ -10,7 +10,7 @@ import numpy as np
 from snndeploy.arrays import same
 from snndeploy.chip.models import DECAY_UNIT, Lif
 from snndeploy.chip.network import ChipNetwork, Wire
-from snndeploy.flow.divergence import chip_changes, members, rungs
+from snndeploy.flow.divergence import chip_changes, members, mending, rungs
 from snndeploy.flow.divergence.around import around, graph_sums
 from snndeploy.flow.divergence.comparing import Alone, Sides
 from snndeploy.flow.divergence.rules import Rules, arriving, run_lif
@@ -42,7 +42,12 @@ def suspects(s: Sides, layer: str, apart: Alone) -> tuple[tuple[Suspect, ...], i
 def flawed(s: Sides, layer: str, apart: Alone) -> bool:
     """True if the chip network contradicts itself in this layer, and it shows, whatever was rounded: that comes before rounding."""
     graph, chip, turned = _turned(s, apart)
-    return bool(rungs.suspects(chip, layer)) or (layer in chip.folds and members.flawed(_case(graph, chip, layer, turned, s.data.steps)))
+    if rungs.suspects(chip, layer):
+        return True
+    if layer in chip.folds:
+        return members.flawed(_case(graph, chip, layer, turned, s.data.steps))
+    given = mending.case(graph, chip, layer, turned, s.data.steps)
+    return given is not None and mending.off(given)
 
 
 def _turned(s: Sides, apart: Alone) -> tuple[Side, Side, Alone]:
@@ -65,6 +70,10 @@ def _tried(graph: Side, chip: Side, layer: str, apart: Alone, steps: int) -> Ite
     shift, network = chip.shift(layer), part(chip, layer)
     assert isinstance(network, ChipNetwork)
     yield from rungs.suspects(chip, layer)
+    given = mending.case(graph, chip, layer, apart, steps)
+    if given is not None:
+        yield from mending.suspects(given)
+        return
     wanted = seen(graph, apart.run_a, layer)[:steps]
 
     def outcome(values: Series) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.flow.divergence import across, cutting, trials
 from snndeploy.flow.divergence.around import around, threshold
-from snndeploy.flow.divergence.comparing import LAYERS, Alone, Sides, alone, in_time_of_first, parting, run_both, unequal
+from snndeploy.flow.divergence.comparing import LAYERS, NEAR, Alone, Sides, alone, in_time_of_first, parting, run_both, unequal
 from snndeploy.flow.divergence.shrinking import leading_steps, shrink
 from snndeploy.flow.divergence.sides import Series, Side, part, run_part, seen, words
 from snndeploy.flow.feeding import Feed
@@ -122,6 +122,7 @@ def _suspects(s: Sides, layer: str, pair: Alone | None, hidden: bool) -> tuple[t
         {w: in_time_of_first(s, layer, x)[:, few] for w, x in words(pair.run_b, layer).items()},
         s.a.shift(layer),
         hidden,
+        NEAR if isinstance(s.a.network, Graph) else 0.0,
     )
     feeds = {n: v[:, few] for n, v in pair.feeds_a.items()}
     reads = "spikes" if isinstance(s.a.network, Graph) else s.a.network.populations[layer].reads

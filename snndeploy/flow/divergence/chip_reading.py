@@ -21,6 +21,14 @@ CLASSES = {
     "reset_offset": "timed-reset", "delay": "delay", "delays": "delay", "padding": "padding", "graded": "graded",
 }  # fmt: skip
 """The class of a field that differs; of weights it depends on how, of any other it is the structure."""
+TOGETHER = {
+    "bias": ("bias_mant", "bias_exp", "bias"),
+    "threshold": ("vth", "vth_hi", "vth_lo"),
+    "decay": ("du", "dv"),
+    "start": ("u", "v"),
+    "timed-reset": ("reset_interval", "reset_offset"),
+}
+"""Fields that are one thing of a neuron: where several of them differ, they are tried at once too."""
 
 
 def differences(a: ChipNetwork, b: ChipNetwork, layer: str) -> Iterator[Change]:
@@ -30,8 +38,20 @@ def differences(a: ChipNetwork, b: ChipNetwork, layer: str) -> Iterator[Change]:
         for name in _unlike(p, q):
             words = f"{name}: {show(getattr(p, name))} against {show(getattr(q, name))}"
             yield CLASSES.get(name, "structure"), words, partial(_register, a, b, layer, name)
+        yield from _together(a, b, layer)
     yield from _projections(a, b)
     yield "structure", "the whole layer is another", lambda: b
+
+
+def _together(a: ChipNetwork, b: ChipNetwork, layer: str) -> Iterator[Change]:
+    """Registers that say one thing together."""
+    p, q = a.populations[layer].model, b.populations[layer].model
+    apart = _unlike(p, q)
+    for cause, names in TOGETHER.items():
+        both = [name for name in names if name in apart]
+        if len(both) > 1:
+            words = "; ".join(f"{name}: {show(getattr(p, name))} against {show(getattr(q, name))}" for name in both)
+            yield cause, words, partial(_register, a, b, layer, *both)
 
 
 def same_layer(a: ChipNetwork, b: ChipNetwork) -> bool:
@@ -63,9 +83,9 @@ def _same_projection(p: Projection, q: Projection) -> bool:
     return alike and not _unlike(p.synapses, q.synapses)
 
 
-def _register(a: ChipNetwork, b: ChipNetwork, layer: str, name: str) -> ChipNetwork:
+def _register(a: ChipNetwork, b: ChipNetwork, layer: str, *names: str) -> ChipNetwork:
     population = a.populations[layer]
-    model: Any = replace(population.model, **{name: getattr(b.populations[layer].model, name)})
+    model: Any = replace(population.model, **{name: getattr(b.populations[layer].model, name) for name in names})
     return replace(a, populations={**a.populations, layer: replace(population, model=model)})
 
 

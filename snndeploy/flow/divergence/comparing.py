@@ -7,7 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snndeploy.flow.divergence.sides import Series, Side, comparable, feeds_for, folded, in_time, part, run_part, seen, unit, words
+from snndeploy.flow.divergence.sides import (
+    Series,
+    Side,
+    comparable,
+    feeds_for,
+    folded,
+    in_time,
+    part,
+    run_part,
+    seen,
+    unit,
+    words,
+)
 from snndeploy.flow.feeding import Feed
 from snndeploy.ir.graph import Graph
 from snndeploy.trace import Trace
@@ -111,12 +123,12 @@ class Alone:
 
 def alone(s: Sides, layer: str, hidden: bool) -> Alone | None:
     """Run a layer of both sides on the same input; None for an input of the network, which nothing feeds."""
-    if not s.a.sources(layer) or not s.b.sources(layer):
+    if not s.a.sources(layer) and not s.b.sources(layer):
         return None
-    feeds_a = feeds_for(s.a, layer, s.run_a, s.a, s.run_a)
-    feeds_b = feeds_for(s.b, layer, s.run_b, s.a, s.run_a)
-    a, b = run_part(part(s.a, layer), feeds_a, s.a.execute), run_part(part(s.b, layer), feeds_b, s.b.execute)
-    return Alone(feeds_a, feeds_b, a, b, _unequal(s, layer, a, b, hidden))
+    feeds = [feeds_for(side, layer, run, s.a, s.run_a) for side, run in ((s.a, s.run_a), (s.b, s.run_b))]
+    feeds = [fed or other for fed, other in zip(feeds, reversed(feeds), strict=True)]
+    a, b = (run_part(part(side, layer), fed, side.execute) for side, fed in zip((s.a, s.b), feeds, strict=True))
+    return Alone(feeds[0], feeds[1], a, b, _unequal(s, layer, a, b, hidden))
 
 
 def in_time_of_first(s: Sides, layer: str, values: Series) -> Series:

@@ -42,6 +42,7 @@ def differences(a: Graph, b: Graph) -> Iterator[Change]:
             for field in (f.name for f in dataclasses.fields(p) if not same(getattr(p, f.name), getattr(q, f.name))):
                 cause, words = _classed(field, getattr(p, field), getattr(q, field))
                 yield cause, f"{name}.{field}: {words}", partial(with_field, a, name, field, getattr(q, field))
+            yield from _together(a, name, p, q)
         elif p != q and not isinstance(p, Input):
             yield "structure", f"{name}: {type(p).__name__} against {type(q).__name__}", partial(a.replace, {name: q})
     if a.nodes.keys() == b.nodes.keys() and a.edges != b.edges:
@@ -49,6 +50,16 @@ def differences(a: Graph, b: Graph) -> Iterator[Change]:
         words = "; ".join(f"{e} on one side only" for e in sorted({*a.edges} ^ {*b.edges})[:4])
         yield "delay" if ends else "structure", words, lambda: a.replace({}, b.edges)
     yield "structure", "the whole layer is another", lambda: b
+
+
+def _together(a: Graph, name: str, p: Node, q: Node) -> Iterator[Change]:
+    """Fields of one class that differ, at once: a reset is its kind, its value and its amount."""
+    apart = [f.name for f in dataclasses.fields(p) if not same(getattr(p, f.name), getattr(q, f.name))]
+    for cause in dict.fromkeys(CLASSES[field] for field in apart if field in CLASSES):
+        both = [field for field in apart if CLASSES.get(field) == cause]
+        if len(both) > 1:
+            words = "; ".join(f"{name}.{f}: {_show(getattr(p, f))} against {_show(getattr(q, f))}" for f in both)
+            yield cause, words, partial(with_fields, a, name, {field: getattr(q, field) for field in both})
 
 
 def with_field(graph: Graph, node: str, field: str, value: Any) -> Graph:

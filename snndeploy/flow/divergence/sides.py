@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snndeploy.chip.models import HostInput
-from snndeploy.chip.network import ChipNetwork, Projection
+from snndeploy.chip.network import ChipNetwork, Population, Projection
 from snndeploy.flow.divergence.folds import Fold, folds, inner, with_readouts
 from snndeploy.flow.feeding import Feed
 from snndeploy.ir.graph import Edge, Graph, Node
@@ -170,13 +170,23 @@ def part(side: Side, layer: str) -> Graph | ChipNetwork:
 
 
 def run_part(network: Graph | ChipNetwork, feeds: Mapping[str, Series], execute: Execute = run_chip) -> Trace:
-    """A layer alone on what its sources sent, [T, B, *shape] by source."""
-    inputs = {fed_name(name): values for name, values in feeds.items()}
+    """A layer alone on what its sources sent, [T, B, *shape] by source; sources that it has not send nothing."""
+    held = network.nodes if isinstance(network, Graph) else network.populations
+    inputs = {fed_name(name): values for name, values in feeds.items() if fed_name(name) in held}
+    if not inputs and isinstance(network, ChipNetwork):
+        network, inputs = _unfed(network, next(iter(feeds.values())))
     if isinstance(network, Graph):
         steps = len(next(iter(inputs.values())))
         floats = {name: np.asarray(values, np.float64) for name, values in inputs.items()}
         return run_reference(network, floats, steps, record=neurons(network), states=True)
     return execute(network, {name: np.asarray(values, np.int64) for name, values in inputs.items()}, states=True)
+
+
+def _unfed(network: ChipNetwork, series: Series) -> tuple[ChipNetwork, dict[str, Series]]:
+    """A layer that nothing feeds, beside an input that reaches nothing and says how many steps and samples there are."""
+    host = Population("nothing@", (1,), HostInput())
+    silence = np.zeros((*series.shape[:2], 1), np.int64)
+    return replace(network, populations={host.name: host, **network.populations}), {host.name: silence}
 
 
 def feeds_for(side: Side, layer: str, own: Trace, other: Side, theirs: Trace) -> dict[str, Series]:
@@ -190,7 +200,7 @@ def feeds_for(side: Side, layer: str, own: Trace, other: Side, theirs: Trace) ->
         if values is None and name in theirs.outputs:
             values = _in_units(side, other, name, in_time(side.shift(name), other.shift(name), theirs.outputs[name]))
         feeds[name] = own.outputs[name] if values is None else values.reshape(*values.shape[:2], *shape_of(side, name))
-    longest = max(own.steps, *map(len, feeds.values()))
+    longest = max((own.steps, *map(len, feeds.values())))
     return {n: _longer(values, longest) for n, values in feeds.items()}
 
 

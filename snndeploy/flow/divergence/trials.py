@@ -33,6 +33,8 @@ class Target:
     start: int = 0
     hidden: bool = False
     """The outputs are equal anyway: only a change that reproduces the words explains anything."""
+    near: float = 0.0
+    """Relative: of float64 sums, whose order follows the number of samples."""
 
     def matched(self, output: Series, states: Mapping[str, Series]) -> Literal["all", "output", "no"]:
         """How much of it a run reproduces."""
@@ -49,7 +51,10 @@ class Target:
 
     def _equal(self, x: Series, y: Series) -> bool:
         length = min(len(x), len(y))
-        return bool(np.array_equal(x[self.start : length].reshape(-1), y[self.start : length].reshape(-1)))
+        x, y = x[self.start : length].reshape(-1), y[self.start : length].reshape(-1)
+        if not self.near or x.shape != y.shape:
+            return bool(np.array_equal(x, y))
+        return bool((np.abs(x - y) <= self.near * np.maximum(1.0, np.abs(x))).all())
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +118,11 @@ def _graph_trials(case: Case, graph: Graph, target: Target) -> Iterator[Suspect]
 
 def _outcome(case: Case, network: Graph | ChipNetwork, target: Target) -> Literal["all", "output", "no"]:
     held = network.nodes if isinstance(network, Graph) else network.populations
-    feeds = {name: values for name, values in case.feeds.items() if fed_name(name) in held}
-    if any(n.endswith(fed_name("")) and n.removesuffix(fed_name("")) not in feeds for n in held):
+    if any(n.endswith(fed_name("")) and n.removesuffix(fed_name("")) not in case.feeds for n in held):
         return "no"
-    short = _matched(case, network, {name: values[: case.prefix, :1] for name, values in feeds.items()}, target.until(case.prefix))
-    return _matched(case, network, feeds, target) if short != "no" else "no"
+    start = {name: values[: case.prefix, :1] for name, values in case.feeds.items()}
+    short = _matched(case, network, start, target.until(case.prefix))
+    return _matched(case, network, case.feeds, target) if short != "no" else "no"
 
 
 def _matched(case: Case, network: Graph | ChipNetwork, feeds: Mapping[str, Series], target: Target) -> Literal["all", "output", "no"]:
