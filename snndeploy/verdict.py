@@ -208,7 +208,8 @@ class Suspect:
 
     ``cause`` is its class (``snndeploy explain`` knows each), ``words`` what was changed. ``reproduces``: "all" (output
     and every state word of every step), "output" alone, or "no"; "claim": of a decoupled burst layer, it makes it the burst
-    neuron that its integers stand for; "inferred": the numbers say so, no run was made.
+    neuron that its integers stand for; "mended": the first side's numbers in its place make the difference go, but for what
+    the rounding of other numbers explains; "inferred": the numbers say so, no run was made, so it is no cause.
     """
 
     cause: str
@@ -281,5 +282,7 @@ class Bisection:
 
     @property
     def cause(self) -> str:
-        """The class of what explains the difference; "unknown" if nothing that was tried does."""
-        return self.suspects[0].cause if self.suspects else "" if self.equal else "unknown"
+        """The class of what explains the difference, run again and seen to; "unknown" if nothing that was tried does."""
+        if self.equal:
+            return ""
+        return next((s.cause for s in self.suspects if s.reproduces not in ("inferred", "no")), "unknown")

@@ -16,6 +16,8 @@ from snndeploy.arrays import frozen
 from snndeploy.chip.models import Lif
 from snndeploy.chip.network import ChipNetwork, Conv, Dense, Projection
 from snndeploy.errors import ChipError
+from snndeploy.flow.divergence.bisecting import bisect
+from snndeploy.flow.divergence.comparing import run_both, unequal
 from snndeploy.flow.divergence.sides import Side
 from snndeploy.flow.feeding import Feed
 from snndeploy.flow.saved import fed
@@ -23,8 +25,6 @@ from snndeploy.ir import layers as ir
 from snndeploy.ir.graph import Edge, Graph
 from snndeploy.ir.neurons.cubalif import CubaLIF
 from snndeploy.ir.neurons.lif import LIF
-from snndeploy.sim.chip import run_chip
-from snndeploy.sim.host import inject
 
 T, SAMPLES, BASES = 8, 12, 16
 ARENAS = ("chip, chip", "graph, graph", "graph, chip")
@@ -207,8 +207,7 @@ def _node(name: str, **fields: Any) -> Callable[[Graph], Graph]:
 
 
 def _synapse(graph: Graph, layer: str) -> str:
-    name = graph.into(layer)[0].source
-    return name
+    return graph.into(layer)[0].source
 
 
 def graph_faults(graph: Graph, layer: str, draw: np.random.Generator) -> dict[str, tuple[Graph | None, tuple[str, ...]]]:
@@ -274,10 +273,32 @@ def planted(seed: int) -> Planted | None:
         return None
     if arena == "chip, chip":
         return Planted(Side("a", network), Side("b", wrong), chip_data, layer, f"{arena}: {fault}", causes)
-    return Planted(Side("a", graph), Side("b", wrong), float_data, layer, f"{arena}: {fault}", causes, _shows(network, wrong, chip_data))
+    return Planted(
+        Side("a", graph), Side("b", wrong), float_data, layer, f"{arena}: {fault}", causes, _shows(graph, network, wrong, float_data)
+    )
 
 
-def _shows(sound: ChipNetwork, wrong: ChipNetwork, data: Feed) -> bool:
-    """Whether the fault changes a spike: beside a graph, rounding differs with and without it."""
-    runs = [run_chip(network, inject(network, data.inputs)) for network in (sound, wrong)]
-    return any(not np.array_equal(runs[0].outputs[name], runs[1].outputs[name]) for name in sound.populations)
+def _shows(graph: Graph, sound: ChipNetwork, wrong: ChipNetwork, data: Feed) -> bool:
+    """Whether the fault adds a difference from the graph: rounding parts the sound network from it, too."""
+    before, after = (run_both(Side("a", graph), Side("b", network), data) for network in (sound, wrong))
+    return any((unequal(after, layer) & ~unequal(before, layer)).any() for layer in after.layers)
+
+
+def outcome(seed: int) -> tuple[str, str, str]:
+    """What ``bisect`` makes of the fault of a seed: the kind of outcome, the fault, and what was said.
+
+    "right", "wrong layer", "wrong cause", "not explained"; "none" where the layer cannot have the fault, "does not show"
+    where it changes no compared value.
+    """
+    p = planted(seed)
+    if p is None:
+        return "none", "", ""
+    found = bisect(p.a, p.b, p.data, shrinking=False).bisection
+    if not p.shows or found.equal:
+        return "does not show", p.fault, ""
+    said = f"{found.culprit}, {found.cause}: {found.suspects[0].words if found.suspects else ''}"
+    if found.cause == "unknown":
+        return "not explained", p.fault, said
+    if found.culprit != p.layer:
+        return "wrong layer", p.fault, said
+    return ("right" if found.cause in p.causes else "wrong cause"), p.fault, said

@@ -223,7 +223,8 @@ def test_what_changes_nothing_is_said_after_what_does(deployed):
 
 def test_two_flaws_that_hide_each_other_are_both_listed(deployed):
     made = found(deployed, "look-ahead", lambda n: register(register(n, "one.T", vth=1), "one.R2", vth=-1)).bisection
-    assert [(s.cause, s.reproduces) for s in made.suspects] == [("force", "inferred"), ("relay", "inferred")]
+    assert [(s.cause, s.reproduces) for s in made.suspects] == [("force", "output"), ("relay", "output")]
+    assert all("together with the others" in s.words for s in made.suspects)
 
 
 def test_a_member_that_is_missing_is_a_difference(deployed):

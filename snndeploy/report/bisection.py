@@ -86,7 +86,10 @@ def _claims(found: Bisection) -> list[str]:
     known = CODES.get(found.cause)
     meaning = f": {known.meaning.partition(';')[0]}" if known else ""
     tried = f" ({plural(found.tried, 'change')} tried)" if found.tried else ""
-    best = f". {found.suspects[0].words}" if found.suspects else ""
+    told = next((s for s in found.suspects if s.cause == found.cause), None)
+    best = f". {told.words}" if told else ""
+    if told is None and found.suspects:
+        best = f". Suspected, not confirmed by a run: {found.suspects[0].cause}; {found.suspects[0].words}"
     return [*claims, f"cause {found.cause}{meaning}{tried}{best}"]
 
 

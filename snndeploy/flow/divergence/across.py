@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,17 @@ import numpy as np
 from snndeploy.arrays import same
 from snndeploy.chip.models import DECAY_UNIT, Lif
 from snndeploy.chip.network import ChipNetwork, Wire
+from snndeploy.errors import ChipError
 from snndeploy.flow.divergence import chip_changes, members, mending, rungs
 from snndeploy.flow.divergence.around import around, graph_sums
-from snndeploy.flow.divergence.comparing import Alone, Sides
+from snndeploy.flow.divergence.comparing import NEAR, Alone, Sides
 from snndeploy.flow.divergence.rules import Rules, arriving, run_lif
 from snndeploy.flow.divergence.sides import Series, Side, part, run_part, seen, unit
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.neurons.lif import LIF
 from snndeploy.sim import kernels
 from snndeploy.sim.populations import bias_of
+from snndeploy.trace import Trace
 from snndeploy.verdict import Suspect
 
 NOT_ROUNDING = 0.1
@@ -42,7 +45,7 @@ def suspects(s: Sides, layer: str, apart: Alone) -> tuple[tuple[Suspect, ...], i
 def flawed(s: Sides, layer: str, apart: Alone) -> bool:
     """True if the chip network contradicts itself in this layer, and it shows, whatever was rounded: that comes before rounding."""
     graph, chip, turned = _turned(s, apart)
-    if rungs.suspects(chip, layer):
+    if rungs.mends(chip, layer):
         return True
     if layer in chip.folds:
         return members.flawed(_case(graph, chip, layer, turned, s.data.steps))
@@ -67,13 +70,19 @@ def _tried(graph: Side, chip: Side, layer: str, apart: Alone, steps: int) -> Ite
     if layer in chip.folds:
         yield from members.suspects(_case(graph, chip, layer, apart, steps))
         return
-    shift, network = chip.shift(layer), part(chip, layer)
+    network = part(chip, layer)
     assert isinstance(network, ChipNetwork)
-    yield from rungs.suspects(chip, layer)
+    yield from _read(graph, chip, layer, apart, steps)
     given = mending.case(graph, chip, layer, apart, steps)
     if given is not None:
         yield from mending.suspects(given)
         return
+    yield from _unlike_rules(graph, chip, network, layer, apart, steps)
+
+
+def _unlike_rules(graph: Side, chip: Side, network: ChipNetwork, layer: str, apart: Alone, steps: int) -> Iterator[Suspect]:
+    """Changes of the chip's layer that give the graph's output; then what the numbers alone say, which no run confirms."""
+    shift = chip.shift(layer)
     wanted = seen(graph, apart.run_a, layer)[:steps]
 
     def outcome(values: Series) -> Any:
@@ -101,6 +110,26 @@ def _tried(graph: Side, chip: Side, layer: str, apart: Alone, steps: int) -> Ite
     words = "the chip's registers, computed without cutting off fractions, give the chip's output: what was rounded is the registers"
     yield Suspect("rounding", words, "output" if kept else "no", read=True)
     yield Suspect("rounding", "registers and decays were rounded; neither alone explains it", "inferred", read=True)
+
+
+def _read(graph: Side, chip: Side, layer: str, apart: Alone, steps: int) -> Iterator[Suspect]:
+    """What its synapses contradict each other in, mended and run again."""
+    shift, wanted = chip.shift(layer), seen(graph, apart.run_a, layer)[:steps]
+
+    def left(run: Trace) -> int:
+        got = seen(chip, run, layer)[shift : shift + steps] * unit(chip, layer)
+        far = np.abs(got.reshape(wanted.shape) - wanted) > chip.near.get(layer, NEAR) * np.maximum(1.0, np.abs(wanted))
+        return int(far.sum())
+
+    before = left(apart.run_b)
+    assert isinstance(chip.network, ChipNetwork)
+    for cause, words, mend in rungs.mends(chip, layer):
+        try:
+            mended = replace(chip, network=mend(chip.network))
+        except ChipError:
+            continue
+        feeds = rungs.fed_anew(chip, apart.feeds_a, apart.feeds_b)
+        yield mending.judged(cause, words, before, left(run_part(part(mended, layer), feeds, chip.execute)))
 
 
 def _near(graph: Side, layer: str, apart: Alone) -> Iterator[Suspect]:

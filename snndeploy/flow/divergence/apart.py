@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snndeploy.arrays import Floats
 from snndeploy.chip.models import DECAY_UNIT
-from snndeploy.flow.divergence.registers import EARLY, Numbers
+from snndeploy.flow.divergence.registers import Numbers
 
 DECAY_STEP = 1.5 / DECAY_UNIT
 """Decays farther apart than this were not merely rounded to a register."""
@@ -93,7 +94,9 @@ def _off(ours: Numbers, theirs: Numbers) -> Iterator[Off]:
         if _farther(a, b, DECAY_STEP):
             yield Off((part,), "decay", f"of {name} the chip keeps {_some(b)} a step, the graph {_some(a)}")
     if _farther(ours.threshold, theirs.threshold, MANTISSA + LOOSE * np.abs(ours.threshold)):
-        yield Off(("threshold",), "threshold", f"the threshold is {_some(theirs.threshold)} on the chip, {_some(ours.threshold)} in the graph")
+        yield Off(
+            ("threshold",), "threshold", f"the threshold is {_some(theirs.threshold)} on the chip, {_some(ours.threshold)} in the graph"
+        )
 
 
 def _kernels(ours: Numbers, theirs: Numbers) -> Iterator[Off]:
@@ -120,23 +123,29 @@ def _weights(a: Floats, b: Floats) -> tuple[str, str] | None:
     for cause, words, other in _patterns(a):
         if (_rounded(other, b) | _clipped(other, b)).all():
             return cause, words
-    off = off & ~clipped
+    return _partly(a, b, off & ~clipped, places)
+
+
+def _partly(a: Floats, b: Floats, off: NDArray[np.bool_], places: str) -> tuple[str, str]:
+    """How the weights differ that no pattern of all of them explains."""
     if not b[off].any():
         return "lost", f"{places}: they are 0 on the chip"
     if _same_values(a, b):
         return "order", f"{places}: the same weights in another order"
     ratio = _ratio(a, b)
     if ratio is not None:
-        return "exponent" if np.isclose(np.log2(ratio) % 1, [0, 1], atol=0.03).any() else "weights", f"they are {ratio:.3g} times the graph's"
+        return "exponent" if np.isclose(
+            np.log2(ratio) % 1, [0, 1], atol=0.03
+        ).any() else "weights", f"they are {ratio:.3g} times the graph's"
     return "weights", places
 
 
-def _rounded(a: Floats, b: Floats) -> Floats:
+def _rounded(a: Floats, b: Floats) -> NDArray[np.bool_]:
     """Where b is a to the nearest step of b's grid."""
     return np.asarray(np.abs(a - b) <= 0.5 * _step(b) + LOOSE * np.abs(a) + 0.5)
 
 
-def _clipped(a: Floats, b: Floats) -> Floats:
+def _clipped(a: Floats, b: Floats) -> NDArray[np.bool_]:
     """Where b stands at the end of what a synapse holds, and a lies beyond it."""
     return np.asarray((np.abs(b) >= END * _unit(b)) & (np.abs(a) > np.abs(b)) & (a * b > 0))
 

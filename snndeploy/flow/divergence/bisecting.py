@@ -19,8 +19,6 @@ from snndeploy.verdict import Bisection, DifferingLayer, Divergence, Reduced, Su
 
 CHUNK = 32
 """Samples that are run with all state words kept; the next ones only while nothing differs."""
-TRIAL_SAMPLES = 8
-"""Samples on which a hypothesis must reproduce the other side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +65,7 @@ def _readouts(equal: Bisection, a: Side, b: Side) -> Bisection:
         return equal
     said = f"read as {p}, T={a.network.steps}, against {q}, T={b.network.steps}"
     layer = DifferingLayer("read-out", 0, 0, own=True)
-    return replace(equal, layers=(layer,), culprit="read-out", suspects=(Suspect("window", said, "inferred", read=True),))
+    return replace(equal, layers=(layer,), culprit="read-out", suspects=(Suspect("window", said, "output", read=True),))
 
 
 def _found(s: Sides, compared: int, *, hidden: bool, shrinking: bool) -> Found:
@@ -109,33 +107,33 @@ def _stale(s: Sides, sample: int, hidden: bool) -> Suspect | None:
 
 def _suspects(s: Sides, layer: str, pair: Alone | None, hidden: bool) -> tuple[tuple[Suspect, ...], int]:
     if pair is None:
-        return (Suspect("input", "the input itself differs: its unit, its rounding or its encoding", "inferred", read=True),), 0
+        return (Suspect("input", "the input itself differs: its unit, its rounding or its encoding", "output", read=True),), 0
     if not pair.unequal.any():
         return (), 0
     if s.mixed:
         return across.suspects(s, layer, pair)
     if (late := _window(s, layer)) is not None:
         return (late,), 1
-    few = _samples_with(pair.unequal)
+    order = _differing_first(pair.unequal)
     target = trials.Target(
-        in_time_of_first(s, layer, seen(s.b, pair.run_b, layer))[:, few],
-        {w: in_time_of_first(s, layer, x)[:, few] for w, x in words(pair.run_b, layer).items()},
+        in_time_of_first(s, layer, seen(s.b, pair.run_b, layer))[:, order],
+        {w: in_time_of_first(s, layer, x)[:, order] for w, x in words(pair.run_b, layer).items()},
         s.a.shift(layer),
         hidden,
         NEAR if isinstance(s.a.network, Graph) else 0.0,
     )
-    feeds = {n: v[:, few] for n, v in pair.feeds_a.items()}
+    feeds = {n: v[:, order] for n, v in pair.feeds_a.items()}
     reads = "spikes" if isinstance(s.a.network, Graph) else s.a.network.populations[layer].reads
-    parted = int(pair.unequal[:, few[0]].reshape(len(pair.unequal), -1).any(axis=1).argmax())
+    parted = int(pair.unequal[:, order[0]].reshape(len(pair.unequal), -1).any(axis=1).argmax())
     prefix = s.a.shift(layer) + parted + 1
     return trials.suspects(trials.Case(layer, part(s.a, layer), part(s.b, layer), feeds, s.a.execute, reads, prefix), target)
 
 
-def _samples_with(apart: Series) -> list[int]:
-    """Some samples that differ, and some that do not."""
+def _differing_first(apart: Series) -> list[int]:
+    """All samples, those that differ first: a change must reproduce each of them."""
     differ = np.flatnonzero(apart.reshape(*apart.shape[:2], -1).any(axis=(0, 2)))
     rest = np.setdiff1d(np.arange(apart.shape[1]), differ)
-    return [int(i) for i in np.concatenate([differ[: TRIAL_SAMPLES - 2], rest[:2]])]
+    return [int(i) for i in np.concatenate([differ, rest])]
 
 
 def _window(s: Sides, layer: str) -> Suspect | None:

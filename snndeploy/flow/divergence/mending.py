@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snndeploy.arrays import Floats
 from snndeploy.chip.models import DECAY_UNIT, Lif
@@ -70,21 +71,15 @@ def case(graph: Side, chip: Side, layer: str, apart: Alone, steps: int) -> Case 
 
 def suspects(given: Case) -> Iterator[Suspect]:
     """What is off, mended and run; then, where nothing is, rounding and the rules of the reset."""
-    before = _different(given, given.theirs)
     found = numbers_apart(given.ours, given.theirs)
     several = found.off or ((found.clipped,) if found.clipped else ())
-    explained = False
-    for off in several:
-        judged = _judged(off.cause, off.words, before, _different(given, _mended(given, found, (off,))), len(several) == 1)
-        explained = explained or judged.reproduces == "mended"
-        yield judged
-    if len(several) > 1 and not explained:
+    tried = [_again(given, found, (off,), off.words, alone=len(several) == 1) for off in several]
+    if len(several) > 1 and not any(said.reproduces == "mended" for said in tried):
         words = "together: " + "; ".join(off.words for off in several)
-        judged = _judged(several[0].cause, words, before, _different(given, _mended(given, found, several)), True)
-        explained = judged.reproduces == "mended"
-        yield judged
-    if not explained:
-        yield from _roundings(given, found, before)
+        tried.append(_again(given, found, several, words, alone=True))
+    yield from tried
+    if not any(said.reproduces == "mended" for said in tried):
+        yield from _roundings(given, found)
 
 
 def off(given: Case) -> bool:
@@ -92,8 +87,19 @@ def off(given: Case) -> bool:
     return bool(numbers_apart(given.ours, given.theirs).off)
 
 
-def _judged(cause: str, words: str, before: int, left: int, alone: bool) -> Suspect:
-    """What the run with the number mended says."""
+def _again(given: Case, found: Apart, several: Sequence[Off], words: str, *, alone: bool) -> Suspect:
+    """The layer run again with these numbers mended."""
+    before, after = _different(given, given.theirs), _different(given, _mended(given, found, several))
+    kept = int((before & after).sum())
+    left = int(after.sum())
+    if alone and kept < before.sum() == left:
+        words = f"{words}; mended, the {left} differences are others"
+        return Suspect(several[0].cause, f"{words}, by the rounding of the other registers", "mended", read=True)
+    return judged(several[0].cause, words, int(before.sum()), left, alone)
+
+
+def judged(cause: str, words: str, before: int, left: int, alone: bool = True) -> Suspect:
+    """What a run with numbers mended says: ``before`` and ``left`` are the values that differ without and with it."""
     if not left:
         return Suspect(cause, f"{words}; mended, all {before} differences go", "mended", read=True)
     said = f"{words}; mended, {left} of {before} differences are left"
@@ -102,18 +108,18 @@ def _judged(cause: str, words: str, before: int, left: int, alone: bool) -> Susp
     return Suspect(cause, said, "no", read=True)
 
 
-def _roundings(given: Case, found: Apart, before: int) -> Iterator[Suspect]:
+def _roundings(given: Case, found: Apart) -> Iterator[Suspect]:
     """Nothing is off: the rules of the chip with the graph's own numbers, then without what is cut off."""
+    before = int(_different(given, given.theirs).sum())
     whole = given.ours.scaled(found.scale)
-    exact = _different(given, whole, Rules(division="none", wrap="never", saturate="never"))
+    exact = _different(given, whole, Rules(division="none", strict=given.node.strict)).any()
     for cause, words, rules in _other_rules(given.node):
-        if exact and not _different(given, whole, replace(rules, division="none", wrap="never", saturate="never")):
+        if exact and not _different(given, whole, replace(rules, division="none")).any():
             yield Suspect(cause, f"on the chip: {words}; with the graph's rule all differences go", "mended", read=True)
             return
     if exact:
         return
-    kept = _different(given, given.theirs, Rules(division="none"))
-    if not kept:
+    if not _different(given, given.theirs, Rules(division="none")).any():
         words = "the chip's registers are the graph's numbers; with the fractions that the chip cuts off, all differences go"
         yield Suspect("truncation", words, "mended", read=True)
         return
@@ -137,15 +143,15 @@ def _mended(given: Case, found: Apart, several: Sequence[Off]) -> Numbers:
     return replace(given.theirs, **{name: getattr(whole, name) for off in several for name in off.parts})
 
 
-def _different(given: Case, numbers: Numbers, rules: Rules | None = None) -> int:
-    """In how many values the layer with these numbers gives another output than the graph's."""
+def _different(given: Case, numbers: Numbers, rules: Rules | None = None) -> NDArray[np.bool_]:
+    """[T, B, neurons]: where the layer with these numbers gives another output than the graph's."""
     rules = rules or Rules()
     entered = registers.sums(numbers.kernels, given.fed, given.steps)
     entered = np.broadcast_to(entered + numbers.current, given.wanted.shape)
     shift = 1 << kernels.INPUT_SHIFT
     held = np.broadcast_to(numbers.potential * shift, given.wanted.shape)
     if rules.division == "none":
-        return int((_floats(numbers, entered, held / shift, rules) != given.wanted).sum())
+        return np.asarray(_floats(numbers, entered, held / shift, rules) != given.wanted)
     model = Lif(
         du=np.rint(DECAY_UNIT - 1 - numbers.keep_u * DECAY_UNIT).astype(int),
         dv=np.rint(DECAY_UNIT - numbers.keep_v * DECAY_UNIT).astype(int),
@@ -154,7 +160,7 @@ def _different(given: Case, numbers: Numbers, rules: Rules | None = None) -> int
         reset_offset=given.model.reset_offset,
     )
     spikes = run_lif(model, np.rint(entered).astype(np.int64), np.rint(held).astype(np.int64), rules)[0]
-    return int((spikes != given.wanted).sum())
+    return np.asarray(spikes != given.wanted)
 
 
 def _floats(numbers: Numbers, entered: Floats, held: Floats, rules: Rules) -> Series:

@@ -101,8 +101,8 @@ def of_chip(chip: Side, layer: str, apart: Alone, names: set[str], steps: int) -
     still = {name: apart.feeds_b[name] for name in shapes if name not in names}
     zeros = {name: np.zeros((longest, 1, *shape), np.int64) for name, shape in fed.items()}
     found = {}
-    for name in fed:
-        feeds = {**_one_spike_each(fed, name, longest), **_silent(still, longest, int(np.prod(fed[name])))}
+    for name, shape in fed.items():
+        feeds = {**_one_spike_each(fed, name, longest), **_silent(still, longest, int(np.prod(shape)))}
         sums = arriving(network, layer, {n: v.astype(np.int64) for n, v in feeds.items()})[0].reshape(longest, -1, size)
         found[name] = _early(sums, shift - chip.shift(name))[: EARLY + steps].astype(float)
     held = arriving(network, layer, {**_first(still, longest), **zeros})[0] if still else np.zeros((longest, 1, size))
@@ -176,5 +176,5 @@ def _first(still: Mapping[str, Ints], steps: int) -> dict[str, Ints]:
     return found
 
 
-def _flat(values: Floats, shape: tuple[int, ...]) -> Floats:
+def _flat(values: Floats | Ints, shape: tuple[int, ...]) -> Floats:
     return np.broadcast_to(np.asarray(values, np.float64), shape).ravel()
