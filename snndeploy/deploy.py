@@ -18,6 +18,7 @@ from snndeploy.errors import DataError, DoesNotFit, ModelError, OptionError, Qua
 from snndeploy.flow import reporting, saved, transferring, writing
 from snndeploy.flow.chips import build, hold_against_definition, hold_lowered, rule_in, wished_settings, without_proven
 from snndeploy.flow.deployment import Deployment, Wishes
+from snndeploy.flow.faults import silenced
 from snndeploy.flow.feeding import Feed, calibrated_on, chip_predictions, describe_inputs, float_predictions, silent
 from snndeploy.flow.given import as_samples, example, fed, held_to, model_of, nothing_more, stand_in, with_decoding, with_time
 from snndeploy.flow.lowering import hold_against_original, to_normal_form
@@ -131,7 +132,8 @@ def _deploy(name: str, loaded: converters.Loaded, everything: Feed, seen: Feed, 
     lowering = hold_lowered(built, everything.first(wishes.check_samples))
     pairs = (original, *(p.pair for p in passes if p.changed), *(o.pair for o in built.lowered.offers), lowering, pair)
     found = tuple(p for p in pairs if p)
-    verdict = Verdict(found, near, rates=loss, model_only=built.network.model_only)
+    faults = (*chip_trace.faults, *silenced(built.network, chip_trace, float_trace))
+    verdict = Verdict(found, near, rates=loss, model_only=built.network.model_only, faults=faults)
     events = count_events(built.network, chip_trace, placement)
     notes = (
         *loaded.assumptions,

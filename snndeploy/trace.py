@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -13,17 +13,70 @@ from numpy.typing import NDArray
 from snndeploy.arrays import Ints
 
 
+KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "sum": "the synaptic sum wrapped",
+        "current": "the current u wrapped",
+        "membrane": "the membrane v was clipped",
+        "bias": "the bias wrapped",
+        "word": "a word of its program saturated",
+        "table": "a table was read beyond its ends",
+        "state": "a state word left its register",
+        "host": "a bias that the host writes was clipped",
+        "silent": "it never fires on the chip, but it does in the float network",
+    }
+)
+"""What can go wrong in a run without any value being computed wrongly."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a layer lost in a run: a register left its range, or the whole layer fell silent.
+
+    The chip computes as its definition says, so nothing need differ; but its numbers are no longer those of the network.
+
+    Attributes:
+        kind: one of ``KINDS``.
+        count: neuron-steps, over all samples, up to the layer's last own step; of a silent layer the float layer's spikes.
+        step, sample, neuron: where it happens first: a step of the layer's own time from 0 (below 0: while the pipeline
+            fills), the sample of the data that does it, the neuron's index; of a silent layer the float network's first spike.
+        wanted, held: there, what the value should be, and what the chip made of it.
+        samples: how many samples do it.
+        after: further neuron-steps while the pipeline drains, which no answer depends on.
+    """
+
+    layer: str
+    kind: str
+    count: int
+    step: int
+    sample: int
+    neuron: tuple[int, ...]
+    wanted: float
+    held: float
+    samples: int = 1
+    after: int = 0
+
+    def __str__(self) -> str:
+        where = f"step {self.step}, sample {self.sample}, neuron {list(self.neuron)}"
+        if self.kind == "silent":
+            return f"layer {self.layer}: {KINDS[self.kind]}, which fires {self.count:,} times, first at {where}"
+        often = f"{self.count:,} {'time' if self.count == 1 else 'times'} in {self.samples:,} {'sample' if self.samples == 1 else 'samples'}"
+        return f"layer {self.layer}: {KINDS[self.kind]} {often}, first at {where}: {self.wanted:,.0f} became {self.held:,.0f}"
+
+
 @dataclass(frozen=True, eq=False)
 class Activity:
     """One layer's events over a whole run (all samples, all steps).
 
     Attributes:
-        spikes: [*shape] non-zero outputs sent by each neuron.
+        spikes: [*shape] non-zero outputs sent by each neuron, in all steps that the chip runs.
         per_sample: [B] non-zero outputs of each sample.
         updates: neuron-steps computed.
         active: neuron-steps in which a synaptic input or bias other than 0 arrived.
         wraps: neuron-steps in which u wrapped; ``saturations``: in which v was clipped.
         outside: neuron-steps in which a neuron program read a table beyond its ends, where its last value holds.
+        aside: of the spikes, those sent besides the layer's own T steps: while the pipeline fills and drains, and in the later
+            phases of a step that takes the chip several.
     """
 
     spikes: Ints
@@ -33,11 +86,17 @@ class Activity:
     wraps: int = 0
     saturations: int = 0
     outside: int = 0
+    aside: int = 0
 
     @property
     def neurons(self) -> int:
         """How many neurons."""
         return int(self.spikes.size)
+
+    @property
+    def own(self) -> int:
+        """Spikes of all neurons in the layer's own T steps, which are the model's."""
+        return int(self.spikes.sum()) - self.aside
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +104,7 @@ class Trace:
     """A run of ``samples`` samples over ``steps`` steps, which on a chip are more than the ``length`` steps of the model (0: as many).
 
     ``outputs`` [T, B, *shape] holds what each recorded layer sent at each step, ``states`` the same for state words
-    under "layer.word". Layers of a chip network run ``shifts[layer]`` steps late.
+    under "layer.word". Layers of a chip network run ``shifts[layer]`` steps late. ``faults`` are what left its register.
     """
 
     engine: str
@@ -57,15 +116,16 @@ class Trace:
     shifts: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     length: int = 0
+    faults: tuple[Fault, ...] = ()
 
     def rate(self, layer: str) -> float:
-        """Spikes of a neuron in a step of the model: what a sample sent in all its steps, over the model's T, on a chip as in a graph.
+        """The fraction of a layer's own neuron-steps with a spike, at most 1, on a chip as in a graph.
 
-        0 for what is not computed (inputs).
+        What the chip sends ``aside`` is not counted. 0 for what is not computed (inputs).
         """
         activity = self.activity[layer]
         steps = activity.neurons * self.samples * (self.length or self.steps)
-        return float(activity.spikes.sum()) / steps if activity.updates and steps else 0.0
+        return activity.own / steps if activity.updates and steps else 0.0
 
     def __post_init__(self) -> None:
         for name in ("activity", "outputs", "states", "shifts"):
@@ -77,14 +137,37 @@ def merge(parts: list[Trace]) -> Trace:
     first = parts[0]
     if len(parts) == 1:
         return first
-    activity = {name: _add([p.activity[name] for p in parts]) for name in first.activity}
-    outputs = {name: np.concatenate([p.outputs[name] for p in parts], axis=1) for name in first.outputs}
-    states = {name: np.concatenate([p.states[name] for p in parts], axis=1) for name in first.states}
-    samples, seconds = sum(p.samples for p in parts), sum(p.seconds for p in parts)
-    return Trace(first.engine, first.steps, samples, activity, outputs, states, first.shifts, seconds, first.length)
+    return replace(
+        first,
+        samples=sum(p.samples for p in parts),
+        seconds=sum(p.seconds for p in parts),
+        activity={name: _add([p.activity[name] for p in parts]) for name in first.activity},
+        outputs={name: np.concatenate([p.outputs[name] for p in parts], axis=1) for name in first.outputs},
+        states={name: np.concatenate([p.states[name] for p in parts], axis=1) for name in first.states},
+        faults=_all_faults(parts),
+    )
 
 
 def _add(parts: list[Activity]) -> Activity:
-    totals = {n: sum(getattr(p, n) for p in parts) for n in ("updates", "active", "wraps", "saturations", "outside")}
+    names = ("updates", "active", "wraps", "saturations", "outside", "aside")
+    totals = {n: sum(getattr(p, n) for p in parts) for n in names}
     spikes = np.sum([p.spikes for p in parts], axis=0)
     return Activity(spikes, np.concatenate([p.per_sample for p in parts]), **totals)
+
+
+def _all_faults(parts: list[Trace]) -> tuple[Fault, ...]:
+    """One fault for each layer and kind, its sample counted through all batches."""
+    found: dict[tuple[str, str], list[Fault]] = {}
+    done = 0
+    for part in parts:
+        for fault in part.faults:
+            found.setdefault((fault.layer, fault.kind), []).append(replace(fault, sample=fault.sample + done))
+        done += part.samples
+    order = {name: i for i, name in enumerate(parts[0].activity)}
+    return tuple(_one_fault(found[key]) for key in sorted(found, key=lambda key: order.get(key[0], len(order))))
+
+
+def _one_fault(parts: list[Fault]) -> Fault:
+    first = min(parts, key=lambda f: (f.step, f.sample))
+    totals = {name: sum(getattr(f, name) for f in parts) for name in ("count", "samples", "after")}
+    return replace(first, **totals)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from snndeploy.trace import Fault
+
 Equality = Literal["exact", "different", "not_checked"]
 Status = Literal["proved", "failed", "unknown"]
 
@@ -138,6 +140,8 @@ class Verdict:
     """All pairs that were compared, the fidelity, what was proved, and for a converted artificial network its accuracy against T.
 
     ``verdict`` says whether the compared values are equal; ``grade`` says what equal means; ``ties`` are counted in both.
+    ``faults``: what left its register in the chip's run, or fell silent. They make nothing "different": the chip computed what
+    its definition says; but nothing is as it was wished where there are any.
     """
 
     pairs: tuple[Pair, ...]
@@ -148,6 +152,7 @@ class Verdict:
     model_only: tuple[str, ...] | None = None
     """Populations of the chip network that run on a model no silicon confirms. None: there is no
     chip network to look at, so the grades of the pairs say it."""
+    faults: tuple[Fault, ...] = ()
 
     @property
     def verdict(self) -> Equality:

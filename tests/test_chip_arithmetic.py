@@ -132,7 +132,7 @@ def test_conv_sums_what_the_loops_sum(seed):
     rng = np.random.default_rng(seed)
     conv, source, target = random_conv(rng, 9)
     x = rng.integers(-3, 4, (3, *source))
-    ((late, sums),) = sender(Projection("p", "x", "a", conv, graded=True), source, target, exact=False).send(x, 3)
+    ((late, sums, _),) = sender(Projection("p", "x", "a", conv, graded=True), source, target, exact=False).send(x, 3)
     assert late == 1
     np.testing.assert_array_equal(sums, loop_conv(conv, x, target))
 
@@ -152,17 +152,17 @@ def test_conv_and_sparse_in_parts_equal_one_piece(monkeypatch):
         sender(Projection("p", "x", "a", conv, graded=True), source, target, exact=False).send(x, 3),
         sender(Projection("p", "x", "a", sparse, graded=True), (40,), (30,), exact=False).send(y, 3),
     ]
-    for ((_, a),), ((_, b),) in zip(whole, parts, strict=True):
+    for ((_, a, _),), ((_, b, _),) in zip(whole, parts, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def test_conv_wraps_to_24_bits_and_dense_to_32():
     x = np.array([[[2**20]]])
-    ((_, sums),) = sender(Projection("p", "x", "a", Conv([[[17]]], (1,), ((0, 0),), (1,)), graded=True), (1, 1), (1, 1), exact=False).send(
+    ((_, sums, _),) = sender(Projection("p", "x", "a", Conv([[[17]]], (1,), ((0, 0),), (1,)), graded=True), (1, 1), (1, 1), exact=False).send(
         x, 2**20
     )
     assert sums.item() == (17 * 2**20 + 2**23) % 2**24 - 2**23
-    ((_, sums),) = sender(Projection("p", "x", "a", Dense([[2**11 + 1]]), graded=True), (1,), (1,), exact=False).send(x[0], 2**20)
+    ((_, sums, _),) = sender(Projection("p", "x", "a", Dense([[2**11 + 1]]), graded=True), (1,), (1,), exact=False).send(x[0], 2**20)
     assert sums.item() == (2**31 + 2**20 + 2**31) % 2**32 - 2**31
 
 
@@ -170,16 +170,16 @@ def test_a_delayed_dense_wraps_each_product_and_a_delayed_sparse_the_sum():
     """Lava's DelayDense sums int32 products in int64, its DelaySparse accumulates in int32; the exponent then shifts."""
     x, weights = np.array([[2**20, 2**20]]), np.array([[2**10, 2**10]])
     dense = Projection("p", "x", "a", Dense(weights, np.zeros((1, 2))), -1, graded=True)
-    ((_, sums),) = sender(dense, (2,), (1,), exact=False).send(x, 2**20)
+    ((_, sums, _),) = sender(dense, (2,), (1,), exact=False).send(x, 2**20)
     assert sums.item() == 2**31 // 2
     sparse = Projection("p", "x", "a", Sparse([0, 0], [0, 1], weights[0], [0, 0]), -1, graded=True)
-    ((_, sums),) = sender(sparse, (2,), (1,), exact=False).send(x, 2**20)
+    ((_, sums, _),) = sender(sparse, (2,), (1,), exact=False).send(x, 2**20)
     assert sums.item() == -(2**31) // 2
-    ((_, sums),) = sender(dense, (2,), (1,), exact=False).send(2 * x, 2**21)
+    ((_, sums, _),) = sender(dense, (2,), (1,), exact=False).send(2 * x, 2**21)
     assert sums.item() == -(2**31)
 
 
 def test_a_negative_exponent_floors_the_sum():
     made = sender(Projection("p", "x", "a", Dense([[-3, -2], [3, 2]]), -1), (2,), (2,), exact=False)
-    ((_, sums),) = made.send(np.array([[1, 1], [1, 0]]), 1)
+    ((_, sums, _),) = made.send(np.array([[1, 1], [1, 0]]), 1)
     assert sums.tolist() == [[-3, 2], [-2, 1]]

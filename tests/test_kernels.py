@@ -76,10 +76,10 @@ def python_integrate(u, v, a, keep_u, keep_v, bias):
 
 @given(states, states, int32s, keeps, keeps, int32s)
 def test_integrate_is_lavas(u, v, a, keep_u, keep_v, bias):
-    u_new, v_new, wraps, clips = kernels.integrate(*map(one, (u, v, a, keep_u, keep_v, bias)))
+    u_new, v_new, current, voltage = kernels.integrate(*map(one, (u, v, a, keep_u, keep_v, bias)))
     assert (u_new[0], v_new[0]) == python_integrate(u, v, a, keep_u, keep_v, bias)
-    assert wraps == (u_new[0] != trunc(u * keep_u, 12) + a * 64)
-    assert clips == (v_new[0] != trunc(v * keep_v, 12) + u_new[0] + bias)
+    assert current[0] == trunc(u * keep_u, 12) + a * 64
+    assert voltage[0] == trunc(v * keep_v, 12) + u_new[0] + bias
 
 
 @given(states, st.integers(-5, 2**17))
@@ -127,8 +127,8 @@ def test_float64_lif_equals_the_integer_kernels_or_declines(u, v, a, keep_u, kee
     constants = floatlif.registers(*map(one, (keep_u, keep_v, bias, vth * 64)))
     into = (np.empty(1), np.empty(1), np.empty(1))
     spikes = floatlif.step(one(u) * 1.0, one(v) * 1.0, one(a) * 1.0, None, constants, into)
-    u_new, v_new, wraps, clips = kernels.integrate(*map(one, (u, v, a, keep_u, keep_v, bias)))
-    assert (spikes is None) == bool(wraps or clips or abs(u_new[0]) > MAX24)
+    u_new, v_new, current, voltage = kernels.integrate(*map(one, (u, v, a, keep_u, keep_v, bias)))
+    assert (spikes is None) == bool(u_new != current or v_new != voltage or abs(u_new[0]) > MAX24)
     if spikes is not None:
         fired, after = kernels.fire(v_new, one(vth * 64))
         assert (spikes[0], into[0][0], into[1][0]) == (fired[0], u_new[0], after[0])

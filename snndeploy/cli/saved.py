@@ -68,6 +68,7 @@ def run(file: str, *, as_json: bool, **given: Any) -> None:
     else:
         said = section("Assumed", bullets(dict.fromkeys(assumed)))
         click.echo(f"{run_to_text(*found)}{f'{chr(10)}{said}{chr(10)}' if said else ''}", nl=False)
+    finish(not ran.faults)
 
 
 @click.command(short_help="Hold the executors of a saved network against each other; check a certificate again.")
@@ -117,7 +118,7 @@ def verify(
     else:
         click.echo(verify_to_text(file, verdict, max_drop) + (f"\nwrote {certificate}\n" if certificate else ""), nl=False)
     shown = all(p.status == "proved" for p in verdict.proofs)
-    finish(shown and (only_proofs or verdict.verdict == "exact") and not _lost(verdict, max_drop))
+    finish(shown and (only_proofs or verdict.verdict == "exact") and not verdict.faults and not _lost(verdict, max_drop))
 
 
 def _verified(file: str, against: str | None, given: Mapping[str, Any]) -> Verdict:
@@ -162,7 +163,7 @@ def report(file: str, *, max_drop: float, output: str | None, certificate: str |
         click.echo(to_text(made), nl=False)
     else:
         click.echo(f"wrote {output}")
-    finish(made.verdict.verdict == "exact" and made.placement.fits and not _lost(made.verdict, max_drop))
+    finish(made.verdict.verdict == "exact" and not made.verdict.faults and made.placement.fits and not _lost(made.verdict, max_drop))
 
 
 def _kind(file: str, output: str | None, certificate: str | None) -> str:

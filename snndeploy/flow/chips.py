@@ -28,8 +28,7 @@ from snndeploy.placement import Placement
 from snndeploy.quantize import Quantized, Settings, quantize
 from snndeploy.quantize.assemble import Ports, Timing, assemble_network
 from snndeploy.quantize.programmed import is_at_rest
-from snndeploy.sim.chip import run_chip
-from snndeploy.sim.host import inject
+from snndeploy.sim.host import run_hosted
 from snndeploy.sim.reference import run_reference
 from snndeploy.trace import Trace
 from snndeploy.verdict import Pair
@@ -180,7 +179,7 @@ def hold_against_definition(built: Built, data: Feed) -> tuple[Pair, Trace]:
     layers = neurons(built.integer)
     whole = with_constant(built.integer, integer_inputs(built.quantized, data))
     definition = _definition(built, whole, data.steps, layers)
-    trace = run_chip(built.network, inject(built.network, data.inputs))
+    trace = run_hosted(built.network, data.inputs)
     pair = compare(definition, trace, layers, grade=built.network.grade)
     return replace(pair, a="integer graph", b="chip network"), trace
 

@@ -20,7 +20,7 @@ from snndeploy.ir.graph import Graph
 from snndeploy.placement import Placement
 from snndeploy.quantize import LayerScale
 from snndeploy.report.report import BurstRow
-from snndeploy.trace import Trace
+from snndeploy.trace import Fault, Trace
 from snndeploy.verdict import Verdict
 
 
@@ -99,8 +99,15 @@ class Deployment:
         return self.built.quantized.layers
 
     @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What left its register, and layers that fell silent."""
+        return self.verdict.faults
+
+    @property
     def ok(self) -> bool:
-        """True if it is exact where equality is claimed, proved where a proof was asked for, fits, and loses no more than was allowed."""
+        """True if it is exact where equality is claimed, proved where a proof was asked for, fits, loses no more than was allowed,
+        and nothing left its register or fell silent.
+        """
         drop = self.verdict.fidelity.drop if self.verdict.fidelity else None
         shown = self.verdict.verdict == "exact" and all(p.status == "proved" for p in self.verdict.proofs)
-        return shown and self.placement.fits and (drop is None or drop <= self.wishes.max_drop)
+        return shown and not self.faults and self.placement.fits and (drop is None or drop <= self.wishes.max_drop)

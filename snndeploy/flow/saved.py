@@ -17,6 +17,7 @@ from snndeploy.energy import Events, count_events, estimate
 from snndeploy.errors import ModelError, OptionError, did_you_mean
 from snndeploy.flow.against_lava import lava_pair
 from snndeploy.flow.against_onnxruntime import integer_onnx_pair, onnx_pair
+from snndeploy.flow.faults import silenced
 from snndeploy.flow.feeding import Feed, chip_predictions, describe_inputs, feed, float_predictions, held
 from snndeploy.flow.rates import in_words, refuse_artificial
 from snndeploy.flow.reporting import chip_report
@@ -28,9 +29,9 @@ from snndeploy.place import place
 from snndeploy.placement import Placement
 from snndeploy.report.report import Report
 from snndeploy.sim.chip import run_chip
-from snndeploy.sim.host import inject
+from snndeploy.sim.host import inject, run_hosted
 from snndeploy.sim.reference import run_reference
-from snndeploy.trace import Trace
+from snndeploy.trace import Fault, Trace
 from snndeploy.verdict import Pair, Verdict
 from snndeploy.verify import compare, fidelity
 
@@ -52,6 +53,11 @@ class Ran:
     accuracy: float | None
     data: Feed
     events: Mapping[str, float]
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What left its register."""
+        return self.trace.faults
 
 
 def open_file(path: str | Path, options: converters.Options | None = None, steps: int | None = None) -> Graph | ChipNetwork:
@@ -109,7 +115,7 @@ def run_file(noun: Graph | ChipNetwork, samples: Samples, steps: int | None, enc
 
 def _run_chip(network: ChipNetwork, samples: Samples, encoding: Encoding, seed: int) -> Ran:
     network, data = fed(network, samples, encoding, seed)
-    trace = run_chip(network, inject(network, data.inputs))
+    trace = run_hosted(network, data.inputs)
     predictions = chip_predictions(network, trace, data.labels)
     return Ran(network, trace, predictions, _rate(predictions, data.labels), data, {})
 
@@ -178,12 +184,16 @@ def verify_file(
         converters.same_steps(steps, chip.steps, "the chip network")
         steps = chip.steps or steps
     pairs = tuple(_pairs(wanted, graph, chip, samples, steps, encoding, seed))
-    near = None
-    if graph is not None and chip is not None and {"graph", "chip"} <= wanted:
-        a, b = run_file(graph, samples, steps, encoding, seed), ran or run_file(chip, samples, steps, encoding, seed)
-        near = fidelity(a.predictions, b.predictions, a.data.labels)
+    near, faults = None, ()
+    if chip is not None and wanted & {"chip", "onnxruntime", "lava"}:
+        ran = ran or run_file(chip, samples, steps, encoding, seed)
+        faults = ran.faults
+        if graph is not None and {"graph", "chip"} <= wanted:
+            original = run_file(graph, samples, steps, encoding, seed)
+            near = fidelity(original.predictions, ran.predictions, original.data.labels)
+            faults += silenced(chip, ran.trace, original.trace)
     unsaid = pair.foreign or _missing(wanted, graph, chip)
-    return Verdict(pairs, near, unsaid, model_only=chip.model_only if chip else ())
+    return Verdict(pairs, near, unsaid, model_only=chip.model_only if chip else (), faults=faults)
 
 
 def _pairs(

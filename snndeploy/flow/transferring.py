@@ -20,9 +20,8 @@ from snndeploy.hw import Profile, load_profile
 from snndeploy.place import place
 from snndeploy.placement import Placement
 from snndeploy.report.report import Report
-from snndeploy.sim.chip import run_chip
-from snndeploy.sim.host import inject
-from snndeploy.trace import Trace
+from snndeploy.sim.host import run_hosted
+from snndeploy.trace import Fault, Trace
 from snndeploy.verdict import Fidelity, Verdict
 
 
@@ -44,8 +43,13 @@ class Transfer:
 
     @property
     def ok(self) -> bool:
-        """True if the simulator ran it exactly as its definition says; one that does not fit is never made."""
-        return self.verdict.verdict == "exact"
+        """True if the simulator ran it exactly as its definition says, and nothing left its register; one too large is never made."""
+        return self.verdict.verdict == "exact" and not self.faults
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What left its register."""
+        return self.verdict.faults
 
 
 def transfer(network: ChipNetwork, samples: Samples, wishes: Wishes, decode: str | None, name: str) -> Transfer:
@@ -60,10 +64,10 @@ def transfer(network: ChipNetwork, samples: Samples, wishes: Wishes, decode: str
     if not placement.fits:
         raise DoesNotFit(wishes.chip, placement.blockers, "snndeploy check lists every finding and writes nothing")
     fed, data = saved.fed(said, samples, wishes.encode, wishes.seed)
-    trace = run_chip(fed, inject(fed, data.inputs))
+    trace = run_hosted(fed, data.inputs)
     pair = saved.chip_pair(fed, samples, wishes.encode, wishes.seed)
     events = count_events(fed, trace, placement)
-    verdict = Verdict((pair,), _right(fed, trace, data), model_only=network.model_only)
+    verdict = Verdict((pair,), _right(fed, trace, data), model_only=network.model_only, faults=trace.faults)
     notes = (*_moved(network, profile), *data.assumptions)
     kept = replace(said, steps=data.steps)
     return Transfer(name, kept, data, wishes, profile, placement, verdict, trace, events, estimate(events, profile), notes)

@@ -82,7 +82,7 @@ def _activity(report: Report) -> str:
     lead = "Each mark is a spike; stronger marks carry larger values. Chip steps run to the right."
     title = f"One sample{f': {report.raster_title}' if report.raster_title else ''}"
     bars = rates(report.trace)
-    rate_lead = f"Spikes a neuron and step of the model, over {plural(report.trace.samples, 'sample')}."
+    rate_lead = f"Spikes a neuron and step of the model, in each layer's own steps, over {plural(report.trace.samples, 'sample')}."
     return section(title, lead, card(drawn)) * bool(drawn) + section("Firing rates", rate_lead, card(bars))
 
 
@@ -208,8 +208,10 @@ def _findings(report: Report) -> str:
 
 
 def _evidence(report: Report) -> str:
+    faults = [str(fault) for fault in report.verdict.faults]
     return (
-        section("Found by probing", "Neurons of no known class, run beside what they are taken for.", card(bullets(report.probed)))
+        section("Faults", "What left its register or fell silent, and where first.", card(bullets(faults)))
+        + section("Found by probing", "Neurons of no known class, run beside what they are taken for.", card(bullets(report.probed)))
         + section("Assumed", "Taken for granted, with the option that changes it.", card(bullets(report.assumptions)))
         + section("Not checked", "", card(bullets(report.unchecked)))
         + section("Sources", "Where the numbers were published.", card(bullets(references(report))))

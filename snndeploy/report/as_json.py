@@ -10,7 +10,7 @@ from snndeploy.cost import Cost, Interval
 from snndeploy.placement import Core, Finding
 from snndeploy.report.report import SCHEMA, BurstRow, LayerRow, QuantRow, Report
 from snndeploy.report.words import boundaries
-from snndeploy.trace import Trace
+from snndeploy.trace import KINDS, Fault, Trace
 from snndeploy.verdict import Divergence, Fidelity, Pair, RateCurve, Verdict
 
 Json = dict[str, Any]
@@ -30,6 +30,7 @@ def to_json(report: Report) -> Json:
         "pairs": [pair(p) for p in report.verdict.pairs],
         "fidelity": fidelity(report.fidelity),
         "rates": rates(report.verdict.rates),
+        "faults": faults(report.verdict.faults),
         "max_drop": report.max_drop,
         "fits": placement.fits,
         "cores": len(placement.cores),
@@ -105,10 +106,10 @@ def latency(cost: Cost) -> Json:
 
 
 def layers(trace: Trace) -> list[Json]:
-    """One entry a layer: neurons, spikes a sample, rate (spikes a neuron and step of the model)."""
+    """One entry a layer: neurons, spikes a sample in its own T steps and ``aside`` of them, rate (spikes a neuron and own step)."""
     samples = max(1, trace.samples)
     return [
-        {"name": n, "neurons": a.neurons, "spikes_per_sample": float(a.spikes.sum()) / samples, "rate": trace.rate(n)}
+        {"name": n, "neurons": a.neurons, "spikes_per_sample": a.own / samples, "rate": trace.rate(n), "aside_per_sample": a.aside / samples}
         | {"wraps": a.wraps, "saturations": a.saturations, "outside_tables": a.outside}
         for n, a in trace.activity.items()
     ]
@@ -118,6 +119,15 @@ def pair(p: Pair) -> Json:
     """Two executions, and where they part first."""
     counts = {"compared": p.compared, "different": p.different, "within_bound": p.within_bound, "consequences": p.consequences}
     return {"a": p.a, "b": p.b, **counts, "equal": p.equal, "grade": p.grade, "first": divergence(p.first)}
+
+
+def faults(found: Iterable[Fault]) -> list[Json]:
+    """What left its register or fell silent, and where first: ``step`` of the layer's own time, ``sample`` of the data."""
+    return [
+        {"layer": f.layer, "kind": f.kind, "what": KINDS[f.kind], "count": f.count, "samples": f.samples, "step": f.step, "sample": f.sample}
+        | {"neuron": list(f.neuron), "wanted": finite(f.wanted), "held": finite(f.held), "after": f.after}
+        for f in found
+    ]
 
 
 def divergence(d: Divergence | None) -> Json | None:

@@ -28,7 +28,7 @@ from snndeploy.report.words import (
     trust,
     uses,
 )
-from snndeploy.trace import Trace
+from snndeploy.trace import Fault, Trace
 from snndeploy.verdict import Pair, RateCurve
 
 WIDTH = 100
@@ -45,6 +45,7 @@ def to_text(report: Report) -> str:
         neurons(report.layers),
         *changes(report),
         section("Accuracy against T", rates(report.verdict.rates)),
+        section("Faults", faults(report.verdict.faults)),
         section("Comparisons", comparisons(other_pairs(report))),
         section("Activity", activity(report.trace, report.shifts)),
         section("Placement", table(("layer", "cores", "neurons"), ((n, number(c), number(k)) for n, c, k in uses(report.placement)))),
@@ -173,14 +174,20 @@ def comparisons(pairs: Sequence[Pair]) -> str:
     return table(("a", "b", "verdict"), ((p.a, p.b, f"{pair_words(p)}{f'; {p.first}' if p.first else ''}") for p in pairs))
 
 
+def faults(found: Iterable[Fault]) -> str:
+    """What left its register or fell silent, a line each."""
+    return bullets(str(fault) for fault in found)
+
+
 def activity(trace: Trace, shifts: Mapping[str, int] | None = None) -> str:
-    """Neurons, spikes a sample, rate (a neuron and step of the model), and how many steps late each layer runs."""
+    """Neurons, spikes a sample and rate in the layer's own T steps, how many steps late it runs, and what was sent aside of them."""
     late = {**trace.shifts, **(shifts or {})}
     rows = []
     for name, a in trace.activity.items():
-        spikes = float(a.spikes.sum()) / max(1, trace.samples)
+        spikes = a.own / max(1, trace.samples)
         counts = ((a.wraps, "wraps of u"), (a.saturations, "clips of v"), (a.outside, "table ranges left"))
-        odd = [f"{what}: {n:,}" for n, what in counts if n]
+        odd = [f"{number(round(a.aside / max(1, trace.samples), 1))} spikes aside"] if a.aside else []
+        odd += [f"{what}: {n:,}" for n, what in counts if n]
         rate = percent(trace.rate(name)) if a.updates else "-"
         rows.append((name, number(a.neurons), number(round(spikes, 1)), rate, number(late.get(name, 0)), ", ".join(odd)))
     return table(("layer", "neurons", "spikes", "rate", "late", ""), rows)

@@ -24,6 +24,7 @@ def conversion_to_text(report: Report, sources: Sequence[LayerRow], files: Seque
         as_text.neurons(sources),
         *as_text.changes(report),
         as_text.section("Accuracy against T", as_text.rates(report.verdict.rates)),
+        as_text.section("Faults", as_text.faults(report.verdict.faults)),
         as_text.section("Comparisons", as_text.comparisons(other_pairs(report))),
         as_text.section("Proofs", proofs_to_text(report.verdict.proofs)),
         as_text.section("Findings", as_text.findings(severe)),

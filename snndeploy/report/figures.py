@@ -67,7 +67,7 @@ def rates(trace: Trace) -> str:
     busiest = max((trace.rate(name) for name in trace.activity), default=0.0) or 1.0
     rows = []
     for name, a in trace.activity.items():
-        spikes = float(a.spikes.sum()) / max(1, trace.samples)
+        spikes = a.own / max(1, trace.samples)
         rate = trace.rate(name)
         said = f"{percent(rate)} · {spikes:,.1f} a sample" if a.updates else f"{spikes:,.1f} a sample"
         rows.append(f'<span class="name">{text(name)}</span>{_bar(rate / busiest)}<span class="val">{text(said)}</span>')

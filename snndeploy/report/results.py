@@ -9,7 +9,7 @@ from snndeploy.placement import Placement
 from snndeploy.report import as_json, as_text, words
 from snndeploy.report.proofs import proofs_to_json, proofs_to_text
 from snndeploy.report.report import SCHEMA
-from snndeploy.report.words import exactness, faithfulness, fit, model_only, number, percent
+from snndeploy.report.words import exactness, faithfulness, fit, model_only, number, percent, within
 from snndeploy.trace import Trace
 from snndeploy.verdict import Verdict
 
@@ -41,6 +41,7 @@ def run_to_json(
         "model_only": list(model_only),
         "predictions": [int(p) for p in predictions],
         "layers": as_json.layers(trace),
+        "faults": as_json.faults(trace.faults),
         "events": {name: as_json.finite(value) for name, value in events.items()},
         "engine": trace.engine,
         "seconds": trace.seconds,
@@ -65,7 +66,8 @@ def run_to_text(
         lines.append(f"predictions: {shown}{f' ... ({len(predictions):,} in all)' if len(predictions) > 20 else ''}")
     lines += [words.model_only(Verdict((), model_only=tuple(model_only)))] if model_only else []
     counts = as_text.table(("event", "a sample", ""), [(n.replace("_", " "), number(round(v, 1)), "") for n, v in events.items()])
-    parts = ["\n".join(lines), as_text.section("Activity", as_text.activity(trace)), as_text.section("Events", counts)]
+    lost = as_text.section("Faults", as_text.faults(trace.faults))
+    parts = ["\n".join(lines), lost, as_text.section("Activity", as_text.activity(trace)), as_text.section("Events", counts)]
     return "\n\n".join(p for p in parts if p) + "\n"
 
 
@@ -77,6 +79,7 @@ def verify_to_json(file: str, verdict: Verdict) -> Json:
         **as_json.equality(verdict),
         "pairs": [as_json.pair(p) for p in verdict.pairs],
         "fidelity": as_json.fidelity(verdict.fidelity),
+        "faults": as_json.faults(verdict.faults),
         "not_checked": list(verdict.not_checked),
         "proofs": proofs_to_json(verdict.proofs),
     }
@@ -84,11 +87,12 @@ def verify_to_json(file: str, verdict: Verdict) -> Json:
 
 def verify_to_text(file: str, verdict: Verdict, max_drop: float = 0.5) -> str:
     """The verdict first, then every comparison with the first place it parts."""
-    claims = [exactness(verdict), *([faithfulness(verdict.fidelity, max_drop)] if verdict.fidelity else [])]
+    claims = [exactness(verdict), *within(verdict.faults), *([faithfulness(verdict.fidelity, max_drop)] if verdict.fidelity else [])]
     said = [f"{s.kind}: {s.value}. {s.sentence}" for s in claims]
     note = model_only(verdict)
     parts = [
         as_text.bullets([f"{file}", *said, *([note] if note else [])]),
+        as_text.section("Faults", as_text.faults(verdict.faults)),
         as_text.section("Comparisons", as_text.comparisons(verdict.pairs)),
         as_text.section("Proofs", proofs_to_text(verdict.proofs)),
         as_text.section("Not checked", as_text.bullets(verdict.not_checked)),

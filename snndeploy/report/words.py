@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from snndeploy.cost import Cost, Interval, engineering
 from snndeploy.placement import Finding, Placement
 from snndeploy.report.report import FactRow, LayerRow, Report
+from snndeploy.trace import Fault
 from snndeploy.verdict import Fidelity, Pair, Verdict
 
 NOT_MEASURED = "An estimate from published numbers, not a measurement."
@@ -106,6 +107,16 @@ def tied(ties: int) -> str:
     return f" {plural(ties, 'tie')}: {verb} only where the potential lies within the computed rounding bound of the threshold."
 
 
+def within(faults: Sequence[Fault]) -> tuple[Statement, ...]:
+    """That registers left their range, or layers fell silent; nothing where none did."""
+    if not faults:
+        return ()
+    worst = max(faults, key=lambda f: f.count)
+    more = f"; {plural(len(faults) - 1, 'more fault')}" if len(faults) > 1 else ""
+    sentence = f"The chip computes as it is defined, but its numbers are no longer the network's: {worst}{more}."
+    return (Statement("Range", plural(len(faults), "fault"), sentence, "bad"),)
+
+
 def model_only(verdict: Verdict) -> str:
     """What rests on a model that no silicon confirms; empty if nothing does."""
     if not verdict.rests_on_model:
@@ -172,9 +183,10 @@ def duration(cost: Cost | None) -> Statement:
 
 
 def headline(report: Report) -> tuple[Statement, ...]:
-    """The five claims, each of its own kind."""
+    """The claims, each of its own kind."""
     return (
         exactness(report.verdict),
+        *within(report.verdict.faults),
         faithfulness(report.fidelity, report.max_drop),
         fit(report.placement),
         price(report.cost),

@@ -16,8 +16,9 @@ from snndeploy.chip.models import HostInput, Lif, TernaryLif
 from snndeploy.chip.network import ChipNetwork, Projection, Wire
 from snndeploy.errors import ChipError, OptionError, did_you_mean
 from snndeploy.sim.feed import Port, at, check_payload, sizes
+from snndeploy.sim.leaving import Left
 from snndeploy.sim.populations import Drive, State, Stepper, host_bias, initial_state, stepper
-from snndeploy.sim.record import PopulationRecord, trace_of
+from snndeploy.sim.record import PopulationRecord, Span, trace_of
 from snndeploy.sim.synapses import Sender, Values, sender
 from snndeploy.trace import Trace, merge
 
@@ -135,6 +136,7 @@ class Arrivals:
 
     def __init__(self) -> None:
         self._sums: dict[tuple[End, int], Values] = {}
+        self._lost: dict[tuple[str, int], tuple[Left, ...]] = {}
 
     def add(self, end: End, step: int, values: Values) -> None:
         """``values`` will reach ``end`` at ``step``."""
@@ -144,6 +146,14 @@ class Arrivals:
     def take(self, target: str, step: int, port: int = 0) -> Values | None:
         """What reaches ``target`` at ``step``; None: nothing."""
         return self._sums.pop(((target, port), step), None)
+
+    def lose(self, target: str, step: int, lost: tuple[Left, ...]) -> None:
+        """Sums that will reach ``target`` at ``step`` have wrapped."""
+        self._lost[target, step] = (*self._lost.get((target, step), ()), *lost)
+
+    def lost(self, target: str, step: int) -> tuple[Left, ...]:
+        """Where sums that reach ``target`` at ``step`` had wrapped."""
+        return self._lost.pop((target, step), ())
 
 
 def _batches(plan: Plan, inputs: Data, samples: int, batch: int, progress: Progress | None) -> Iterator[Trace]:
@@ -158,7 +168,10 @@ def _run(plan: Plan, inputs: Data, samples: int, progress: Progress) -> Trace:
     neurons = {name: p for name, p in populations.items() if not isinstance(p.model, HostInput)}
     steppers: dict[str, Stepper] = {name: stepper(p, samples, plan.exact) for name, p in neurons.items()}
     states: dict[str, State] = {name: initial_state(p, samples) for name, p in neurons.items()}
-    records = {n: PopulationRecord(p, plan.steps, samples, n in plan.record, n in plan.states) for n, p in populations.items()}
+    records = {
+        n: PopulationRecord(p, Span(plan.length, plan.network.phases, plan.steps), samples, n in plan.record, n in plan.states)
+        for n, p in populations.items()
+    }
     synaptic, bias = Arrivals(), Arrivals()
     for t in range(1, plan.steps + 1):
         sent = {name: _injected(plan, name, inputs[name], t) for name in plan.network.inputs()}
@@ -166,7 +179,7 @@ def _run(plan: Plan, inputs: Data, samples: int, progress: Progress) -> Trace:
             _wire(plan, name, values, t, synaptic, bias)
             records[name].injected(t, values)
         for name in neurons:
-            drive = Drive(t, synaptic.take(name, t), bias.take(name, t), synaptic.take(name, t, 1))
+            drive = Drive(t, synaptic.take(name, t), bias.take(name, t), synaptic.take(name, t, 1), synaptic.lost(name, t))
             fired = steppers[name](states[name], drive)
             states[name], sent[name] = fired.state, fired.spikes
             records[name].fired(drive, fired)
@@ -197,9 +210,11 @@ def _send(senders: tuple[tuple[Sender, tuple[End, ...]], ...], spikes: Values, t
         return
     peak = max(int(spikes.max(initial=0)), -int(spikes.min(initial=0)))
     for made, ends in senders if peak else ():
-        for late, sums in made.send(spikes, peak):
+        for late, sums, lost in made.send(spikes, peak):
             for end in ends:
                 synaptic.add(end, t + late, sums)
+                if lost:
+                    synaptic.lose(end[0], t + late, lost)
 
 
 def _offset(progress: Progress | None, done: int, total: int) -> Progress:

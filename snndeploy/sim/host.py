@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,9 +11,32 @@ from snndeploy.arrays import Floats, Ints
 from snndeploy.chip.models import HostInput
 from snndeploy.chip.network import ChipNetwork, HostLayer, Projection
 from snndeploy.errors import DataError
+from snndeploy.sim.chip import run_chip
+from snndeploy.sim.leaving import Ledger, left
 from snndeploy.sim.synapses import sender
+from snndeploy.trace import Fault, Trace
 
 MANTISSA_MAX = 4095
+
+
+def run_hosted(network: ChipNetwork, inputs: Mapping[str, Floats]) -> Trace:
+    """``run_chip`` on real data, with what the host's own bias registers lost among the faults."""
+    values = inject(network, inputs)
+    trace = run_chip(network, values)
+    clipped = (fault for name in network.host for fault in _clipped(name, network, values[name], inputs))
+    return replace(trace, faults=(*clipped, *trace.faults))
+
+
+def _clipped(name: str, network: ChipNetwork, held: Ints, inputs: Mapping[str, Floats]) -> tuple[Fault, ...]:
+    """Where the host wanted to write a larger bias mantissa than there is."""
+    if np.abs(held).max(initial=0) < MANTISSA_MAX:
+        return ()
+    layer, shape = network.host[name], held.shape[2:]
+    wanted = _mantissas(layer, _need(inputs, layer.source), shape)
+    ledger = Ledger(shape, held.shape[1], 0, len(held), 1)
+    for t, (asked, given) in enumerate(zip(wanted, held, strict=True)):
+        ledger.enter(t + 1, left("host", asked, given))
+    return ledger.faults(name)
 
 
 def inject(network: ChipNetwork, inputs: Mapping[str, Floats]) -> dict[str, Ints]:
@@ -52,9 +76,13 @@ def _need(inputs: Mapping[str, Floats], name: str) -> Floats:
 
 
 def host_layer(layer: HostLayer, x: Floats, target: tuple[int, ...]) -> Ints:
-    """Bias mantissas [T, B, *target] of a first layer that the host computes."""
+    """Bias mantissas [T, B, *target] of a first layer that the host computes, clipped to what their register holds."""
+    return np.asarray(np.clip(_mantissas(layer, x, target), -MANTISSA_MAX, MANTISSA_MAX), np.int64)
+
+
+def _mantissas(layer: HostLayer, x: Floats, target: tuple[int, ...]) -> Ints:
     whole = np.round(x / layer.unit).astype(np.int64)
     flat = whole.reshape(-1, *layer.shape)
     synapses = sender(Projection("host", "", "", layer.synapses, graded=True), layer.shape, target, exact=True)
     sums = synapses.taps[0].apply(flat, np.int64).reshape(*whole.shape[:2], *target)
-    return np.asarray(np.clip((sums + layer.bias) >> layer.shift, -MANTISSA_MAX, MANTISSA_MAX), np.int64)
+    return np.asarray((sums + layer.bias) >> layer.shift, np.int64)

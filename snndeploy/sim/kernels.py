@@ -65,8 +65,8 @@ def bias_value(mantissa: Ints, exponent: Ints) -> Ints:
     return np.where(exponent >= 0, left, mantissa >> np.maximum(-exponent, 0))
 
 
-def integrate(u: Ints, v: Ints, a: Ints, keep_u: Ints, keep_v: Ints, bias: Ints) -> tuple[Ints, Ints, int, int]:
-    """Current and voltage before the threshold, how often u is not its sum (wrapped), how often v is not (clipped).
+def integrate(u: Ints, v: Ints, a: Ints, keep_u: Ints, keep_v: Ints, bias: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+    """Current and voltage before the threshold, then the sums that they are made of: where these differ, u wrapped, v was clipped.
 
     ``a`` is the synaptic sum (int32), ``bias`` in membrane units. ``keep_u`` is 4096 - (du + 1), ``keep_v`` 4096 - dv.
     Source: ``proc/lif/models.py`` AbstractPyLifModelFixed.subthr_dynamics.
@@ -75,7 +75,7 @@ def integrate(u: Ints, v: Ints, a: Ints, keep_u: Ints, keep_v: Ints, bias: Ints)
     u_new = wrap_once(wrap32(current))
     voltage = decay(v, keep_v) + u_new + bias
     v_new = saturate(wrap32(voltage))
-    return u_new, v_new, int(np.count_nonzero(u_new != current)), int(np.count_nonzero(v_new != voltage))
+    return u_new, v_new, current, voltage
 
 
 def fire(v: Ints, threshold: Ints) -> tuple[Bools, Ints]:
@@ -113,7 +113,10 @@ def delta_step_cumulative(activation: Ints, last: Ints, residue: Ints, error: In
 
 
 def resonate(re: Ints, im: Ints, a: Ints, b: Ints, sin: Ints, cos: Ints, bits: int) -> tuple[Ints, Ints]:
-    """One step of a damped oscillator: z turned and shrunk by (cos, sin) / 2**bits, plus (a, b), clipped (``proc/rf/models.py``)."""
+    """One step of a damped oscillator: z turned and shrunk by (cos, sin) / 2**bits, plus (a, b), still to be clipped.
+
+    Source: ``proc/rf/models.py``.
+    """
     turned = toward_zero(cos * re, bits) - toward_zero(sin * im, bits) + a
     other = toward_zero(sin * re, bits) + toward_zero(cos * im, bits) + b
-    return saturate(turned), saturate(other)
+    return turned, other

@@ -16,6 +16,7 @@ from snndeploy.chip.models import DECAY_UNIT, HostInput, Lif, Resonator, SigmaDe
 from snndeploy.chip.network import Population
 from snndeploy.chip.program import NeuronProgram
 from snndeploy.sim import floatlif, kernels
+from snndeploy.sim.leaving import Left, left
 from snndeploy.sim.program import program_step
 
 State: TypeAlias = Mapping[str, Any]
@@ -26,23 +27,24 @@ ZERO = np.int64(0)
 class Drive:
     """What enters a population at chip step ``step`` (from 1), ``[B, *shape]`` or None for nothing: the synaptic sum
     before any int32 wrap, what the host added to the bias, in membrane units, and the sum at a resonator's port 1.
+
+    ``lost``: where the sums of single projections had wrapped before they arrived.
     """
 
     step: int
     synaptic: NDArray[Any] | None
     bias: Ints | None
     imaginary: NDArray[Any] | None = None
+    lost: tuple[Left, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Fired:
-    """What a step gave: the payloads sent, the words afterwards, and how many neurons wrapped, saturated, or left a table."""
+    """What a step gave: the payloads sent, the words afterwards, and what left its register."""
 
     spikes: NDArray[Any]
     state: State
-    wraps: int = 0
-    saturations: int = 0
-    outside: int = 0
+    lost: tuple[Left, ...] = ()
 
 
 Stepper: TypeAlias = Callable[[State, Drive], Fired]
@@ -88,23 +90,42 @@ def stepper(population: Population, batch: int, exact: bool) -> Stepper:
     return functools.partial(_lif, model, bias_of(model)) if exact else _fast_lif(model, bias_of(model), shape)
 
 
-def synaptic(drive: Drive) -> Ints:
-    """The synaptic sum in int32, as it wraps; a scalar 0 where nothing arrives."""
+def synaptic(drive: Drive) -> tuple[Ints, tuple[Left, ...]]:
+    """The synaptic sum in int32, as it wraps, and where it did; a scalar 0 where nothing arrives."""
     return _arrived(drive.synaptic)
 
 
-def _arrived(sums: NDArray[Any] | None) -> Ints:
-    return np.asarray(ZERO) if sums is None else kernels.wrap32(sums.astype(np.int64))
+def _arrived(sums: NDArray[Any] | None) -> tuple[Ints, tuple[Left, ...]]:
+    if sums is None:
+        return np.asarray(ZERO), ()
+    whole = sums.astype(np.int64)
+    held = kernels.wrap32(whole)
+    return held, left("sum", whole, held)
+
+
+def _whole_bias(bias: Ints, written: Ints | None) -> tuple[Ints, tuple[Left, ...]]:
+    """The constant bias and what the host added, in int32, and where that wrapped."""
+    if written is None:
+        return bias, ()
+    whole = bias + written
+    held = kernels.wrap32(whole)
+    return held, left("bias", whole, held)
+
+
+def _integrated(model: Lif | TernaryLif, bias: Ints, u: Ints, v: Ints, drive: Drive) -> tuple[Ints, Ints, tuple[Left, ...]]:
+    """Current and voltage before the threshold, and what left its register on the way."""
+    (a, sums), (total, biases) = synaptic(drive), _whole_bias(bias, drive.bias)
+    u, v, current, voltage = kernels.integrate(u, v, a, *_keeps(model), total)
+    return u, v, (*sums, *biases, *left("current", current, u), *left("membrane", voltage, v))
 
 
 def _lif(model: Lif, bias: Ints, state: State, drive: Drive) -> Fired:
     u, v = state["u"], state["v"]
     if resets(model, drive.step):
         u, v = np.zeros_like(u), np.zeros_like(v)
-    total = bias if drive.bias is None else kernels.wrap32(bias + drive.bias)
-    u, v, wraps, saturations = kernels.integrate(u, v, synaptic(drive), *_keeps(model), total)
+    u, v, lost = _integrated(model, bias, u, v, drive)
     spikes, v = kernels.fire(v, model.vth << kernels.INPUT_SHIFT)
-    return Fired(spikes.view(np.int8), {"u": u, "v": v}, wraps, saturations)
+    return Fired(spikes.view(np.int8), {"u": u, "v": v}, lost)
 
 
 def _fast_lif(model: Lif, bias: Ints, shape: tuple[int, ...]) -> Stepper:
@@ -138,10 +159,9 @@ def resets(model: Lif, step: int) -> bool:
 
 
 def _ternary(model: TernaryLif, bias: Ints, state: State, drive: Drive) -> Fired:
-    total = bias if drive.bias is None else kernels.wrap32(bias + drive.bias)
-    u, v, wraps, saturations = kernels.integrate(state["u"], state["v"], synaptic(drive), *_keeps(model), total)
+    u, v, lost = _integrated(model, bias, state["u"], state["v"], drive)
     spikes, v = kernels.fire_ternary(v, model.vth_hi << kernels.INPUT_SHIFT, model.vth_lo << kernels.INPUT_SHIFT)
-    return Fired(spikes.astype(np.int8), {"u": u, "v": v}, wraps, saturations)
+    return Fired(spikes.astype(np.int8), {"u": u, "v": v}, lost)
 
 
 def _threshold(model: SigmaDelta) -> int:
@@ -149,43 +169,56 @@ def _threshold(model: SigmaDelta) -> int:
 
 
 def _sigma_delta(model: SigmaDelta, state: State, drive: Drive) -> Fired:
-    bias = kernels.wrap32(model.bias << (model.spike_exp + model.state_exp))
-    sigma, act = kernels.sigma_step(state["sigma"], synaptic(drive), bias, model.relu)
-    return _changes(model, {**state, "sigma": sigma}, act)
+    shifted = model.bias << (model.spike_exp + model.state_exp)
+    bias = kernels.wrap32(shifted)
+    a, lost = synaptic(drive)
+    lost += left("bias", shifted, bias)
+    sigma, act = kernels.sigma_step(state["sigma"], a, bias, model.relu)
+    lost += left("state", state["sigma"] + a, sigma)
+    wanted = sigma + bias
+    lost += left("state", np.maximum(wanted, 0) if model.relu else wanted, act)
+    return _changes(model, {**state, "sigma": sigma}, act, lost)
 
 
 def _delta(model: SigmaDelta, state: State, drive: Drive) -> Fired:
-    act = kernels.wrap32((synaptic(drive) + model.bias) << (model.spike_exp + model.state_exp))
-    return _changes(model, state, np.broadcast_to(act, state["act"].shape))
+    a, lost = synaptic(drive)
+    wanted = np.broadcast_to((a + model.bias) << (model.spike_exp + model.state_exp), state["act"].shape)
+    act = kernels.wrap32(wanted)
+    return _changes(model, state, act, (*lost, *left("state", wanted, act)))
 
 
-def _changes(model: SigmaDelta, state: State, act: Ints) -> Fired:
-    error = state["error"]
+def _changes(model: SigmaDelta, state: State, act: Ints, lost: tuple[Left, ...]) -> Fired:
+    error, wanted = state["error"], act - state["act"] + state["residue"]
+    change = kernels.wrap32(wanted)
+    lost += left("state", wanted, change)
     if model.cumulative:
+        lost += left("state", error + change, kernels.wrap32(error + change))
         sent, residue, error = kernels.delta_step_cumulative(act, state["act"], state["residue"], error, _threshold(model))
     else:
         sent, residue = kernels.delta_step(act, state["act"], state["residue"], _threshold(model))
-    return Fired(sent >> model.state_exp, {**state, "act": act, "residue": residue, "error": error})
+    return Fired(sent >> model.state_exp, {**state, "act": act, "residue": residue, "error": error}, lost)
 
 
 def _resonator(model: Resonator, state: State, drive: Drive) -> Fired:
-    a, b = (_arrived(sums) << model.state_exp for sums in (drive.synaptic, drive.imaginary))
+    (a, sums), (b, others) = (_arrived(arriving) for arriving in (drive.synaptic, drive.imaginary))
     before, threshold = state["im"], model.vth << model.state_exp
-    re, im = kernels.resonate(state["re"], before, a, b, model.sin, model.cos, model.decay_bits)
+    turned = kernels.resonate(state["re"], before, a << model.state_exp, b << model.state_exp, model.sin, model.cos, model.decay_bits)
+    re, im = (kernels.saturate(x) for x in turned)
+    lost = (*sums, *others, *left("state", turned[0], re), *left("state", turned[1], im))
     if model.izhikevich:
         spikes = im >= threshold
         re, im = np.where(spikes, 0, re), np.where(spikes, threshold - 1, im)
     else:
         spikes = (re >= threshold) & (im >= 0) & (before < 0)
-    return Fired(spikes.view(np.int8), {"re": re, "im": im})
+    return Fired(spikes.view(np.int8), {"re": re, "im": im}, lost)
 
 
 def _program(program: NeuronProgram, shape: tuple[int, ...], state: State, drive: Drive) -> Fired:
     if drive.step == program.reset_at:
         state = {word: np.full(shape, value, np.int64) for word, value in program.state.items()}
-    whole = synaptic(drive) << kernels.INPUT_SHIFT
+    a, sums = synaptic(drive)
+    whole = a << kernels.INPUT_SHIFT
     current = kernels.wrap24(whole)
-    wraps = int(np.count_nonzero(current != whole))
     since = max(0, drive.step - max(program.reset_at, 1))
-    sent, words, saturations, outside = program_step(program, state, np.broadcast_to(current, shape), since)
-    return Fired(sent, words, wraps, saturations, outside)
+    sent, words, lost = program_step(program, state, np.broadcast_to(current, shape), since)
+    return Fired(sent, words, (*sums, *left("current", whole, current), *lost))

@@ -12,7 +12,8 @@ import numpy as np
 from snndeploy.arrays import Ints
 from snndeploy.chip.models import STATE_MAX
 from snndeploy.chip.program import Instruction, NeuronProgram
-from snndeploy.sim.kernels import Bools, saturate, toward_zero
+from snndeploy.sim.kernels import saturate, toward_zero
+from snndeploy.sim.leaving import Left, left, merged
 
 
 def _multiply(a: Ints, b: Ints, bits: Ints) -> Ints:
@@ -48,7 +49,9 @@ def interpolate(table: Ints, low: int, step: int, x: Ints) -> Ints:
     return np.asarray(table[i] + rise // step)
 
 
-def program_step(program: NeuronProgram, state: Mapping[str, Ints], current: Ints, step: int) -> tuple[Ints, dict[str, Ints], int, int]:
+def program_step(
+    program: NeuronProgram, state: Mapping[str, Ints], current: Ints, step: int
+) -> tuple[Ints, dict[str, Ints], tuple[Left, ...]]:
     """One step of every neuron.
 
     Args:
@@ -58,38 +61,31 @@ def program_step(program: NeuronProgram, state: Mapping[str, Ints], current: Int
         step: counted from 0 at the program's reset; selects the entry of a time table (the last one after its end).
 
     Returns:
-        The payload sent (0: nothing), the new words, in how many neurons a write saturated, and in how many a table was
-        read left or right of its entries.
+        The payload sent (0: nothing), the new words, and where a write saturated or a table was read beyond its entries.
     """
     words: dict[str, Ints] = {"I": current, **state}
     sent = np.zeros(current.shape, np.int64)
-    clipped: Bools | None = None
-    left: Bools | None = None
+    lost: list[Left] = []
     for line in program.code:
         if line.op == "SPK":
             sent = np.where(_value(program, words, line.args[0]) != 0, _value(program, words, line.args[1]), sent)
             continue
         written = np.broadcast_to(np.asarray(_result(program, words, line, step), np.int64), current.shape)
         if line.op == "LUT":
-            outside = np.broadcast_to(_outside(program, words, line), current.shape)
-            left = outside if left is None else left | outside
+            lost += _outside(program, words, line)
         if written.size and (written.max() > STATE_MAX or written.min() < -STATE_MAX):
-            outside = np.abs(written) > STATE_MAX
-            clipped = outside if clipped is None else clipped | outside
-            written = saturate(written)
+            held = saturate(written)
+            lost.append(Left("word", written, held))
+            written = held
         words[line.args[0]] = written
-    return sent, {name: words[name] for name in state}, _count(clipped), _count(left)
+    return sent, {name: words[name] for name in state}, merged(lost)
 
 
-def _count(marked: Bools | None) -> int:
-    return 0 if marked is None else int(np.count_nonzero(marked))
-
-
-def _outside(program: NeuronProgram, words: Mapping[str, Ints], line: Instruction) -> Bools:
+def _outside(program: NeuronProgram, words: Mapping[str, Ints], line: Instruction) -> tuple[Left, ...]:
     """Where a LUT is read beyond its first or last entry, which hold there."""
     low, width = _located(program, line.args[1])
     x = _value(program, words, line.args[2])
-    return np.asarray((x < low) | (x > low + width * (len(program.tables[line.args[1]]) - 1)))
+    return left("table", x, np.clip(x, low, low + width * (len(program.tables[line.args[1]]) - 1)))
 
 
 def _located(program: NeuronProgram, table: str) -> tuple[int, int]:

@@ -20,6 +20,7 @@ from snndeploy.arrays import Ints, Shape
 from snndeploy.chip.network import Conv, Dense, Projection, Sparse
 from snndeploy.errors import ChipError
 from snndeploy.sim.kernels import shift, wrap24, wrap32
+from snndeploy.sim.leaving import Left, left
 
 Values: TypeAlias = NDArray[Any]
 """Whole numbers as int64 or, below 2**53, as float64."""
@@ -55,19 +56,20 @@ class Sender:
     target: Shape
     exact: bool
 
-    def send(self, spikes: Values, peak: int) -> list[tuple[int, Values]]:
-        """(steps until arrival, sums) of this step's ``spikes`` ``[B, *source]``, none larger than ``peak``."""
+    def send(self, spikes: Values, peak: int) -> list[tuple[int, Values, tuple[Left, ...]]]:
+        """(steps until arrival, sums, where they wrapped) of this step's ``spikes`` ``[B, *source]``, none larger than ``peak``."""
         p = self.projection
         if not p.graded:
             spikes, peak = spikes != 0, 1
-        return [(1 + p.delay + tap.delay, self._sum(tap, spikes, peak)) for tap in self.taps]
+        return [(1 + p.delay + tap.delay, *self._sum(tap, spikes, peak)) for tap in self.taps]
 
-    def _sum(self, tap: Tap, spikes: Values, peak: int) -> Values:
+    def _sum(self, tap: Tap, spikes: Values, peak: int) -> tuple[Values, tuple[Left, ...]]:
         bound = tap.gain * peak
+        sums = tap.apply(spikes, np.int64 if self.exact else narrowest(bound))
         if _products_wrap(self.projection, tap.largest * peak):
-            sums = wrapped_products(self.projection.synapses, tap.delay, spikes).reshape(len(spikes), *self.target)
-        else:
-            sums = tap.apply(spikes, np.int64 if self.exact else narrowest(bound))
+            held = wrapped_products(self.projection.synapses, tap.delay, spikes).reshape(len(spikes), *self.target)
+            made, lost = finish(held, self.projection, bound, self.exact)
+            return made, (*left("sum", sums, held), *lost)
         return finish(sums, self.projection, bound, self.exact)
 
 
@@ -92,18 +94,20 @@ def sender(projection: Projection, source: Shape, target: Shape, exact: bool) ->
     return Sender(projection, taps, target, exact)
 
 
-def finish(sums: Values, projection: Projection, bound: int, exact: bool) -> Values:
-    """What arrives at the neuron: the sum wrapped as its register does, and shifted by the exponent."""
+def finish(sums: Values, projection: Projection, bound: int, exact: bool) -> tuple[Values, tuple[Left, ...]]:
+    """What arrives at the neuron: the sum wrapped as its register does, and shifted by the exponent; and where it wrapped."""
     wraps_at = 1 << (23 if isinstance(projection.synapses, Conv) else 31)
     if not exact and bound << max(projection.exponent, 0) < wraps_at:
-        return _scaled(sums, projection.exponent)
-    whole = sums.astype(np.int64)
+        return _scaled(sums, projection.exponent), ()
+    whole = held = sums.astype(np.int64)
     if isinstance(projection.synapses, Conv):
-        whole = wrap24(whole)
+        held = wrap24(whole)
     elif projection.graded and not _delays_each_product(projection):
-        whole = wrap32(whole)
-    whole = wrap32(shift(whole, projection.exponent))
-    return whole if exact else whole.astype(np.float64)
+        held = wrap32(whole)
+    shifted = shift(held, projection.exponent)
+    made = wrap32(shifted)
+    lost = (*left("sum", whole, held), *left("sum", shifted, made))
+    return (made if exact else made.astype(np.float64)), lost
 
 
 def _scaled(sums: Values, exponent: int) -> Values:

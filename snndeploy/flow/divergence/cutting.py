@@ -50,7 +50,7 @@ def _to_one(network: ChipNetwork, p: Projection, sources: Ints, neuron: int) -> 
     spikes[np.arange(len(sources)), sources] = 1
     made = sender(replace(p, exponent=0), source.shape, target.shape, exact=True)
     columns, weights, delays = [], [], []
-    for late, sums in made.send(spikes.reshape(-1, *source.shape), 1) if len(sources) else ():
+    for late, sums, _ in made.send(spikes.reshape(-1, *source.shape), 1) if len(sources) else ():
         arrived = sums.reshape(len(sources), -1)[:, neuron]
         for i in np.flatnonzero(arrived):
             columns.append(int(i))

@@ -70,7 +70,7 @@ def arriving(network: ChipNetwork, layer: str, feeds: Mapping[str, Series]) -> t
         made = sender(p, _shape(network, p.source), population.shape, exact=True)
         for t, step in enumerate(values):
             peak = int(np.abs(step).max(initial=0))
-            for late, arrived in made.send(step, peak) if peak else ():
+            for late, arrived, _ in made.send(step, peak) if peak else ():
                 if t + late < len(sums):
                     sums[t + late] += arrived.reshape(sums.shape[1:]).astype(np.int64)
     return sums, bias
