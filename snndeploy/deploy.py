@@ -18,11 +18,11 @@ from snndeploy.errors import DataError, DoesNotFit, ModelError, OptionError, Qua
 from snndeploy.flow import reporting, saved, transferring, writing
 from snndeploy.flow.chips import build, hold_against_definition, hold_lowered, rule_in, wished_settings, without_proven
 from snndeploy.flow.deployment import Deployment, Wishes
-from snndeploy.flow.faults import silenced
 from snndeploy.flow.feeding import Feed, calibrated_on, chip_predictions, describe_inputs, float_predictions, silent
 from snndeploy.flow.given import as_samples, example, fed, held_to, model_of, nothing_more, stand_in, with_decoding, with_time
 from snndeploy.flow.lowering import hold_against_original, to_normal_form
 from snndeploy.flow.rates import as_spiking, curve, original_predictions, spiking
+from snndeploy.flow.silence import silenced
 from snndeploy.hw import Profile, load_profile
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input

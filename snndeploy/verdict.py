@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from snndeploy.trace import Fault
+from snndeploy.faults import Fault
 
 Equality = Literal["exact", "different", "not_checked"]
 Status = Literal["proved", "failed", "unknown"]

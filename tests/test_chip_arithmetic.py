@@ -157,10 +157,8 @@ def test_conv_and_sparse_in_parts_equal_one_piece(monkeypatch):
 
 
 def test_conv_wraps_to_24_bits_and_dense_to_32():
-    x = np.array([[[2**20]]])
-    ((_, sums, _),) = sender(Projection("p", "x", "a", Conv([[[17]]], (1,), ((0, 0),), (1,)), graded=True), (1, 1), (1, 1), exact=False).send(
-        x, 2**20
-    )
+    x, conv = np.array([[[2**20]]]), Conv([[[17]]], (1,), ((0, 0),), (1,))
+    ((_, sums, _),) = sender(Projection("p", "x", "a", conv, graded=True), (1, 1), (1, 1), exact=False).send(x, 2**20)
     assert sums.item() == (17 * 2**20 + 2**23) % 2**24 - 2**23
     ((_, sums, _),) = sender(Projection("p", "x", "a", Dense([[2**11 + 1]]), graded=True), (1,), (1,), exact=False).send(x[0], 2**20)
     assert sums.item() == (2**31 + 2**20 + 2**31) % 2**32 - 2**31

@@ -11,6 +11,7 @@ from snndeploy.cost import Cost
 from snndeploy.data import Encoding
 from snndeploy.energy import Events
 from snndeploy.errors import OptionError, did_you_mean
+from snndeploy.faults import Fault
 from snndeploy.flow.bursts import NAMES
 from snndeploy.flow.chips import Built
 from snndeploy.flow.feeding import Feed
@@ -20,7 +21,7 @@ from snndeploy.ir.graph import Graph
 from snndeploy.placement import Placement
 from snndeploy.quantize import LayerScale
 from snndeploy.report.report import BurstRow
-from snndeploy.trace import Fault, Trace
+from snndeploy.trace import Trace
 from snndeploy.verdict import Verdict
 
 

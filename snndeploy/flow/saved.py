@@ -15,12 +15,13 @@ from snndeploy.chip.network import ChipNetwork
 from snndeploy.data import Encoding, Samples, accuracy
 from snndeploy.energy import Events, count_events, estimate
 from snndeploy.errors import ModelError, OptionError, did_you_mean
+from snndeploy.faults import Fault
 from snndeploy.flow.against_lava import lava_pair
 from snndeploy.flow.against_onnxruntime import integer_onnx_pair, onnx_pair
-from snndeploy.flow.faults import silenced
 from snndeploy.flow.feeding import Feed, chip_predictions, describe_inputs, feed, float_predictions, held
 from snndeploy.flow.rates import in_words, refuse_artificial
 from snndeploy.flow.reporting import chip_report
+from snndeploy.flow.silence import silenced
 from snndeploy.hw import Profile, load_profile
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input
@@ -31,7 +32,7 @@ from snndeploy.report.report import Report
 from snndeploy.sim.chip import run_chip
 from snndeploy.sim.host import inject, run_hosted
 from snndeploy.sim.reference import run_reference
-from snndeploy.trace import Fault, Trace
+from snndeploy.trace import Trace
 from snndeploy.verdict import Pair, Verdict
 from snndeploy.verify import compare, fidelity
 
@@ -184,7 +185,8 @@ def verify_file(
         converters.same_steps(steps, chip.steps, "the chip network")
         steps = chip.steps or steps
     pairs = tuple(_pairs(wanted, graph, chip, samples, steps, encoding, seed))
-    near, faults = None, ()
+    near = None
+    faults: tuple[Fault, ...] = ()
     if chip is not None and wanted & {"chip", "onnxruntime", "lava"}:
         ran = ran or run_file(chip, samples, steps, encoding, seed)
         faults = ran.faults

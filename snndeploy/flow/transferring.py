@@ -11,6 +11,7 @@ from snndeploy.cost import Cost
 from snndeploy.data import Samples, accuracy
 from snndeploy.energy import Events, count_events, estimate
 from snndeploy.errors import DoesNotFit, OptionError
+from snndeploy.faults import Fault
 from snndeploy.flow import saved
 from snndeploy.flow.deployment import Wishes
 from snndeploy.flow.feeding import Feed, chip_predictions
@@ -21,7 +22,7 @@ from snndeploy.place import place
 from snndeploy.placement import Placement
 from snndeploy.report.report import Report
 from snndeploy.sim.host import run_hosted
-from snndeploy.trace import Fault, Trace
+from snndeploy.trace import Trace
 from snndeploy.verdict import Fidelity, Verdict
 
 

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from snndeploy.cost import Cost, Interval
+from snndeploy.faults import KINDS, Fault
 from snndeploy.placement import Core, Finding
 from snndeploy.report.report import SCHEMA, BurstRow, LayerRow, QuantRow, Report
 from snndeploy.report.words import boundaries
-from snndeploy.trace import KINDS, Fault, Trace
+from snndeploy.trace import Trace
 from snndeploy.verdict import Divergence, Fidelity, Pair, RateCurve, Verdict
 
 Json = dict[str, Any]
@@ -106,13 +107,15 @@ def latency(cost: Cost) -> Json:
 
 
 def layers(trace: Trace) -> list[Json]:
-    """One entry a layer: neurons, spikes a sample in its own T steps and ``aside`` of them, rate (spikes a neuron and own step)."""
-    samples = max(1, trace.samples)
-    return [
-        {"name": n, "neurons": a.neurons, "spikes_per_sample": a.own / samples, "rate": trace.rate(n), "aside_per_sample": a.aside / samples}
-        | {"wraps": a.wraps, "saturations": a.saturations, "outside_tables": a.outside}
-        for n, a in trace.activity.items()
-    ]
+    """One entry a layer: neurons, spikes a sample in its own T steps and aside of them, rate (spikes a neuron and own step)."""
+    return [layer(name, trace) for name in trace.activity]
+
+
+def layer(name: str, trace: Trace) -> Json:
+    """What one layer did; ``aside``: while the pipeline fills and drains."""
+    a, samples = trace.activity[name], max(1, trace.samples)
+    sent = {"spikes_per_sample": a.own / samples, "aside_per_sample": a.aside / samples, "rate": trace.rate(name)}
+    return {"name": name, "neurons": a.neurons, **sent, "wraps": a.wraps, "saturations": a.saturations, "outside_tables": a.outside}
 
 
 def pair(p: Pair) -> Json:
@@ -124,8 +127,8 @@ def pair(p: Pair) -> Json:
 def faults(found: Iterable[Fault]) -> list[Json]:
     """What left its register or fell silent, and where first: ``step`` of the layer's own time, ``sample`` of the data."""
     return [
-        {"layer": f.layer, "kind": f.kind, "what": KINDS[f.kind], "count": f.count, "samples": f.samples, "step": f.step, "sample": f.sample}
-        | {"neuron": list(f.neuron), "wanted": finite(f.wanted), "held": finite(f.held), "after": f.after}
+        {"layer": f.layer, "kind": f.kind, "what": KINDS[f.kind], "count": f.count, "samples": f.samples, "after": f.after}
+        | {"step": f.step, "sample": f.sample, "neuron": list(f.neuron), "wanted": finite(f.wanted), "held": finite(f.held)}
         for f in found
     ]
 

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from snndeploy.cost import Cost, engineering
+from snndeploy.faults import Fault
 from snndeploy.placement import Finding
 from snndeploy.report.report import BurstRow, LayerRow, Report
 from snndeploy.report.words import (
@@ -28,7 +29,7 @@ from snndeploy.report.words import (
     trust,
     uses,
 )
-from snndeploy.trace import Fault, Trace
+from snndeploy.trace import Trace
 from snndeploy.verdict import Pair, RateCurve
 
 WIDTH = 100

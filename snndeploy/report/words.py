@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from snndeploy.cost import Cost, Interval, engineering
+from snndeploy.faults import Fault
 from snndeploy.placement import Finding, Placement
 from snndeploy.report.report import FactRow, LayerRow, Report
-from snndeploy.trace import Fault
 from snndeploy.verdict import Fidelity, Pair, Verdict
 
 NOT_MEASURED = "An estimate from published numbers, not a measurement."

@@ -11,10 +11,11 @@ from snndeploy.arrays import Floats, Ints
 from snndeploy.chip.models import HostInput
 from snndeploy.chip.network import ChipNetwork, HostLayer, Projection
 from snndeploy.errors import DataError
+from snndeploy.faults import Fault
 from snndeploy.sim.chip import run_chip
 from snndeploy.sim.leaving import Ledger, left
 from snndeploy.sim.synapses import sender
-from snndeploy.trace import Fault, Trace
+from snndeploy.trace import Trace
 
 MANTISSA_MAX = 4095
 

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snndeploy.arrays import Shape
-from snndeploy.trace import Fault
+from snndeploy.faults import Fault
 
 
 @dataclass(frozen=True, eq=False)
 class Left:
     """Values of one step that a register could not hold: as they should be, and what it made of them.
 
-    Both broadcast against ``[B, *shape]``; they differ exactly where something was lost. ``kind`` is one of ``trace.KINDS``.
+    Both broadcast against ``[B, *shape]``; they differ exactly where something was lost. ``kind`` is one of ``faults.KINDS``.
     """
 
     kind: str

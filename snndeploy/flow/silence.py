@@ -8,7 +8,8 @@ import numpy as np
 
 from snndeploy.chip.models import HostInput
 from snndeploy.chip.network import ChipNetwork
-from snndeploy.trace import Fault, Trace
+from snndeploy.faults import Fault
+from snndeploy.trace import Trace
 
 
 def silenced(network: ChipNetwork, chip: Trace, original: Trace) -> tuple[Fault, ...]:
