@@ -311,7 +311,22 @@ def test_l004_one_neuron_that_sends_to_too_many_cores():
     )
     finding = found(place(net, chip(axons_out_per_core=3, neurons_per_core=2)), "L004")
     assert (finding.where, finding.value) == ("a", 4)
-    assert "on 2 cores" in finding.why
+    assert "(neuron [0])" in finding.why
+
+
+def test_the_number_of_a_refusal_is_one_neurons_not_the_layers():
+    """In the middle of a map a neuron meets 9 positions of every channel, in a corner 4; the whole layer meets all 36."""
+    kernel = Conv(np.ones((2, 8, 3, 3), np.int64), (1, 1), ((1, 1), (1, 1)), (1, 1))
+    populations = [Population("in", (8, 6, 6), HostInput()), Population("a", (2, 6, 6), lif())]
+    net = network(populations, [Projection("w", "in", "a", kernel)])
+    assert place(net, chip(axons_in_per_core=72)).fits
+    finding = found(place(net, chip(axons_in_per_core=71)), "L003")
+    assert (finding.where, finding.value, finding.limit) == ("a", 8 * 9, 71)
+    assert "(neuron [0, 1, 1])" in finding.why
+    bits = place(network([*populations[:1], Population("a", (2, 6, 6), lif())], net.projections), chip(synapse_bits_per_core=10))
+    one_neuron = found(bits, "L002")
+    assert 72 * 8 <= one_neuron.value <= 72 * 32
+    assert not [f for f in bits.findings if f.code == "L003" and f.severity == "blocker"], "only what cannot be cut away is told"
 
 
 @pytest.mark.parametrize(
@@ -395,7 +410,7 @@ def test_l013_the_accumulator_is_proven_by_the_payload_given():
 
 def test_l013_over_every_kind_of_synapse_and_source():
     layers = [Population("in", (3, 4), HostInput()), Population("px", (3, 4), HostInput(payload_bits=3))]
-    layers += [Population("a", (3, 4), TernaryLif(4095, 0, 9, -9)), Population("p", (3, 4), assemble("one", "SPK I 7", {}, {}))]
+    layers += [Population("a", (3, 4), TernaryLif(4095, 0, 9, -9)), Population("p", (3, 4), assemble("one", "SPK I I", {}, {}))]
     joins = [
         Projection("c", "in", "a", Conv(np.full((3, 3, 3), 2), (1,), ((1, 1),), (1,))),
         Projection("s", "a", "p", Sparse([0, 0], [0, 1], [100, -50]), graded=True),
@@ -405,6 +420,52 @@ def test_l013_over_every_kind_of_synapse_and_source():
     assert not [f for f in place(network(layers, joins), chip("loihi2")).findings if f.code == "L013"]
     back = Projection("g", "p", "a", Sparse([0], [0], [1]), graded=True)
     assert found(place(network(layers, [*joins, back]), chip("loihi2")), "L013", "warning").where == "a"
+
+
+def slow(du, weights, steps, **more):
+    """A layer whose current keeps (4095 - du) / 4096 of itself."""
+    layers = [Population("in", (weights.shape[1],), HostInput()), Population("a", (len(weights),), lif(du=du))]
+    return ChipNetwork("loihi2", {p.name: p for p in layers}, (Projection("w", "in", "a", Dense(weights), **more),), steps=steps)
+
+
+def warned(net):
+    return [f for f in place(net, chip("loihi2")).findings if f.code == "L013"]
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(20, False), (21, True), (0, True)])
+def test_l013_the_current_adds_up_over_steps(steps, expected):
+    """64 inputs of 100 add 6,400 << 6 a step; of what is there 4087/4096 stay: u passes 2^23 in the 21st step."""
+    found_ = warned(slow(8, np.full((2, 64), 100), steps))
+    u, leaves = 0.0, False
+    for _ in range(steps or 500):
+        u = u * 4087 / 4096 + 409_600
+        leaves |= u >= 1 << 23
+    assert bool(found_) == leaves == expected
+    if expected:
+        assert "after 21 steps at the soonest" in found_[0].why
+        assert found_[0].value == pytest.approx(u, rel=1e-9 if steps else 0.7)
+
+
+def test_l013_takes_the_larger_sign_and_both_where_a_source_is_signed():
+    weights = np.array([[100] * 64 + [-100] * 60])
+    fewer = np.array([[100] * 20 + [-100] * 20])
+    assert warned(slow(4095, weights, 100)) == []
+    assert warned(slow(4000, fewer, 100)) == [], "a current that forgets within some steps never adds up so far"
+    layers = [Population("in", (40,), HostInput()), Population("t", (40,), TernaryLif(4095, 0, 9, -9)), Population("a", (1,), lif(du=100))]
+    values = []
+    for graded in (True, False):
+        joins = Projection("v", "in", "t", Dense(even(40, 40))), Projection("w", "t", "a", Dense(2 * fewer), 1, graded=graded)
+        (finding,) = warned(ChipNetwork("loihi2", {p.name: p for p in layers}, joins, steps=100))
+        values.append(finding.value)
+    assert values[0] == 2 * values[1], "a graded spike of either sign; one that is not graded counts as 1"
+
+
+def test_l013_sees_what_one_matrix_was_split_into_as_one():
+    """6 = 254 - 248, in two projections: neither half is ever alone."""
+    layers = [Population("in", (60,), HostInput()), Population("a", (1,), lif())]
+    joins = [Projection("w", "in", "a", Dense(np.full((1, 60), 254)), 7), Projection("w#1", "in", "a", Dense(np.full((1, 60), -248)), 7)]
+    assert warned(network(layers, joins)) == []
+    assert warned(network(layers, joins[:1]))
 
 
 def test_l014_a_learned_tau_for_each_neuron_costs_cores():

@@ -47,7 +47,7 @@ def place(network: ChipNetwork, profile: Profile, max_payload: Mapping[str, int]
     chips = _chips(len(cores), limits)
     findings = network_findings(network, limits)
     findings += accumulators(network, limits, max_payload or {})
-    findings += core_findings(net, parts, cores, limits)
+    findings += core_findings(net, parts, cores, limits, sent)
     findings += _chip_findings(profile, len(cores), chips, limits)
     findings += limits.unpublished()
     return Placement(profile.id, cores, chips, _sorted(findings), reach(net, parts, limits, sent) if routes else {})

@@ -81,9 +81,9 @@ _RULES = {
         "Decouple the burst layer into binary LIF, let the host compute the first layer, or rate-code.",
     ),
     "L013": (
-        "worst case of the synaptic sum",
+        "worst case of the synaptic current, over all steps that it remembers",
         "u holds 24 bits and wraps beyond them, silently.",
-        "Fewer weight bits or a smaller fan-in; a note only where the largest sum was proved not to occur.",
+        "Fewer weight bits, a smaller fan-in or a faster decay of the current; a run counts the wraps that really happen, as faults.",
         LAVA,
     ),
     "L014": (

@@ -7,14 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from snndeploy.arrays import Ints, Shape
-from snndeploy.chip.models import STATE_MAX, HostInput, Lif, TernaryLif
+from snndeploy.chip.models import HostInput
 from snndeploy.chip.network import ChipNetwork, Conv, Dense, Population, Projection, Sparse, Wire
-from snndeploy.chip.program import Instruction, NeuronProgram
+from snndeploy.chip.payloads import Span, payload_range
 from snndeploy.ir.neurons.decoupling import CONSTANT
 from snndeploy.verify.proofs.cells import Layer
-
-Span = tuple[Ints, Ints]
-"""(lowest, highest), arrays that broadcast against each other."""
 
 
 def synaptic_range(network: ChipNetwork, projections: Sequence[Projection], layers: Sequence[Layer]) -> Span:
@@ -81,57 +78,8 @@ def _sends(construction: str, tag: str, k: int, full: str) -> bool:
 def _alone(source: Population, graded: bool) -> list[Pattern]:
     if source.name == CONSTANT:
         return [{source.name: np.asarray(1)}]
-    low, high = payload_range(source) if graded or isinstance(source.model, HostInput) else (np.asarray(0), np.asarray(1))
+    low, high = payload_range(source.model) if graded or isinstance(source.model, HostInput) else (np.asarray(0), np.asarray(1))
     return [{source.name: np.broadcast_to(end, source.shape).reshape(-1)} for end in (low, high)]
-
-
-def payload_range(source: Population) -> Span:
-    """What a population may send, broadcast against its shape; 0 is nothing."""
-    model = source.model
-    if isinstance(model, HostInput):
-        top = np.asarray(max(1, (1 << model.payload_bits) - 1))
-        return (-top if model.signed else np.asarray(0)), top
-    if isinstance(model, NeuronProgram):
-        return program_payloads(model)
-    if isinstance(model, Lif):
-        return np.asarray(0), np.asarray(1)
-    top = np.asarray(1 if isinstance(model, TernaryLif) else STATE_MAX)
-    return -top, top
-
-
-def program_payloads(program: NeuronProgram) -> Span:
-    """The payloads that a program's code can send, from the ranges of its constants; 0 is nothing."""
-    known: dict[str, Span] = {}
-    sent = (np.asarray(0), np.asarray(0))
-    for line in program.code:
-        if line.op == "SPK":
-            low, high = _span(program, known, line.args[1])
-            sent = (np.minimum(sent[0], low), np.maximum(sent[1], high))
-        else:
-            known[line.args[0]] = _written(program, known, line)
-    return sent
-
-
-def _written(program: NeuronProgram, known: Mapping[str, Span], line: Instruction) -> Span:
-    if line.op == "MOV":
-        return _span(program, known, line.args[1])
-    if line.op == "SEL":
-        (a, b), (c, d) = (_span(program, known, x) for x in line.args[2:])
-        return np.minimum(a, c), np.maximum(b, d)
-    if line.op in ("GE", "GT"):
-        return np.asarray(0), np.asarray(1)
-    return np.asarray(-STATE_MAX), np.asarray(STATE_MAX)
-
-
-def _span(program: NeuronProgram, known: Mapping[str, Span], operand: str) -> Span:
-    if operand in known:
-        return known[operand]
-    name = operand.removeprefix("k.")
-    if name in program.constants:
-        return program.constants[name], program.constants[name]
-    if operand.lstrip("-").isdigit():
-        return np.asarray(int(operand)), np.asarray(int(operand))
-    return np.asarray(-STATE_MAX), np.asarray(STATE_MAX)
 
 
 def _kind(p: Projection) -> object:

@@ -10,11 +10,12 @@ import numpy as np
 from snndeploy.arrays import Ints
 from snndeploy.chip.models import STATE_MAX, HostInput, Lif, Model
 from snndeploy.chip.network import ChipNetwork, Population, Projection, Wire
+from snndeploy.chip.payloads import Span
 from snndeploy.chip.program import NeuronProgram
 from snndeploy.ir.neurons.decoupling import CONSTANT
 from snndeploy.verdict import Proof
 from snndeploy.verify.proofs.cells import burst_layers, kept, onto, register
-from snndeploy.verify.proofs.ranges import Span, synaptic_range
+from snndeploy.verify.proofs.ranges import synaptic_range
 
 MANTISSA = 4095
 """The largest bias mantissa that the host writes."""
