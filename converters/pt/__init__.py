@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,9 @@ HEARD = ("input_shape", "dt", "neuron", "neuron_class")
 def from_module(module: Any, x: Any, options: Options | None = None) -> Loaded:
     """Trace a live torch module on an example input.
 
-    ``x`` is what the module takes: a tensor or array with a batch axis, a tuple of them, or a dict by parameter name.
+    ``x`` is what the module takes: a tensor or array with a batch axis, a tuple of what ``forward`` takes in order (with
+    states as they are before the first step), or a dict by parameter name. The module is left as it was: mode, weights,
+    hidden states, hooks and random generators.
 
     Raises:
         ModelError: the module cannot be run on ``x``, or has NaN weights.
@@ -35,9 +38,12 @@ def from_module(module: Any, x: Any, options: Options | None = None) -> Loaded:
     """
     chosen = options or Options()
     tracing = _part("tracing")
-    inputs = tracing.named_inputs(module, x)
-    with _part("naming").adopted(module, chosen) as named, _part("probing").probed(module, inputs, named) as notes:
-        loaded: Loaded = tracing.trace_module(module, inputs, chosen.timesteps, chosen.dt)
+    with _part("restoring").untouched(module) as said, ExitStack() as while_read:
+        calling = _part("carrying").called(module, x)
+        named = while_read.enter_context(_part("naming").adopted(module, chosen))
+        notes = while_read.enter_context(_part("probing").probed(module, calling, named))
+        loaded: Loaded = tracing.trace_module(module, calling, chosen.timesteps, chosen.dt)
+    loaded = replace(loaded, assumptions=(*loaded.assumptions, *said))
     assumed = tuple(note for note in notes if note.startswith("ASSUMED"))
     loaded = replace(_with_notes(loaded, assumed), probed=tuple(note for note in notes if note not in assumed))
     return _without_rectifiers(loaded) if chosen.relu is None else loaded

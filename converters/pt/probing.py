@@ -6,11 +6,13 @@ import copy
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from converters.pt import libraries, stating, torch_nn
 from converters.pt.blackbox import Heard, alone, listening
+from converters.pt.calling import Calling, call
 from converters.pt.finding import Found, check_named, identify, recognized, spikes
 from converters.pt.keeping import alike
 from converters.pt.layers import entry, kind
@@ -26,7 +28,7 @@ TAKES: Mapping[str, tuple[str, ...]] = {"B": ("B",), "TB": ("T", "B"), "BT": ("B
 
 
 @contextmanager
-def probed(module: nn.Module, inputs: Mapping[str, Tensor], named: Mapping[str, Named]) -> Iterator[list[str]]:
+def probed(module: nn.Module, calling: Calling, named: Mapping[str, Named]) -> Iterator[list[str]]:
     """While inside, every part that is a neuron of no known class stands for what it was found to be; gives the notes.
 
     ``named`` are the parts that the user named, by path; they are held against what they were named.
@@ -34,7 +36,7 @@ def probed(module: nn.Module, inputs: Mapping[str, Tensor], named: Mapping[str, 
     Raises ``Unsupported`` for one that spikes and is none of the graph's neurons, with the first case that differs.
     """
     notes: list[str] = []
-    heard = _heard(module, inputs, named)
+    heard = _heard(module, calling, named)
     done: list[str] = []
     met: list[Met] = []
     with ExitStack() as undo:
@@ -96,7 +98,7 @@ def _stand_in(part: nn.Module, found: Found, functional: bool, undo: ExitStack) 
     adopt(part, library, NeuronClass(build), undo, keeps=not functional)
 
 
-def _heard(module: nn.Module, inputs: Mapping[str, Tensor], named: Mapping[str, Named]) -> Mapping[str, Heard]:
+def _heard(module: nn.Module, calling: Calling, named: Mapping[str, Named]) -> Mapping[str, Heard]:
     """The first calls of the parts that may be neurons, outermost first; none where the model does not run at all."""
     settled = tuple(f"{path}." for path, part in module.named_modules() if path and _settled(part))
     parts = {
@@ -104,10 +106,13 @@ def _heard(module: nn.Module, inputs: Mapping[str, Tensor], named: Mapping[str, 
     }
     if not parts:
         return {}
-    with kept(module), listening(parts) as heard, alone(next(iter(inputs.values())).dtype):
+    with kept(module), listening(parts) as heard, alone(next(iter(calling.inputs.values())).dtype):
         module.eval()
+        before: Any = None
         try:
-            module(**{name: x.clone() for name, x in inputs.items()})
+            for step in range(2 if calling.carried else 1):
+                data = {name: x.clone() for name, x in calling.inputs.items()}
+                before = call(module, calling.arguments(data, before, not step))
         except Exception:  # noqa: BLE001 - the user's own code; tracing runs it again and says what is wrong
             return {}
     return {path: heard[path] for path in parts if path in heard}

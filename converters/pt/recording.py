@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from converters.pt.calling import Calling, call
 from converters.pt.libraries import memory, refusal
 from converters.pt.places import raised_at, user_frames
 from converters.pt.restoring import kept, reset
 from converters.pt.snndeploy_nn import states_itself
 from converters.pt.tape import Call, Ref, Sample, Tape, leaves, refs
+from converters.pt.trees import branches
 from snndeploy.arrays import Floats
 from snndeploy.errors import ModelError, SnnError, Unsupported
 
@@ -56,6 +58,13 @@ class Recorder(TorchFunctionMode):
         """Take the module's tensors as they are now for constants."""
         self._owned = {id(tensor) for tensor in owned_tensors(module)}
 
+    def begin(self, calling: Calling, arguments: Mapping[str, Any], first: bool) -> None:
+        """States before the first step, and settings at every step, are constants."""
+        carried = () if first else tuple(state.name for state in calling.carried)
+        for name in calling.begins:
+            for tensor in tensors_in(arguments[name]) if name not in carried else ():
+                self.constants[self.enter_value(tensor)] = numbers(tensor)
+
     def enter_value(self, tensor: Tensor) -> int:
         """Number a tensor as a new value."""
         self._values[id(tensor)] = len(self.tensors)
@@ -78,9 +87,8 @@ class Recorder(TorchFunctionMode):
             return self.ref(tree)
         if isinstance(tree, tuple | list):
             return tuple(self.pack(item) for item in tree)
-        if isinstance(tree, Mapping):
-            return {name: self.pack(item) for name, item in tree.items()}
-        return tree
+        found = branches(tree)
+        return tree if found is None else {name: self.pack(item) for name, item in found.items()}
 
     def depends(self, packed: Any) -> bool:
         """Whether any argument depends on an input."""
@@ -182,16 +190,18 @@ class Recorder(TorchFunctionMode):
         return Tape(tuple(self.calls), tuple(self.tensors), shapes, *tables, results, self.reset_inside)
 
 
-def record(module: nn.Module, runs: Iterable[Mapping[str, Tensor]], leaf: Callable[[nn.Module], str | None]) -> Tape:
-    """Run ``module(**run)`` for every run, one after the other without a reset, and write down what happens.
+def record(module: nn.Module, calling: Calling, steps: int, leaf: Callable[[nn.Module], str | None]) -> Tape:
+    """Call ``module`` as its user's loop does, step after step without a reset, and write down what happens.
 
-    The module is put into eval mode and its neurons are reset first; afterwards its attributes and buffers are what
-    they were, neurons are reset and every hook is gone, also after an error.
+    The module is put into eval mode and its neurons are reset first; afterwards it is as it was, and every hook of ours
+    is gone, also after an error.
 
     Raises:
         ModelError: the forward pass fails.  Unsupported: it depends on the data's numbers.
     """
     recorder = Recorder(leaf)
+    results: list[Any] = []
+    before: Any = None
     with ExitStack() as undo:
         undo.enter_context(kept(module))
         module.eval()
@@ -199,23 +209,28 @@ def record(module: nn.Module, runs: Iterable[Mapping[str, Tensor]], leaf: Callab
         recorder.own(module)
         undo.enter_context(hooked(module, recorder))
         undo.enter_context(torch.no_grad())
-        results = tuple(_run(module, recorder, number, inputs) for number, inputs in enumerate(runs))
-    return recorder.tape(results)
+        for step in range(steps):
+            before = _run(module, recorder, step, calling, before)
+            own = before if steps == 1 else calling.outputs(before)
+            results.append(recorder.pack(own))
+    return recorder.tape(tuple(results))
 
 
-def _run(module: nn.Module, recorder: Recorder, number: int, inputs: Mapping[str, Tensor]) -> Any:
-    fresh = {name: tensor.clone() for name, tensor in inputs.items()}
+def _run(module: nn.Module, recorder: Recorder, step: int, calling: Calling, before: Any) -> Any:
+    fresh = {name: tensor.clone() for name, tensor in calling.inputs.items()}
+    arguments = calling.arguments(fresh, before, not step)
     for name, tensor in fresh.items():
-        recorder.inputs[recorder.enter_value(tensor)] = (name if len(fresh) > 1 else "input", number)
+        recorder.inputs[recorder.enter_value(tensor)] = (name if len(fresh) > 1 else "input", step)
+    recorder.begin(calling, arguments, not step)
     try:
         with recorder:
-            return recorder.pack(module(**fresh))
+            return call(module, arguments)
     except SnnError:
         raise
     except Exception as error:
         path = recorder.scope[-1] if recorder.scope else ""
         place = f"{path} ({type(module.get_submodule(path)).__name__})" if path else type(module).__name__
-        shapes = ", ".join(f"{name} {list(t.shape)}" for name, t in inputs.items())
+        shapes = ", ".join(f"{name} {list(t.shape)}" for name, t in fresh.items())
         what = f"the forward pass fails for {shapes}: {str(error).strip().splitlines()[0] if str(error) else type(error).__name__}"
         raise ModelError(f"{place}, {raised_at(error)}", what, "check --input-shape (without batch and time) and --timesteps") from error
 

@@ -2,36 +2,152 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections import deque
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from converters.pt.libraries import forget
+from converters.pt.trees import branches
+
+Undo = Callable[[], None]
 
 
 @contextmanager
 def kept(module: nn.Module) -> Iterator[None]:
-    """Afterwards attributes (the mode among them) and buffers are as before; neurons are reset."""
-    attributes = {part: dict(vars(part)) for part in module.modules()}
-    buffers = {part: {name: (b, None if b is None else b.clone()) for name, b in part._buffers.items()} for part in module.modules()}
+    """Afterwards attributes (the mode and hidden states among them) and buffers are as before, changes in place among it."""
+    undo = _snapshot(module, weights=False)
     try:
         yield
     finally:
-        for part, saved in attributes.items():
-            part.__dict__.clear()
-            part.__dict__.update(saved)
-            part._buffers.clear()
-            part._buffers.update({name: _restored(*pair) for name, pair in buffers[part].items()})
-        reset(module)
+        for step in reversed(undo):
+            step()
 
 
-def _restored(buffer: Tensor | None, value: Tensor | None) -> Tensor | None:
-    if buffer is not None and value is not None:
-        with torch.no_grad():
-            buffer.copy_(value)
-    return buffer
+@contextmanager
+def untouched(module: nn.Module) -> Iterator[list[str]]:
+    """As ``kept``, with the weights, the random generators and torch's settings; gives what to say of modes and hooks.
+
+    What is said: which parts of a model in train mode do something else in eval mode, and which hooks of the user's ran.
+    """
+    said = [*_modes(module), *_hooks(module)]
+    undo = _snapshot(module, weights=True)
+    usual, grad = torch.get_default_dtype(), torch.is_grad_enabled()
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the user's
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield said
+    finally:
+        torch.set_default_dtype(usual)
+        torch.set_grad_enabled(grad)
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+        for step in reversed(undo):
+            step()
+
+
+def _snapshot(module: nn.Module, weights: bool) -> list[Undo]:
+    """What puts everything back, to be called last first; numbers in parameters only with ``weights``."""
+    undo: list[Undo] = []
+    seen: set[int] = set()
+    waiting: list[Any] = [module]
+    while waiting:
+        now = waiting.pop()
+        if id(now) in seen:
+            continue
+        seen.add(id(now))
+        if isinstance(now, Tensor):
+            if weights or not isinstance(now, nn.Parameter):
+                undo.append(_tensor_back(now))
+            continue
+        back, inside = _container(now)
+        waiting += inside
+        if back is not None:
+            undo.append(back)
+    return undo
+
+
+def _container(now: Any) -> tuple[Undo | None, list[Any]]:
+    """What puts the contents of a module, dict, list, set or data class back, and what is inside it."""
+    if isinstance(now, nn.Module):
+        return _mapping_back(vars(now)), list(vars(now).values())
+    if isinstance(now, MutableMapping):
+        return _mapping_back(now), list(now.values())
+    if isinstance(now, list | set | deque):
+        return _items_back(now), list(now)
+    found = branches(now)
+    if found is None or isinstance(now, tuple):
+        return None, list((found or {}).values())
+    saved = {str(name): value for name, value in found.items()}
+    return lambda: [object.__setattr__(now, n, v) for n, v in saved.items()] and None, list(saved.values())
+
+
+def _mapping_back(now: MutableMapping[Any, Any]) -> Undo:
+    saved = dict(now)
+
+    def back() -> None:
+        if list(now) != list(saved) or any(now[key] is not value for key, value in saved.items()):
+            now.clear()
+            now.update(saved)
+
+    return back
+
+
+def _items_back(now: list[Any] | set[Any] | deque[Any]) -> Undo:
+    saved = list(now)
+
+    def back() -> None:
+        if len(now) != len(saved) or any(a is not b for a, b in zip(now, saved, strict=True)):
+            now.clear()
+            now.update(saved) if isinstance(now, set) else now.extend(saved)
+
+    return back
+
+
+def _tensor_back(tensor: Tensor) -> Undo:
+    if torch.nn.parameter.is_lazy(tensor) or tensor.layout != torch.strided:
+        return lambda: None
+    data = tensor.data
+    value = data.clone()
+
+    def back() -> None:
+        if tensor.data.data_ptr() != data.data_ptr() or tensor.dtype != data.dtype or tensor.shape != data.shape:
+            tensor.data = data
+        if not torch.equal(data, value):
+            data.copy_(value)
+
+    return back
+
+
+def _modes(module: nn.Module) -> Iterator[str]:
+    """What eval mode changes of a model that was given in train mode."""
+    training = {path or "the model": part for path, part in module.named_modules() if part.training}
+    off = [path for path, part in training.items() if "dropout" in type(part).__name__.lower() and getattr(part, "p", 1)]
+    still = [path for path, part in training.items() if getattr(part, "running_mean", None) is not None]
+    if off:
+        yield f"the model was in train mode and is read in eval mode: nothing is dropped in {', '.join(off)}"
+    if still:
+        yield (
+            f"the model was in train mode and is read in eval mode: {', '.join(still)} normalize by what training "
+            "averaged, not by the batch"
+        )
+
+
+def _hooks(module: nn.Module) -> Iterator[str]:
+    """The user's own hooks: they run in every trial run, and what they collect is theirs."""
+    found = []
+    for path, part in module.named_modules():
+        for hook in (*part._forward_pre_hooks.values(), *part._forward_hooks.values()):
+            home = str(getattr(hook, "__module__", ""))
+            if not home.startswith("torch."):
+                found.append(f"{getattr(hook, '__name__', type(hook).__name__)} of {path or 'the model'}")
+    if found:
+        yield f"hooks of your own ran in the trial runs as in every run of the model: {', '.join(found)}"
 
 
 @contextmanager

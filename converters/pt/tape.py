@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from converters.pt.trees import branches
 from snndeploy.arrays import Floats, Shape
 
 Leaf = TypeVar("Leaf")
@@ -106,19 +107,16 @@ class Tape:
 
 
 def refs(tree: Any) -> Iterator[int]:
-    """The values inside nested tuples, lists and dicts, in order."""
+    """The values inside nested tuples, lists, dicts and data classes, in order."""
     yield from (ref.value for ref in leaves(tree, Ref))
 
 
 def leaves(tree: Any, kind: type[Leaf]) -> Iterator[Leaf]:
-    """The objects of one class inside nested tuples, lists and dicts, in order."""
+    """The objects of one class inside nested tuples, lists, dicts and data classes, in order."""
     if isinstance(tree, kind):
         yield tree
-    elif isinstance(tree, tuple | list):
-        for item in tree:
-            yield from leaves(item, kind)
-    elif isinstance(tree, Mapping):
-        for item in tree.values():
+    else:
+        for item in (branches(tree) or {}).values():
             yield from leaves(item, kind)
 
 

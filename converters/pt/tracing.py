@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -11,11 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from converters import Fact, LayerSource, Loaded, Witness
 from converters.pt import libraries, torch_nn
 from converters.pt.axes import LAST, LEADS, Layout
+from converters.pt.calling import Calling
+from converters.pt.counting import carried, check_loop
 from converters.pt.deriving import derive
 from converters.pt.drives import most_telling
 from converters.pt.functions import HANDLERS, unsupported
@@ -48,13 +49,15 @@ class Reading:
     layout: Layout
     steps: int
     outside: bool
+    calling: Calling
 
 
-def trace_module(module: nn.Module, inputs: Mapping[str, Tensor], timesteps: int | None = None, dt: float | None = None) -> Loaded:
-    """Trace ``module(**inputs)``.
+def trace_module(module: nn.Module, calling: Calling, timesteps: int | None = None, dt: float | None = None) -> Loaded:
+    """Trace a module, called as ``calling`` says.
 
     The model may compute one step a call (inputs [B, *shape]; the executor loops), loop over time itself (inputs
-    [T, B, *shape], [B, T, *shape], or [B, *shape] entering at every step), or take time as an axis.
+    [T, B, *shape], [B, T, *shape], or [B, *shape] entering at every step), or take time as an axis. A model of one step a
+    call may hand its state to the caller, who hands it back.
 
     Raises:
         ModelError: the forward pass fails, or its T is not ``timesteps``.
@@ -62,7 +65,7 @@ def trace_module(module: nn.Module, inputs: Mapping[str, Tensor], timesteps: int
     """
     check_finite(module)
     errors: list[SnnError] = []
-    for example in examples(inputs):
+    for example in examples(calling):
         try:
             return _example(module, example, timesteps, dt)
         except (ModelError, Unsupported, GraphError) as error:  # noqa: PERF203  (at most three whole traces)
@@ -70,28 +73,28 @@ def trace_module(module: nn.Module, inputs: Mapping[str, Tensor], timesteps: int
     raise errors[0] if isinstance(errors[0], ModelError) else most_telling(errors)
 
 
-def examples(inputs: Mapping[str, Tensor]) -> Iterator[Mapping[str, Tensor]]:
+def examples(calling: Calling) -> Iterator[Calling]:
     """The example as given; then, where it has a batch of one, which is easily taken for something else, doubled."""
-    yield inputs
+    yield calling
     for axis in (0, 1):
-        if all(x.ndim > axis + 1 and x.shape[axis] == 1 for x in inputs.values()):
-            yield {name: x.repeat_interleave(2, axis) for name, x in inputs.items()}
+        twice = calling.repeated(axis)
+        if twice is not None:
+            yield twice
 
 
-def _example(module: nn.Module, inputs: Mapping[str, Tensor], timesteps: int | None, dt: float | None) -> Loaded:
+def _example(module: nn.Module, calling: Calling, timesteps: int | None, dt: float | None) -> Loaded:
     """In float64; a model that insists on its own type is traced in that."""
     try:
-        return _traced(module, inputs, timesteps, dt, wide=True)
+        return _traced(module, calling, timesteps, dt, wide=True)
     except ModelError:
-        return _traced(module, inputs, timesteps, dt, wide=False)
+        return _traced(module, calling, timesteps, dt, wide=False)
 
 
-def _traced(module: nn.Module, inputs: Mapping[str, Tensor], timesteps: int | None, dt: float | None, wide: bool) -> Loaded:
+def _traced(module: nn.Module, calling: Calling, timesteps: int | None, dt: float | None, wide: bool) -> Loaded:
     """One example, in float64 if ``wide``; every reading until one is a graph."""
     errors: list[SnnError] = []
     with doubled(module) if wide else nullcontext():
-        given = {name: x.double() for name, x in inputs.items()} if wide else inputs
-        for reading in readings(module, given, timesteps):
+        for reading in readings(module, calling.doubled() if wide else calling, timesteps):
             try:
                 return build(reading, module, timesteps, dt)
             except (Unsupported, GraphError) as error:  # noqa: PERF203  (at most four ways, each a whole build)
@@ -109,9 +112,9 @@ def check_finite(module: nn.Module) -> None:
             raise ModelError(name, f"has {bad} NaN or infinite values of {tensor.numel()}", "the training diverged, or the file is damaged")
 
 
-def readings(module: nn.Module, inputs: Mapping[str, Tensor], timesteps: int | None) -> Iterator[Reading]:
+def readings(module: nn.Module, calling: Calling, timesteps: int | None) -> Iterator[Reading]:
     """The ways to understand the model, likeliest first."""
-    tape = record(module, [inputs], kind)
+    tape = record(module, calling, 1, kind)
     steps, whole = own_steps(tape)
     if steps > 1 or whole:
         if timesteps not in (None, steps):
@@ -119,25 +122,32 @@ def readings(module: nn.Module, inputs: Mapping[str, Tensor], timesteps: int | N
             raise ModelError("--timesteps", f"is {timesteps}, but the model itself runs {steps} steps", hint)
         if tape.reset_inside:
             raise Unsupported("the forward pass", "resets a neuron between its steps", "reset once, before the first step")
-        yield from (Reading(tape, layout, steps, outside=False) for layout in layouts(tape, steps, whole))
+        yield from (Reading(tape, layout, steps, False, calling) for layout in layouts(tape, steps, whole))
         return
+    if timesteps != 1:
+        check_loop(module, calling)
     count = min(PROBES, longest(module) or PROBES)
-    probes = record(module, [inputs] * count, kind)
-    if probes.reset_inside or timesteps == 1 or chooses_time(tape):
-        yield from (Reading(tape, layout, 1, outside=False) for layout in layouts(tape, 1, whole))
+    probes = record(module, calling, count, kind)
+    one = chooses_time(tape, calling) and (not calling.carried or timesteps is None)
+    if probes.reset_inside or timesteps == 1 or one:
+        yield from (Reading(tape, layout, 1, False, calling) for layout in layouts(tape, 1, whole))
     if not probes.reset_inside:
-        yield Reading(probes, "B", count, outside=True)
+        yield Reading(probes, "B", count, True, calling)
 
 
-def chooses_time(tape: Tape) -> bool:
-    """Whether the program stacks steps, or takes them from an axis of one step: not where it takes features alone."""
+def chooses_time(tape: Tape, calling: Calling) -> bool:
+    """Whether the program stacks steps, or takes them from an axis of one step: not where it takes features alone.
+
+    Of a model whose state is handed back only what it does to its inputs counts: it may stack and index its states.
+    """
     axes = derive(tape, "B", 1)
     for call in tape.calls:
         if call.op in ("unbind", "getitem", "select"):
             value = tape.first_ref(call)
-            if axes.of(call.outs[0]) is None or (value in tape.inputs and 1 in tape.shapes[value][:2]):
+            known = not calling.carried or value in tape.inputs
+            if (axes.of(call.outs[0]) is None and known) or (value in tape.inputs and 1 in tape.shapes[value][:2]):
                 return True
-    return any(call.op == "stack" for call in tape.calls)
+    return any(call.op == "stack" for call in tape.calls) and not calling.carried
 
 
 def own_steps(tape: Tape) -> tuple[int, bool]:
@@ -211,6 +221,7 @@ def deep(tape: Tape) -> Iterator[None]:
 def _notes(reading: Reading, module: nn.Module, used: set[str], steps: int | None) -> Iterator[str]:
     if reading.outside:
         yield "one call of the model is taken as one step; its state is kept from step to step (--timesteps says how many)"
+        yield from carried(reading.calling)
     elif reading.layout != "B":
         order = f"[{', '.join((*LEADS[reading.layout], '...', *LAST.get(reading.layout, ())))}]".replace("TB", "T * B").replace(
             "BT", "B * T"
@@ -251,26 +262,3 @@ def time_first(values: Floats, layout: Layout, steps: int) -> Floats:
         return np.moveaxis(values, -1, 0)
     pairs = values.reshape(-1, steps, *values.shape[1:]) if layout == "B*T" else values
     return values if layout == "TB" else np.moveaxis(pairs, 1, 0)
-
-
-def named_inputs(module: nn.Module, x: object) -> dict[str, Tensor]:
-    """The example by the names of forward's parameters.
-
-    Takes a tensor or array, a tuple of them, or a dict. Raises ``ModelError`` for anything else.
-    """
-    names = [p.name for p in inspect.signature(module.forward).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    given = dict(x) if isinstance(x, Mapping) else dict(zip(names, x if isinstance(x, tuple) else (x,), strict=False))
-    like = next((t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()), torch.zeros(()))
-    return {str(name): _tensor(value, like) for name, value in given.items()}
-
-
-def _tensor(value: object, like: Tensor) -> Tensor:
-    if isinstance(value, np.ndarray):
-        value = torch.from_numpy(np.array(value))
-    if not isinstance(value, Tensor) or value.ndim < 2:
-        found = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
-        what = f"is {found}, not a tensor or array with a batch axis"
-        raise ModelError("the example input", what, "give [B, ...], or a tuple or dict of them")
-    if not torch.isfinite(value).all():
-        raise ModelError("the example input", "has NaN or infinite values", "give numbers the model could meet")
-    return value.detach().to(like.device, like.dtype)

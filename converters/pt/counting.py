@@ -1,0 +1,81 @@
+"""What must hold for a model to be called step after step: its states come back, and no number counts the steps unseen."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from converters.pt.blackbox import alone
+from converters.pt.calling import Calling, call
+from converters.pt.restoring import kept, reset
+from converters.pt.trees import flat
+from snndeploy.errors import Unsupported
+
+STEPS = 12
+"""How far a number is counted up to see whether the model's answers change with it."""
+
+
+def check_loop(module: nn.Module, calling: Calling) -> None:
+    """Raise ``Unsupported`` where one call a step is not all that the user's loop does."""
+    for name, what, hint in calling.unmatched:
+        raise Unsupported(f"forward's argument {name!r}", what, hint)
+    own = {state.name for state in calling.carried}
+    for name, value in _numbers(module, calling).items():
+        if name not in own and _counts(module, calling, name, value):
+            what = f"is {value} here, and the answers change with it: what it is at each step cannot be seen"
+            hint = f"return its next value beside the output (return out, {name} + 1), or keep it as an attribute of the module"
+            raise Unsupported(f"forward's argument {name!r}", what, hint)
+
+
+def carried(calling: Calling) -> Iterator[str]:
+    """What is said of every state in the user's hands."""
+    for state in calling.carried:
+        begin = calling.begins.get(state.name)
+        ends = [end for _, end in flat(begin)]
+        zeros = all(not end.any() if isinstance(end, Tensor) else not end for end in ends if end is not None)
+        start = "None" if begin is None else "zeros" if zeros else "what the example gives"
+        yield (
+            f"forward's argument {state.name!r} is a state: {start} at the first step, then {state.words} of the step before; "
+            "it is kept inside, and no output"
+        )
+
+
+def _numbers(module: nn.Module, calling: Calling) -> dict[str, int]:
+    """Whole numbers that every step is given alike."""
+    parameters = inspect.signature(module.forward).parameters.items()
+    found = {n: p.default for n, p in parameters if p.kind is not p.VAR_POSITIONAL and n not in calling.inputs}
+    found |= calling.begins
+    return {n: v for n, v in found.items() if isinstance(v, int) and not isinstance(v, bool)}
+
+
+def _counts(module: nn.Module, calling: Calling, name: str, value: int) -> bool:
+    """Whether another run, in which a number is one more at every step, gives another answer or none."""
+    alike = _run(module, calling, {name: [value] * STEPS})
+    return alike != _run(module, calling, {name: [value + k for k in range(STEPS)]})
+
+
+def _run(module: nn.Module, calling: Calling, numbers: Mapping[str, list[int]]) -> list[list[Any]] | None:
+    """What comes out, as bytes; None where a step fails."""
+    found, before = [], None
+    with kept(module), alone(next(iter(calling.inputs.values())).dtype):
+        module.eval()
+        reset(module)
+        generator = torch.Generator().manual_seed(0)
+        try:
+            for step in range(STEPS):
+                data = {n: _random(x, generator) for n, x in calling.inputs.items()}
+                own = {n: values[step] for n, values in numbers.items()}
+                before = call(module, {**calling.arguments(data, before, not step), **own})
+                found.append([e.numpy().tobytes() for _, e in flat(before) if isinstance(e, Tensor)])
+        except Exception:  # noqa: BLE001 - the user's own code, given another number than it was written for
+            return None
+    return found
+
+
+def _random(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Other numbers of the same size."""
+    return torch.rand(x.shape, generator=generator).to(x) * (2 * (x.abs().max() or 1.0))

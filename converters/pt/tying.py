@@ -1,0 +1,177 @@
+"""The ways to tie what ``forward`` returns to what it takes, likeliest first."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import re
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from converters.pt.calling import Carried, Slot
+from converters.pt.trees import Path, at, branches, fields, fits, flat, mapped
+
+DRESS = re.compile(r"^(new|next|updated|out)_|_(new|next|updated|out|t|1)$|_+$")
+"""What people add to a state's name when it has become that of the next step."""
+MOST = 40
+"""More ways than this are not tried."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """An argument that may be a state: its name, its value before the first step, and whether the example gave it."""
+
+    name: str
+    begin: Any
+    told: bool
+
+
+def candidates(told: Mapping[str, Any], optional: Mapping[str, Any]) -> list[Candidate]:
+    """Every argument that may be a state, in order."""
+    found = [Candidate(n, v, True) for n, v in told.items()]
+    return [*found, *(Candidate(n, v, False) for n, v in optional.items())]
+
+
+def ways(module: nn.Module, result: Any, among: Sequence[Candidate], states: set[int]) -> Iterator[tuple[Carried, ...]]:
+    """Ties of results to arguments that fit by form; those that leave fewest known states aside come first."""
+    if not among or branches(result) is None:
+        return
+    named = _by_name(module, result, among)
+    found = list(itertools.islice(_all(result, among, named), 4 * MOST))
+    order = [end for _, end in flat(result) if isinstance(end, Tensor)]
+    numbers = {id(end): i for i, end in enumerate(order)}
+    paths = {path: numbers[id(end)] for path, end in flat(result) if isinstance(end, Tensor)}
+
+    def left(way: tuple[Carried, ...]) -> int:
+        own = [p for state in way for p in state.paths()]
+        return sum(i in states and not any(path[: len(p)] == p for p in own) for path, i in paths.items())
+
+    seen = set()
+    for way in sorted(found, key=left):
+        key = tuple((s.name, s.paths()) for s in way)
+        if key not in seen and len(seen) < MOST and _leaves_something(way, result):
+            seen.add(key)
+            yield way
+
+
+def _leaves_something(way: tuple[Carried, ...], result: Any) -> bool:
+    own = [p for state in way for p in state.paths()]
+    ends = [path for path, end in flat(result) if isinstance(end, Tensor)]
+    return any(not any(path[: len(p)] == p for p in own) for path in ends)
+
+
+def _all(result: Any, among: Sequence[Candidate], named: Mapping[str, Path]) -> Iterator[tuple[Carried, ...]]:
+    rest = [c for c in among if c.name not in named]
+    first = tuple(_whole(name, path) for name, path in named.items())
+    free = [(key,) for key in branches(result) or {} if not any(p[:1] == (key,) for p in named.values())]
+    if first and not rest:
+        yield first
+    for chosen in _subsets(rest):
+        for way in _in_order(chosen, free, result):
+            yield (*first, *way)
+    if first and rest:
+        yield first
+
+
+def _subsets(rest: Sequence[Candidate]) -> Iterator[list[Candidate]]:
+    """All of them first, then fewer: a mask or a target is no state."""
+    for count in range(len(rest), 0, -1):
+        for chosen in itertools.combinations(rest, count):
+            yield list(chosen)
+
+
+def _in_order(chosen: Sequence[Candidate], free: Sequence[Path], result: Any) -> Iterator[tuple[Carried, ...]]:
+    """Behind the output, at the end, in front of it, inside one item, or as the list of all that is behind it."""
+    count = len(chosen)
+    starts = dict.fromkeys([len(free) - count, 1, 0])
+    places = [free[s : s + count] for s in starts if 0 <= s and s + count <= len(free)]
+    if count == 1 and len(free) == 2 and branches(at(result, free[0])) is not None and branches(at(result, free[1])) is None:
+        places.reverse()
+    inner = [[(*path, key) for key in branches(at(result, path)) or {}] for path in (*free[1:], *free[:1])]
+    places += [keys for keys in inner if len(keys) == count]
+    for paths in places:
+        pairs = list(zip(chosen, paths, strict=True))
+        if all(fits(c.begin, at(result, path)) for c, path in pairs):
+            yield tuple(_whole(c.name, path) for c, path in pairs)
+    yield from _end_by_end(chosen, free, result)
+
+
+def _end_by_end(chosen: Sequence[Candidate], free: Sequence[Path], result: Any) -> Iterator[tuple[Carried, ...]]:
+    """States taken apart otherwise than they are given: all their ends are the ends of the results, in order."""
+    for paths in (free[1:], free[:-1]):
+        ends = [(*path, *way) for path in paths for way, _ in flat(at(result, path))]
+        if len(chosen) == 1 and chosen[0].begin is None and len(paths) > 1:
+            yield (Carried(chosen[0].name, [Slot(path) for path in paths], f"results {_named(paths[0])} to {_named(paths[-1])}"),)
+        wanted = [(c, way, end) for c in chosen for way, end in flat(c.begin)]
+        if len(wanted) != len(ends) or not ends:
+            continue
+        if all(fits(end, at(result, path)) for (_, _, end), path in zip(wanted, ends, strict=True)):
+            slots = {(c.name, way): path for (c, way, _), path in zip(wanted, ends, strict=True)}
+            yield tuple(_alike(c, slots) for c in chosen)
+
+
+def _alike(candidate: Candidate, slots: Mapping[tuple[str, Path], Path]) -> Carried:
+    source = mapped(candidate.begin, lambda way, _: Slot(slots[candidate.name, way]))
+    paths = [slots[candidate.name, way] for way, _ in flat(candidate.begin)]
+    return Carried(candidate.name, source, f"result {', '.join(map(_path_named, paths))}")
+
+
+def _whole(name: str, path: Path) -> Carried:
+    return Carried(name, Slot(path), f"result {_path_named(path)}")
+
+
+def _path_named(path: Path) -> str:
+    return ".".join(_named((key,)) for key in path)
+
+
+def _named(path: Path) -> str:
+    key = path[0]
+    return str(key + 1) if isinstance(key, int) else str(key)
+
+
+def _by_name(module: nn.Module, result: Any, among: Sequence[Candidate]) -> dict[str, Path]:
+    """Arguments whose name a field, a key or the ``return`` statement has, where the form fits."""
+    names: dict[str, Path] = {}
+    for path, name in _return_names(module):
+        names.setdefault(DRESS.sub("", name), path)
+    for name, key in fields(result).items():
+        names[DRESS.sub("", name)] = (key,)
+    found = {}
+    for candidate in among:
+        path = names.get(candidate.name, names.get(DRESS.sub("", candidate.name)))
+        try:
+            fitting = path is not None and fits(candidate.begin, at(result, path))
+        except KeyError:
+            fitting = False
+        if fitting and path is not None and path not in found.values():
+            found[candidate.name] = path
+    return found
+
+
+def _return_names(module: nn.Module) -> Iterator[tuple[Path, str]]:
+    """The variables that ``forward`` returns, and where; nothing where its source cannot be had."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(type(module).forward)))
+    except (OSError, TypeError, SyntaxError, IndentationError):
+        return
+    returns = [node for node in ast.walk(tree) if isinstance(node, ast.Return) and node.value is not None]
+    for node in reversed(returns):
+        assert node.value is not None
+        yield from _names_in(node.value, ())
+
+
+def _names_in(node: ast.expr, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(node, ast.Name) and path:
+        yield path, node.id
+    elif isinstance(node, ast.Tuple | ast.List):
+        for i, item in enumerate(node.elts):
+            yield from _names_in(item, (*path, i))
+    elif isinstance(node, ast.Dict):
+        for key, item in zip(node.keys, node.values, strict=True):
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                yield from _names_in(item, (*path, key.value))
