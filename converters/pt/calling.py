@@ -114,12 +114,13 @@ def call(module: nn.Module, arguments: Mapping[str, Any]) -> Any:
     rest = dict(arguments)
     for name, parameter in signature.parameters.items():
         if parameter.kind is parameter.VAR_POSITIONAL:
-            bound[name] = tuple(rest.pop(key) for key in [k for k in rest if k.startswith(f"{name}[")])
+            own = [k for k in rest if k.startswith(f"{name}[")]
+            bound[name] = tuple(rest.pop(name, ())) + tuple(rest.pop(key) for key in own)
         elif parameter.kind is parameter.VAR_KEYWORD:
-            bound[name], rest = rest, {}
+            bound[name], rest = {key: value for key, value in rest.items() if value is not None}, {}
         elif name in rest:
             bound[name] = rest.pop(name)
-    whole = inspect.BoundArguments(signature, bound)  # type: ignore[arg-type]
+    whole = inspect.BoundArguments(signature, bound)
     return module(*whole.args, **whole.kwargs, **rest)
 
 

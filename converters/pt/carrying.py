@@ -21,8 +21,8 @@ from converters.pt.blackbox import alone
 from converters.pt.calling import Calling, Carried, Slot, call, data_tensor, given, state_tensor
 from converters.pt.recording import tensors_in
 from converters.pt.restoring import kept, reset
-from converters.pt.tying import candidates, ways
 from converters.pt.trees import branches, fits, flat, mapped
+from converters.pt.tying import candidates, keywords, ways
 from snndeploy.errors import ModelError
 
 STATE = re.compile(r"(?i).*(state|mem|hid|carry|cache|prev|last|syn|spk|spike|volt|cell|trace).*|[hcvuisz]x?\d*|[hc]x\d*")
@@ -53,13 +53,16 @@ def called(module: nn.Module, x: object) -> Calling:
 
 def _silent(module: nn.Module, example: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """What the example leaves out: parameters that can be a state, with their defaults, and those that have none."""
-    optional, missing = {}, []
+    optional: dict[str, Any] = {}
+    missing = []
     for name, p in inspect.signature(module.forward).parameters.items():
-        if name in example or p.kind is p.VAR_KEYWORD or any(n.startswith(f"{name}[") for n in example):
+        if name in example or any(n.startswith(f"{name}[") for n in example):
             continue
         if p.kind is p.VAR_POSITIONAL:
-            continue
-        if p.default is p.empty:
+            optional[name] = ()
+        elif p.kind is p.VAR_KEYWORD:
+            optional |= {key: None for key in keywords(module, name) if key not in example}
+        elif p.default is p.empty:
             missing.append(name)
         elif not isinstance(p.default, bool | str):
             optional[name] = p.default
@@ -69,9 +72,7 @@ def _silent(module: nn.Module, example: Mapping[str, Any]) -> tuple[dict[str, An
 def _split(calling: Calling, like: Tensor) -> Calling:
     """What the example gives and does not come back: tensors with a batch are data, as the first is."""
     states = {state.name for state in calling.carried} | {name for name, _, _ in calling.unmatched}
-    more = {
-        n: data_tensor(v, like) for n, v in calling.begins.items() if n not in states and isinstance(v, Tensor) and v.ndim > 1
-    }
+    more = {n: data_tensor(v, like) for n, v in calling.begins.items() if n not in states and isinstance(v, Tensor) and v.ndim > 1}
     begins = {n: v for n, v in calling.begins.items() if n not in more}
     return Calling({**calling.inputs, **more}, begins, calling.missing, calling.carried, calling.unmatched)
 
@@ -108,13 +109,7 @@ def _told(name: str, value: Any, result: Any) -> bool:
 
 def _may_be_states(optional: Mapping[str, Any]) -> dict[str, Any]:
     """Defaults from before a first step: None, zeros, and what holds them; other numbers are settings."""
-    counters = re.compile(r"(?i)(t|i|k|n|idx|index|epoch|.*step.*|.*time.*|.*count.*)$")
-    found = {}
-    for name, value in optional.items():
-        number = isinstance(value, int | float)
-        if not number or (value == 0 and not (isinstance(value, int) and counters.match(name))):
-            found[name] = value
-    return found
+    return {name: value for name, value in optional.items() if not isinstance(value, int | float) or value == 0}
 
 
 class _Watch(TorchFunctionMode):

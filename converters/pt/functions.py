@@ -23,6 +23,7 @@ from snndeploy.errors import SnnError, Unsupported
 from snndeploy.ir.layers import Concat, Conv, Linear, Reshape, Scale, Sum
 from snndeploy.ir.rectifier import Relu
 
+NO_NODE = "has no exact meaning as a node"
 REASONS: Mapping[str, str] = {
     "matmul": "the product of two signals is no synapse; with fixed weights use nn.Linear",
     "softmax": "it is not needed to find the largest output; return the logits",
@@ -41,7 +42,7 @@ def unsupported(builder: Builder, place: Place) -> Drive:
     hint = REASONS.get(call.op, "use a module of torch.nn or snndeploy.nn, or one that states itself with to_node()")
     axes = builder.view.axes.of(place.stream[-1][0])
     error = AxesUnknown if axes is None and call.op in RULES else Unsupported
-    raise error(str(call), f"{call.op}() in {inside} has no exact meaning as a node", hint)
+    raise error(str(call), f"{call.op}() in {inside} {NO_NODE}", hint)
 
 
 def add(builder: Builder, place: Place) -> Drive:

@@ -39,6 +39,7 @@ def _meaning(builder: Builder, place: Place) -> Neuron:
         shape = builder.view.tape.shapes[value][1:] if features is None and value >= 0 else features or ()
         meant = libraries.neuron(call.module, shape, _path(call))
         if not _remembers(builder, place, meant.node):
+            _check_lost(builder, place)
             meant = without_memory(meant, _path(call))
             builder.notes.append(
                 f"{_path(call)} is called without the state of the step before: every step is its first, it remembers nothing"
@@ -126,6 +127,16 @@ def _remembers(builder: Builder, place: Place, node: Node) -> bool:
         return all(own)
     what = "is given a state that is not the one it returned at the step before"
     raise Unsupported(str(place.call), what, "hand each neuron its own state back: spk, mem = lif(x, mem)")
+
+
+def _check_lost(builder: Builder, place: Place) -> None:
+    """Raise ``Unsupported`` for a state that the model returns step after step, to be handed back, and takes nowhere."""
+    tape, own = builder.view.tape, place.calls[-1]
+    returned = {resolve(builder.view, (v, None))[0] for v in refs(tape.results[-1])} if len(tape.results) > 1 else set()
+    if own is not None and returned & set(own.outs[1:]):
+        what = "starts from zeros at every step, although the model returns its state, which no argument of forward takes back"
+        hint = "let forward take it, forward(x, state=None), or do not return it if it is meant to be lost"
+        raise Unsupported(str(place.call), what, hint)
 
 
 def _check_start(builder: Builder, place: Place, state: tuple[int, ...], node: Node) -> None:

@@ -38,7 +38,7 @@ def outputs(builder: Builder) -> tuple[Result, ...]:
     """Make the Output nodes; how many runs the tape has says whether the model or the executor loops."""
     results = builder.view.tape.results
     if len(results) > 1:
-        runs = [list(leaves(r, builder.steps)) for r in results]
+        runs = [list(leaves(r, 1)) for r in results]
         chosen = _without_states(builder, runs[-1])
         streams = [(name, tuple((run[i][1].value, None) for run in runs)) for i, (name, _) in chosen]
         return tuple(_output(builder, name, stream, "none", _sequence(builder, stream)) for name, stream in streams)

@@ -32,6 +32,9 @@ RANDOM = frozenset(
 MAKES = frozenset(["zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "new_tensor"])
 """Functions whose result does not depend on their tensor argument's numbers."""
 
+LIKE = frozenset(["to", "type_as", "expand_as", "view_as", "reshape_as"])
+"""Functions that take of their second tensor its type or shape alone."""
+
 
 class Recorder(TorchFunctionMode):
     """Writes the tape. ``leaf`` says which modules are one call ("layer", "neuron") and which are looked into (None)."""
@@ -101,6 +104,7 @@ class Recorder(TorchFunctionMode):
             return func(*args, **kwargs)
         name = function_name(func)
         packed = self.pack((args, kwargs))
+        source = packed[0][:1] if name in LIKE else packed
         if name in DECIDES and self.depends(packed):
             where, _ = user_frames()
             hint = "only a forward pass that is the same for all data can be traced"
@@ -109,10 +113,10 @@ class Recorder(TorchFunctionMode):
         before = {} if changed is None else {i: self.tensors[i].clone() for i in self._sharing(changed)}
         result = func(*args, **kwargs)
         outs = [changed] if changed is not None else list(tensors_in(result))
-        if outs and (name in RANDOM or (self.depends(packed) and name not in MAKES)):
+        if outs and (name in RANDOM or (self.depends(source) and name not in MAKES)):
             self.write(name, packed, outs, None)
         for tensor in outs:
-            if name not in RANDOM and (name in MAKES or not self.depends(packed)):
+            if name not in RANDOM and (name in MAKES or not self.depends(source)):
                 self.constants[self.enter_value(tensor)] = numbers(tensor)
         if changed is not None:
             self._forget_views(changed)

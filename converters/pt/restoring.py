@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Hashable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -83,8 +83,15 @@ def _container(now: Any) -> tuple[Undo | None, list[Any]]:
     found = branches(now)
     if found is None or isinstance(now, tuple):
         return None, list((found or {}).values())
-    saved = {str(name): value for name, value in found.items()}
-    return lambda: [object.__setattr__(now, n, v) for n, v in saved.items()] and None, list(saved.values())
+    return _fields_back(now, found), list(found.values())
+
+
+def _fields_back(now: Any, saved: dict[Hashable, Any]) -> Undo:
+    def back() -> None:
+        for name, value in saved.items():
+            object.__setattr__(now, str(name), value)
+
+    return back
 
 
 def _mapping_back(now: MutableMapping[Any, Any]) -> Undo:
@@ -127,7 +134,7 @@ def _tensor_back(tensor: Tensor) -> Undo:
 def _modes(module: nn.Module) -> Iterator[str]:
     """What eval mode changes of a model that was given in train mode."""
     training = {path or "the model": part for path, part in module.named_modules() if part.training}
-    off = [path for path, part in training.items() if "dropout" in type(part).__name__.lower() and getattr(part, "p", 1)]
+    off = [path for path, part in training.items() if "dropout" in type(part).__name__.lower() and getattr(part, "p", True)]
     still = [path for path, part in training.items() if getattr(part, "running_mean", None) is not None]
     if off:
         yield f"the model was in train mode and is read in eval mode: nothing is dropped in {', '.join(off)}"

@@ -19,7 +19,7 @@ from converters.pt.calling import Calling
 from converters.pt.counting import carried, check_loop
 from converters.pt.deriving import derive
 from converters.pt.drives import most_telling
-from converters.pt.functions import HANDLERS, unsupported
+from converters.pt.functions import HANDLERS, NO_NODE, unsupported
 from converters.pt.layers import entry, kind, qualified
 from converters.pt.levels import settle
 from converters.pt.readout import Result, outputs
@@ -98,8 +98,18 @@ def _traced(module: nn.Module, calling: Calling, timesteps: int | None, dt: floa
             try:
                 return build(reading, module, timesteps, dt)
             except (Unsupported, GraphError) as error:  # noqa: PERF203  (at most four ways, each a whole build)
-                errors.append(error)
+                errors.append(_of_its_state(error, reading))
     raise most_telling(errors)
+
+
+def _of_its_state(error: SnnError, reading: Reading) -> SnnError:
+    """An error about a function, where the function may be what a model does to the state that it hands back."""
+    names = " and ".join(repr(state.name) for state in reading.calling.carried)
+    if not (names and reading.outside and NO_NODE in error.what):
+        return error
+    what = f"{error.what}; forward computes with the state that it hands on in {names} itself"
+    hint = "put the neuron's lines into a module of its own, forward(x, state) -> (spikes, state), and call it here"
+    return type(error)(error.where, what, hint)
 
 
 def check_finite(module: nn.Module) -> None:

@@ -76,7 +76,7 @@ def copied(tree: Any) -> Any:
 def fits(before: Any, after: Any) -> bool:
     """Whether what stands at one step can take the place of what stood there before.
 
-    What is None before the first step may become anything; zeros of few numbers may become more of them.
+    What is None or empty before the first step may become anything; zeros of few numbers may become more of them.
     """
     if before is None or after is None:
         return True
@@ -85,13 +85,13 @@ def fits(before: Any, after: Any) -> bool:
             return before.shape == after.shape or _grows(before, after)
         return isinstance(before, int | float) and not isinstance(before, bool) and before == 0
     a, b = branches(before), branches(after)
+    if a == {} and b is not None:
+        return True
     if a is None or b is None:
         return a is b and type(before) is type(after)
     return len(a) == len(b) and all(fits(x, y) for x, y in zip(a.values(), b.values(), strict=True))
 
 
 def _grows(before: Tensor, after: Tensor) -> bool:
-    broad = before.ndim <= after.ndim and all(
-        n in (1, m) for n, m in zip(reversed(before.shape), reversed(after.shape), strict=False)
-    )
+    broad = before.ndim <= after.ndim and all(n in (1, m) for n, m in zip(reversed(before.shape), reversed(after.shape), strict=False))
     return broad and not bool(before.any())

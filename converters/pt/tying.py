@@ -18,6 +18,8 @@ from converters.pt.trees import Path, at, branches, fields, fits, flat, mapped
 
 DRESS = re.compile(r"^(new|next|updated|out)_|_(new|next|updated|out|t|1)$|_+$")
 """What people add to a state's name when it has become that of the next step."""
+COUNTERS = re.compile(r"(?i)t|i|k|n|idx|index|epoch|.*step.*|.*time.*|.*count.*")
+"""What people call a number that is one more at every step."""
 MOST = 40
 """More ways than this are not tried."""
 
@@ -29,6 +31,11 @@ class Candidate:
     name: str
     begin: Any
     told: bool
+
+    def takes(self, after: Any) -> bool:
+        """Whether what a step returns can be its value at the next; what counts steps becomes no tensor."""
+        counts = isinstance(self.begin, int) and COUNTERS.fullmatch(self.name) is not None
+        return fits(self.begin, after) and not (counts and isinstance(after, Tensor))
 
 
 def candidates(told: Mapping[str, Any], optional: Mapping[str, Any]) -> list[Candidate]:
@@ -51,7 +58,7 @@ def ways(module: nn.Module, result: Any, among: Sequence[Candidate], states: set
         own = [p for state in way for p in state.paths()]
         return sum(i in states and not any(path[: len(p)] == p for p in own) for path, i in paths.items())
 
-    seen = set()
+    seen: set[Any] = set()
     for way in sorted(found, key=left):
         key = tuple((s.name, s.paths()) for s in way)
         if key not in seen and len(seen) < MOST and _leaves_something(way, result):
@@ -89,14 +96,14 @@ def _in_order(chosen: Sequence[Candidate], free: Sequence[Path], result: Any) ->
     """Behind the output, at the end, in front of it, inside one item, or as the list of all that is behind it."""
     count = len(chosen)
     starts = dict.fromkeys([len(free) - count, 1, 0])
-    places = [free[s : s + count] for s in starts if 0 <= s and s + count <= len(free)]
+    places = [free[s : s + count] for s in starts if s >= 0 and s + count <= len(free)]
     if count == 1 and len(free) == 2 and branches(at(result, free[0])) is not None and branches(at(result, free[1])) is None:
         places.reverse()
     inner = [[(*path, key) for key in branches(at(result, path)) or {}] for path in (*free[1:], *free[:1])]
     places += [keys for keys in inner if len(keys) == count]
     for paths in places:
         pairs = list(zip(chosen, paths, strict=True))
-        if all(fits(c.begin, at(result, path)) for c, path in pairs):
+        if all(c.takes(at(result, path)) for c, path in pairs):
             yield tuple(_whole(c.name, path) for c, path in pairs)
     yield from _end_by_end(chosen, free, result)
 
@@ -105,7 +112,7 @@ def _end_by_end(chosen: Sequence[Candidate], free: Sequence[Path], result: Any) 
     """States taken apart otherwise than they are given: all their ends are the ends of the results, in order."""
     for paths in (free[1:], free[:-1]):
         ends = [(*path, *way) for path in paths for way, _ in flat(at(result, path))]
-        if len(chosen) == 1 and chosen[0].begin is None and len(paths) > 1:
+        if len(chosen) == 1 and not branches(chosen[0].begin) and chosen[0].takes(list(paths)) and paths:
             yield (Carried(chosen[0].name, [Slot(path) for path in paths], f"results {_named(paths[0])} to {_named(paths[-1])}"),)
         wanted = [(c, way, end) for c in chosen for way, end in flat(c.begin)]
         if len(wanted) != len(ends) or not ends:
@@ -141,16 +148,30 @@ def _by_name(module: nn.Module, result: Any, among: Sequence[Candidate]) -> dict
         names.setdefault(DRESS.sub("", name), path)
     for name, key in fields(result).items():
         names[DRESS.sub("", name)] = (key,)
-    found = {}
+    found: dict[str, Path] = {}
     for candidate in among:
-        path = names.get(candidate.name, names.get(DRESS.sub("", candidate.name)))
-        try:
-            fitting = path is not None and fits(candidate.begin, at(result, path))
-        except KeyError:
-            fitting = False
-        if fitting and path is not None and path not in found.values():
-            found[candidate.name] = path
+        place = names.get(candidate.name, names.get(DRESS.sub("", candidate.name)))
+        if place is not None and place not in found.values() and _takes(candidate, result, place):
+            found[candidate.name] = place
     return found
+
+
+def _takes(candidate: Candidate, result: Any, path: Path) -> bool:
+    """Whether there is anything at a place, and it fits."""
+    try:
+        return candidate.takes(at(result, path))
+    except KeyError:
+        return False
+
+
+def keywords(module: nn.Module, name: str) -> list[str]:
+    """The words that ``forward`` looks up in its ``**name``, as far as its source can be had."""
+    try:
+        source = inspect.getsource(type(module).forward)
+    except (OSError, TypeError):
+        return []
+    found = re.findall(rf"\b{re.escape(name)}(?:\.(?:get|pop)\(|\[)\s*['\"](\w+)['\"]", source)
+    return list(dict.fromkeys(found))
 
 
 def _return_names(module: nn.Module) -> Iterator[tuple[Path, str]]:

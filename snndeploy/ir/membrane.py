@@ -137,7 +137,8 @@ def check_current(node: Node, decay: Floats, leak: Floats | None) -> None:
     check_decay(node, decay)
     if leak is not None:
         freeze(node, "current_leak")
-        require(node, _near(decay, 1.0 - leak), "current_leak is not 1 - current_decay", OTHER)
+        # a saved file holds what float32 holds as float32, and 1 - leak would be rounded to it
+        require(node, _near(decay, 1.0 - np.asarray(leak, dtype=np.float64)), "current_leak is not 1 - current_decay", OTHER)
 
 
 def _near(value: Floats, said: Floats) -> bool:

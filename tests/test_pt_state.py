@@ -1,0 +1,278 @@
+"""States in the user's hands: fed back as the user's own loop does, or refused with the reason; never lost."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from converters import Options  # noqa: E402
+from converters.pt import from_module  # noqa: E402
+from snndeploy.ir.layers import Output  # noqa: E402
+from snndeploy.sim.reference import run_reference  # noqa: E402
+
+T, B = 12, 3
+X = (np.random.default_rng(0).random((T, B, 12)) < 0.4).astype("float32")
+
+
+class Pair(NamedTuple):
+    a: Any
+    b: Any
+
+
+@dataclasses.dataclass
+class Held:
+    a: Any = None
+    b: Any = None
+
+
+class Cell(nn.Module):
+    """A neuron of the user's own, whose state travels."""
+
+    def forward(self, x, v):
+        v = 0.75 * v + x
+        fired = (v > 1.0).to(v)
+        return fired, v - fired
+
+
+def cells(kind):
+    if kind == "own":
+        return Cell(), Cell(), 4
+    if kind == "snntorch":
+        snn = pytest.importorskip("snntorch")
+        return snn.Leaky(beta=0.75), snn.Synaptic(alpha=0.5, beta=0.75), 4
+    norse = pytest.importorskip("norse.torch")
+    return norse.LIFCell(), norse.LSNNCell(), 20
+
+
+KINDS = ("own", "snntorch", "norse")
+
+
+class Net(nn.Module):
+    """Two layers; ``forward`` of the subclasses says how the states travel."""
+
+    def __init__(self, kind="own"):
+        super().__init__()
+        torch.manual_seed(0)
+        self.kind = kind
+        self.first, self.second = nn.Linear(12, 16), nn.Linear(16, 5)
+        self.one, self.two, loud = cells(kind)
+        for layer in (self.first, self.second):
+            layer.weight.data.mul_(loud)
+
+    def start(self, x):
+        if self.kind == "norse":
+            return None, None
+        a, b = torch.zeros(len(x), 16).to(x), torch.zeros(len(x), 5).to(x)
+        return (a, (b, b.clone())) if self.kind == "snntorch" else (a, b)
+
+    def step(self, x, a, b):
+        hidden, a = self.one(self.first(x), a)
+        if self.kind == "snntorch":
+            fired, *b = self.two(self.second(hidden), *b)
+            return fired, a, tuple(b)
+        fired, b = self.two(self.second(hidden), b)
+        return fired, a, b
+
+
+class Optional(Net):
+    def forward(self, x, state=None):
+        fired, a, b = self.step(x, *(self.start(x) if state is None else state))
+        return fired, (a, b)
+
+
+class StateFirst(Net):
+    def forward(self, x, state=None):
+        fired, a, b = self.step(x, *(self.start(x) if state is None else state))
+        return (a, b), fired
+
+
+class Several(Net):
+    def forward(self, x, mem1=None, mem2=None):
+        if mem1 is None:
+            mem1, mem2 = self.start(x)
+        return self.step(x, mem1, mem2)
+
+
+class SeveralNested(Net):
+    def forward(self, x, mem1=None, mem2=None):
+        if mem1 is None:
+            mem1, mem2 = self.start(x)
+        fired, mem1, mem2 = self.step(x, mem1, mem2)
+        return fired, (mem1, mem2)
+
+
+class OutOfOrder(Net):
+    def forward(self, x, mem1=None, mem2=None):
+        if mem1 is None:
+            mem1, mem2 = self.start(x)
+        fired, mem1, mem2 = self.step(x, mem1, mem2)
+        return mem2, mem1, fired
+
+
+class Rest(Net):
+    def forward(self, x, state=None):
+        return self.step(x, *(self.start(x) if state is None else state))
+
+
+class Starred(Net):
+    def forward(self, x, *state):
+        return self.step(x, *(state or self.start(x)))
+
+
+class Keyword(Net):
+    def forward(self, x, *, state=None):
+        fired, a, b = self.step(x, *(self.start(x) if state is None else state))
+        return fired, (a, b)
+
+
+class Keywords(Net):
+    def forward(self, x, **more):
+        fired, a, b = self.step(x, *(more.get("state") or self.start(x)))
+        return fired, (a, b)
+
+
+class ByKey(Net):
+    def forward(self, x, state=None):
+        state = state or dict(zip("ab", self.start(x), strict=True))
+        fired, a, b = self.step(x, state["a"], state["b"])
+        return fired, {"a": a, "b": b}
+
+
+class KeyOfResult(Net):
+    def forward(self, x, state=None):
+        fired, a, b = self.step(x, *(self.start(x) if state is None else state))
+        return {"state": (a, b), "fired": fired}
+
+
+class NamedTuples(Net):
+    def forward(self, x, state=None):
+        fired, a, b = self.step(x, *(state or self.start(x)))
+        return fired, Pair(a, b)
+
+
+class DataClass(Net):
+    def forward(self, x, state=None):
+        state = state or Held(*self.start(x))
+        fired, a, b = self.step(x, state.a, state.b)
+        return fired, Held(a, b)
+
+
+class ChangedInPlace(Net):
+    def forward(self, x, state=None):
+        state = list(self.start(x)) if state is None else state
+        fired, state[0], state[1] = self.step(x, *state)
+        return fired, state
+
+
+class Nested(Net):
+    def forward(self, x, state=None):
+        (a,), (b,) = ((part,) for part in self.start(x)) if state is None else state
+        fired, a, b = self.step(x, a, b)
+        return fired, [(a,), (b,)]
+
+
+class AmongResults(Net):
+    def forward(self, x, state=None):
+        fired, a, b = self.step(x, *(self.start(x) if state is None else state))
+        return fired, 2 * fired, (a, b)
+
+
+class WithMask(Net):
+    def forward(self, x, mask=None, state=None):
+        x = x if mask is None else x * mask
+        fired, a, b = self.step(x, *(self.start(x) if state is None else state))
+        return fired, (a, b)
+
+
+class Counter(Net):
+    def forward(self, x, t=0, state=None):
+        fired, a, b = self.step(x, *(self.start(x) if t == 0 else state))
+        return fired, t + 1, (a, b)
+
+
+class OwnFeedback(Net):
+    def __init__(self, kind="own"):
+        super().__init__(kind)
+        self.back = nn.Linear(5, 16, bias=False)
+
+    def forward(self, x, state=None):
+        a, b, fired = (*self.start(x), torch.zeros(len(x), 5).to(x)) if state is None else state
+        hidden, a = self.one(self.first(x) + self.back(fired), a)
+        if self.kind == "snntorch":
+            fired, *b = self.two(self.second(hidden), *b)
+        else:
+            fired, b = self.two(self.second(hidden), b)
+        return fired, (a, b, fired)
+
+
+def as_one(net, x, state):
+    return net(x, state)
+
+
+def apart(net, x, state):
+    return net(x, *(state or ()))
+
+
+def by_word(net, x, state):
+    return net(x, state=state)
+
+
+LOOPS = {
+    Optional: (as_one, lambda r: r),
+    StateFirst: (as_one, lambda r: r[::-1]),
+    Several: (apart, lambda r: (r[0], r[1:])),
+    SeveralNested: (apart, lambda r: r),
+    OutOfOrder: (apart, lambda r: (r[2], r[1::-1])),
+    Rest: (as_one, lambda r: (r[0], r[1:])),
+    Starred: (apart, lambda r: (r[0], r[1:])),
+    Keyword: (by_word, lambda r: r),
+    Keywords: (by_word, lambda r: r),
+    ByKey: (as_one, lambda r: r),
+    KeyOfResult: (as_one, lambda r: (r["fired"], r["state"])),
+    NamedTuples: (as_one, lambda r: r),
+    DataClass: (as_one, lambda r: r),
+    ChangedInPlace: (as_one, lambda r: r),
+    Nested: (as_one, lambda r: r),
+    AmongResults: (as_one, lambda r: (r[0], r[2])),
+    WithMask: (by_word, lambda r: r),
+    Counter: (apart, lambda r: (r[0], r[1:])),
+    OwnFeedback: (as_one, lambda r: r),
+}
+"""How a user runs each, and what of a step's results is the output and what goes into the next."""
+SLOW = (Optional, Several, ByKey, DataClass, WithMask, OwnFeedback)
+"""The conventions that are tried with neurons of the user's own, which are found by a million steps each."""
+CASES = [(c, k) for c in LOOPS for k in KINDS if k != "own" or c in SLOW]
+
+
+def stepped(net, loop, x=X):
+    """The user's own loop, run by torch."""
+    (call, split), state, fired = loop, None, []
+    with torch.no_grad():
+        for now in torch.tensor(x):
+            out, state = split(call(net, now, state))
+            fired.append(out.clone())
+    return torch.stack(fired).double().numpy()
+
+
+def ran(loaded, x=X):
+    run = run_reference(loaded.graph, {"input": np.asarray(x, dtype=float)}, len(x))
+    return [run.outputs[name] for name in loaded.graph.named(Output)]
+
+
+@pytest.mark.parametrize(("convention", "kind"), CASES)
+def test_a_state_in_the_users_hands_is_fed_back_as_the_users_loop_does(convention, kind):
+    net = convention(kind)
+    want = stepped(net, LOOPS[convention])
+    loaded = from_module(net, X[0], Options(timesteps=T))
+    first = ran(loaded)[0]
+    assert want.sum() > 5
+    np.testing.assert_array_equal(first, want)
+    assert any("is a state" in note for note in loaded.assumptions)
+    assert not any("remembers nothing" in note for note in loaded.assumptions)
