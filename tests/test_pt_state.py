@@ -14,6 +14,9 @@ from torch import nn  # noqa: E402
 
 from converters import Options  # noqa: E402
 from converters.pt import from_module  # noqa: E402
+from snndeploy import nn as ours  # noqa: E402
+from snndeploy.errors import SnnError  # noqa: E402
+from snndeploy.flow.lowering import hold_against_original  # noqa: E402
 from snndeploy.ir.layers import Output  # noqa: E402
 from snndeploy.sim.reference import run_reference  # noqa: E402
 
@@ -276,3 +279,132 @@ def test_a_state_in_the_users_hands_is_fed_back_as_the_users_loop_does(conventio
     np.testing.assert_array_equal(first, want)
     assert any("is a state" in note for note in loaded.assumptions)
     assert not any("remembers nothing" in note for note in loaded.assumptions)
+
+
+@pytest.mark.parametrize("given", ["tuple", "nested", "dict", "none"])
+def test_states_that_the_example_gives_before_the_first_step_are_the_same(given):
+    net = SeveralNested("snntorch") if given != "nested" else Optional("snntorch")
+    want = stepped(net, LOOPS[type(net)])
+    a, b = torch.zeros(B, 16), (torch.zeros(B, 5), np.zeros((B, 5), "float32"))
+    x = X[0]
+    example = {"tuple": (x, a, b), "nested": (x, (a, b)), "dict": {"x": x, "mem1": a, "mem2": b}, "none": (x, None, None)}[given]
+    np.testing.assert_array_equal(ran(from_module(net, example, Options(timesteps=T)))[0], want)
+
+
+def test_a_lost_state_cannot_compare_equal():
+    """The trial run is one in which every state shows, though the example alone fires nothing in three steps."""
+    net = Several("snntorch")
+    net.first.weight.data.div_(30)
+    loaded = from_module(net, X[0], Options(timesteps=T))
+    assert hold_against_original(loaded).different == 0
+    for name, node in loaded.graph.nodes.items():
+        if name in ("one", "two"):
+            forgetful = dataclasses.replace(node, decay=0 * node.decay, late=False, reset="none")
+            graph = dataclasses.replace(loaded.graph, nodes={**loaded.graph.nodes, name: forgetful})
+            assert hold_against_original(dataclasses.replace(loaded, graph=graph)).different > 0
+
+
+# -- what cannot be seen is refused --------------------------------------------------------------------------------
+
+
+class Lost(Net):
+    """The states come back, and nothing takes them."""
+
+    def forward(self, x):
+        return self.step(x, *self.start(x))
+
+
+class Counts(Net):
+    """The caller counts."""
+
+    def forward(self, x, state=None, t=0):
+        x = 2 * x if t > 5 else x
+        fired, a, b = self.step(x, *(self.start(x) if state is None else state))
+        return fired, (a, b)
+
+
+class Alone(nn.Module):
+    """Its only result may be its state."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc, self.back, self.lif = nn.Linear(12, 5), nn.Linear(5, 5, bias=False), ours.LIF(2.0, 0.3)
+
+    def forward(self, x, before=None):
+        now = self.fc(x)
+        return self.lif(now if before is None else now + self.back(before))
+
+
+class NotReturned(Net):
+    def forward(self, x, mem1, mem2):
+        return self.step(x, mem1, mem2)[0]
+
+
+class Written(Net):
+    """The neuron's arithmetic stands in ``forward`` itself."""
+
+    def forward(self, x, state=None):
+        v = torch.zeros(len(x), 16).to(x) if state is None else state
+        v = 0.75 * v + self.first(x)
+        fired = (v > 1.0).to(v)
+        return fired, v - fired
+
+
+ZEROS = (np.zeros((B, 16), "float32"), np.zeros((B, 5), "float32"))
+
+
+@pytest.mark.parametrize(
+    ("net", "example", "words"),
+    [
+        (lambda: Lost("snntorch"), X[0], "the model returns its state, which no argument of forward takes back"),
+        (lambda: Counts("snntorch"), X[0], "forward's argument 't': is 0 here, and the answers change with it"),
+        (Alone, X[0], "forward's argument 'before': takes what forward returns"),
+        (
+            lambda: NotReturned("snntorch"),
+            (X[0], ZEROS[0], (ZEROS[1],) * 2),
+            "forward's argument 'mem1': looks like a state, and nothing that forward returns",
+        ),
+        (lambda: NotReturned("snntorch"), X[0], "forward also needs mem1 and mem2"),
+        (Written, X[0], "computes with the state that it hands on in 'state' itself"),
+    ],
+    ids=["lost", "counts", "alone", "not returned", "not given", "written"],
+)
+def test_what_cannot_be_seen_is_refused_by_name(net, example, words):
+    with pytest.raises(SnnError) as refused:
+        from_module(net(), example, Options(timesteps=T))
+    assert words in str(refused.value)
+
+
+def test_the_hints_lead_somewhere():
+    """A state returned twice is read; so is a counter that comes back (``Counter``), and a cell of its own (``Optional``)."""
+
+    class Twice(Alone):
+        def forward(self, x, before=None):
+            out = super().forward(x, before)
+            return out, out
+
+    net = Twice()
+    want = stepped(net, (as_one, lambda r: r))
+    ours.reset(net)
+    np.testing.assert_array_equal(ran(from_module(net, X[0], Options(timesteps=T)))[0], want)
+
+
+def test_states_that_are_only_recorded_are_no_states_of_the_caller():
+    snn = pytest.importorskip("snntorch")
+
+    class Loops(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.lif = nn.Linear(12, 5), snn.Leaky(beta=0.75)
+
+        def forward(self, x, mem=None, num_steps=T):
+            mem, fired, mems = self.lif.init_leaky() if mem is None else mem, [], []
+            for t in range(num_steps):
+                spk, mem = self.lif(self.fc(x[t]), mem)
+                fired.append(spk)
+                mems.append(mem)
+            return torch.stack(fired), torch.stack(mems)
+
+    loaded = from_module(Loops(), X * 4)
+    assert loaded.steps == T
+    assert not any("forward's argument" in note for note in loaded.assumptions)

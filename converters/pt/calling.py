@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -80,13 +80,13 @@ class Calling:
 
     def on(self, inputs: Mapping[str, Tensor]) -> Calling:
         """The same loop on other data."""
-        return Calling(inputs, self.begins, self.missing, self.carried, self.unmatched)
+        return replace(self, inputs=inputs)
 
     def doubled(self) -> Calling:
         """The same in float64."""
         wide = {name: mapped(value, lambda _, end: _wide(end)) for name, value in self.begins.items()}
         data = {name: x.double() for name, x in self.inputs.items()}
-        return Calling(data, wide, self.missing, self.carried, self.unmatched)
+        return replace(self, inputs=data, begins=wide)
 
     def repeated(self, axis: int) -> Calling | None:
         """With every sample twice, where ``axis`` of all data has one; None where it has more."""
@@ -94,7 +94,7 @@ class Calling:
             return None
         data = {name: x.repeat_interleave(2, axis) for name, x in self.inputs.items()}
         twice = {n: mapped(v, lambda _, end: _twice(end)) for n, v in self.begins.items()}
-        return Calling(data, twice, self.missing, self.carried, self.unmatched)
+        return replace(self, inputs=data, begins=twice)
 
 
 def _wide(end: Any) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,10 +20,10 @@ from torch.overrides import TorchFunctionMode
 from converters.pt import libraries
 from converters.pt.blackbox import alone
 from converters.pt.calling import Calling, Carried, Slot, call, data_tensor, given, state_tensor
+from converters.pt.matching import candidates, keywords, ways
 from converters.pt.recording import tensors_in
 from converters.pt.restoring import kept, reset
 from converters.pt.trees import branches, fits, flat, mapped
-from converters.pt.tying import candidates, keywords, ways
 from snndeploy.errors import ModelError
 
 STATE = re.compile(r"(?i).*(state|mem|hid|carry|cache|prev|last|syn|spk|spike|volt|cell|trace).*|[hcvuisz]x?\d*|[hc]x\d*")
@@ -74,7 +75,7 @@ def _split(calling: Calling, like: Tensor) -> Calling:
     states = {state.name for state in calling.carried} | {name for name, _, _ in calling.unmatched}
     more = {n: data_tensor(v, like) for n, v in calling.begins.items() if n not in states and isinstance(v, Tensor) and v.ndim > 1}
     begins = {n: v for n, v in calling.begins.items() if n not in more}
-    return Calling({**calling.inputs, **more}, begins, calling.missing, calling.carried, calling.unmatched)
+    return replace(calling, inputs={**calling.inputs, **more}, begins=begins)
 
 
 def _tied(module: nn.Module, calling: Calling, optional: Mapping[str, Any]) -> Calling:
@@ -197,8 +198,8 @@ def _rest(module: nn.Module, calling: Calling, result: Any, optional: Mapping[st
         state = Carried(name, Slot(()), "result")
         fed = Calling(calling.inputs, {**calling.begins, name: optional[name]}, calling.missing, (state,))
         if _holds(module, fed, optional):
-            why.append((name, ALONE, f"return it beside the output (return out, {name}), or leave it out of forward"))
-    return Calling(calling.inputs, calling.begins, calling.missing, calling.carried, tuple(why))
+            why.append((name, ALONE, "if it is one, return it a second time (return out, out); if not, leave it out of forward"))
+    return replace(calling, unmatched=tuple(why))
 
 
 def _zero_state(name: str, value: Any) -> bool:

@@ -29,16 +29,13 @@ from converters.pt.slices import View
 from converters.pt.stating import facts
 from converters.pt.streams import Builder
 from converters.pt.tape import Tape
+from converters.pt.telling import telling
 from converters.pt.timing import longest
 from converters.pt.timing import own_steps as table_steps
 from snndeploy.arrays import Floats
 from snndeploy.errors import GraphError, ModelError, SnnError, Unsupported
 from snndeploy.ir.graph import Node
 from snndeploy.ir.layers import Input
-
-PROBES = 3
-"""How many steps a one-step model is run for: enough to see what the second step takes from the first, and that the
-third does the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +133,7 @@ def readings(module: nn.Module, calling: Calling, timesteps: int | None) -> Iter
         return
     if timesteps != 1:
         check_loop(module, calling)
-    count = min(PROBES, longest(module) or PROBES)
+    calling, count = telling(module, calling, longest(module))
     probes = record(module, calling, count, kind)
     one = chooses_time(tape, calling) and (not calling.carried or timesteps is None)
     if probes.reset_inside or timesteps == 1 or one:
