@@ -22,6 +22,7 @@ RESETS: Mapping[str, str] = {
 
 BELONGS: Mapping[str, str] = {
     "arch": "it names the code of torch weights (.pt, .pth, .bin, .ckpt)",
+    "run_code": "it is for code that --arch or --data names, whose definitions alone are run otherwise",
     "trust": "it is for torch files that hold more than weights",
     "dt": "it is for torch models and for NIR files, whose time constants are in seconds",
     "reset": "it is for bare weights and NIR files, which do not say it; code says it itself",
@@ -42,6 +43,7 @@ class Options:
 
     Attributes:
         arch: the code that makes the module: ``file.py:Net(T=10)`` or ``pkg.mod:factory``.
+        run_code: run the file that ``arch`` names whole, as ``python FILE`` does, with all that it does besides defining.
         input_shape: one input's shape, without batch and time.
         timesteps: T; None if the model says it, or the data will.
         trust: allow full unpickling, which runs whatever code the file names.
@@ -57,6 +59,7 @@ class Options:
     """
 
     arch: str | None = None
+    run_code: bool = False
     input_shape: Shape | None = None
     timesteps: int | None = None
     trust: bool = False

@@ -356,16 +356,16 @@ def test_files_without_weights(folder, content, words):
         ("net.py:broken", ModelError, "fails at net.py:24: RuntimeError: no weather today"),
         ("net.py:Net(depth=3)", ModelError, "unexpected keyword"),
         ("net.py:number", ModelError, "not a torch.nn.Module"),
-        ("bad.py:Net", ModelError, "fails at bad.py:1: ZeroDivisionError"),
+        ("bad.py:Net", ModelError, "fails at bad.py:2: ZeroDivisionError"),
         ("no_such_package.mod:Net", ModelError, "cannot be imported"),
-        ("badpackage:Net", ModelError, "fails at badpackage.py:1"),
+        ("badpackage:Net", ModelError, "fails at badpackage.py:2"),
     ],
 )
 def test_code_that_does_not_build_a_module(folder, monkeypatch, arch, error, words):
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(folder)
     for name in ("bad.py", "badpackage.py"):
-        (folder / name).write_text("1 / 0\n")
+        (folder / name).write_text("class Net:\n    size = 1 / 0\n")
     with pytest.raises(error, match=words) as refusal:
         converters.load(folder / "net.pt", Options(arch=arch, input_shape=(6,)))
     assert refusal.value.hint

@@ -17,6 +17,7 @@ from typing import Any
 from converters import Loaded, Options
 from snndeploy.errors import GraphError, MissingPackage, ModelError, OptionError, SnnError, Unsupported
 from snndeploy.ir.rectifier import Relu
+from snndeploy.user_code import Session, session, unchanged
 
 SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 BATCH = 2
@@ -56,6 +57,17 @@ def load(path: Path, options: Options) -> Loaded:
         ModelError: not a torch file, damaged, dishonest about its size, NaN, keys that do not fit, no ``--arch``.
         UnsafePickle: it names a global that weights never need.
     """
+    code = _part("arch").source_file(options.arch)
+    with (
+        unchanged(path, code),
+        session(ModelError, f"--arch {options.arch}" if options.arch else str(path), whole=options.run_code) as opened,
+    ):
+        opened.anyone = options.trust
+        return _load(path, options, opened)
+
+
+def _load(path: Path, options: Options, opened: Session) -> Loaded:
+    """``load``, while the user's code is open."""
     reading = _part("reading")
     content = reading.read(path, options.trust)
     notes: tuple[str, ...] = ()
@@ -64,23 +76,29 @@ def load(path: Path, options: Options) -> Loaded:
         only_heard(options, f"{path.name}, a whole module, whose code says it itself", "trust")
         notes = (f"{path.name} was unpickled in full (--trust): code in the file was run",)
     elif options.arch is None:
-        if options.neuron_class:
-            what = "is for classes of your own code, and no code was given"
-            raise OptionError("--neuron-class", what, "give it too: --arch 'file.py:Net'; a bare file's neurons are said with --neuron")
-        options.only(f"bare weights ({path.name})", "input_shape", "trust", "dt", "reset", "source", "neuron", "layer")
-        rebuilt: Loaded = _part("rebuilding").rebuild(content, options, str(path))
-        return rebuilt
+        return _bare(path, content, options)
     elif options.layer:
         raise OptionError("--layer", "is for files without code; with --arch the code says what its layers are", "leave one of them out")
     else:
-        only_heard(options, "a model whose code --arch names, which says it itself", "arch", "trust")
-        module = _part("arch").build(options.arch)
+        only_heard(options, "a model whose code --arch names, which says it itself", "arch", "trust", "run_code")
+        module = _part("arch").build(options.arch, opened)
         reading.fill(module, content, str(path))
         notes = (f"the layers' order and types come from running {options.arch} (--arch); the file gave the weights",)
+        notes += tuple(f"{said}; --run-code runs the whole file" for said in opened.left_out())
     if options.input_shape is None:
         what = "does not say what enters it"
         raise ModelError(str(path), what, "name one input's shape without batch and time: --input-shape 1,28,28")
     return _with_notes(first_that_runs(module, options), notes)
+
+
+def _bare(path: Path, content: Any, options: Options) -> Loaded:
+    """Weights without code."""
+    if options.neuron_class:
+        what = "is for classes of your own code, and no code was given"
+        raise OptionError("--neuron-class", what, "give it too: --arch 'file.py:Net'; a bare file's neurons are said with --neuron")
+    options.only(f"bare weights ({path.name})", "input_shape", "trust", "dt", "reset", "source", "neuron", "layer")
+    rebuilt: Loaded = _part("rebuilding").rebuild(content, options, str(path))
+    return rebuilt
 
 
 def only_heard(options: Options, door: str, *more: str) -> None:

@@ -11,7 +11,7 @@ import click
 import converters
 from snndeploy import deploy
 from snndeploy.cli.converting import stem_of, writable
-from snndeploy.cli.options import SOURCE_OPTIONS, as_json, options_of, with_options
+from snndeploy.cli.options import SOURCE_OPTIONS, as_json, options_of, run_code, with_options
 from snndeploy.cli.refusing import finish, refusing
 from snndeploy.cli.terminal import working
 from snndeploy.report.as_text import bullets, section
@@ -22,6 +22,7 @@ from snndeploy.report.as_text import bullets, section
 @click.option("--to", required=True, help="net (a chip network), nir (a float graph), onnx (either), ...: a format that can be written.")
 @click.option("--lossy", is_flag=True, help="Write what the format cannot say as the nearest that it can, and list what was lost.")
 @with_options(SOURCE_OPTIONS)
+@run_code
 @click.option("--timesteps", type=int, help="Steps of a sample, where the file does not say it.")
 @click.option("-o", "--output", help="The file to write; by default the model's name with the format's suffix, in this folder.")
 @as_json

@@ -31,6 +31,11 @@ max_drop = click.option(
     "--max-drop", type=float, callback=_points, default=Wishes.max_drop, show_default=True, help="Points of accuracy that may be lost."
 )
 
+run_code = click.option(
+    "--run-code",
+    is_flag=True,
+    help="Run the files of --arch and --data whole, as python FILE does, with all they do: train, write, delete. Only definitions otherwise.",
+)
 FILE_OPTIONS: tuple[Decorator[Any], ...] = (
     click.option(
         "--source", help="The library whose conventions hold where the file is silent: snntorch, spikingjelly, norse, sinabs, ..."
@@ -43,7 +48,7 @@ FILE_OPTIONS: tuple[Decorator[Any], ...] = (
 )
 """What a file of a network cannot say of itself."""
 SOURCE_OPTIONS: tuple[Decorator[Any], ...] = (
-    click.option("--arch", help="The code that builds the module: 'file.py:Net(T=10)' or pkg.mod:factory. That code is run."),
+    click.option("--arch", help="The code that builds the module: 'file.py:Net(T=10)' or pkg.mod:factory. Definitions alone are run."),
     *FILE_OPTIONS,
     click.option(
         "--neuron",
@@ -86,6 +91,7 @@ DATA_OPTIONS: tuple[Decorator[Any], ...] = (
     click.option("--frames", type=int, help="Events: so many steps a recording."),
     click.option("--split-by", help="Events, with --frames: equal numbers of events (number, the default) or equal time (time)."),
     click.option("--sensor", help="Events: rows,columns of the camera, e.g. 34,34."),
+    run_code,
 )  # fmt: skip
 
 
@@ -119,6 +125,7 @@ def options_of(given: Mapping[str, Any]) -> converters.Options:
     return replace(
         file_options_of(given),
         arch=given["arch"],
+        run_code=bool(given.get("run_code")) and given["arch"] is not None,
         trust=given["trust"],
         neuron=by_pattern(given["neuron"], "--neuron", "'lif*: LIFNode(tau=2.0)'"),
         neuron_class=by_pattern(given["neuron_class"], "--neuron-class", "'MyLIF: LIF(tau=2.0)'"),
@@ -150,7 +157,8 @@ def samples_of(given: Mapping[str, Any], why: str = "", shape: tuple[int, ...] |
     check_reading(given)
     if given["data"] is None:
         return None
-    samples = read(given["data"], binning=binning(given), sensor=sensor(given["sensor"], shape), limit=given["samples"])
+    cut = sensor(given["sensor"], shape)
+    samples = read(given["data"], binning=binning(given), sensor=cut, limit=given["samples"], run_code=given["run_code"])
     if given["sensor"] is not None and binning(given) is None:
         raise NoEffect("--sensor", f"is the size of an event camera, and {given['data']} holds no event recordings", "leave it out")
     if why:

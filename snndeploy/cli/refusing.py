@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import errno
 import functools
+import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 import converters
+from snndeploy.cli.unheard import check_code
 from snndeploy.errors import DoesNotFit, OptionError, SnnError
 from snndeploy.hw import profile_names
+from snndeploy.user_code import unchanged
 
 NOT_AS_WISHED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 def refusing(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose errors are said on standard error (with ``--json`` also as an object) and become its exit code."""
+    """A command whose errors are said on standard error (with ``--json`` also as an object) and become its exit code.
+
+    What it prints goes out at its end, when the files that were given are found as they were.
+    """
 
     @functools.wraps(command)
     def run(*args: Any, **given: Any) -> None:
         as_json = bool(given.get("as_json"))
         try:
             _our_own_packages()
-            command(*args, **given)
+            check_code(given)
+            ended = _printed(functools.partial(command, *args, **given), given, as_json)
         except SnnError as error:
             _refuse(error, as_json)
         except MemoryError:
@@ -37,9 +45,42 @@ def refusing(command: Callable[..., None]) -> Callable[..., None]:
             _refuse(_unwritten(error), as_json)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
+            if as_json:
+                click.echo(as_object("Interrupted", "snndeploy", "interrupted", "run it again"))
             raise click.exceptions.Exit(INTERRUPTED) from None
+        if ended is not None:
+            raise ended
 
     return run
+
+
+def _printed(command: Callable[[], None], given: Mapping[str, Any], as_json: bool) -> click.exceptions.Exit | None:
+    """Run a command and print its text, if no file that it was given was changed; how it ended, if not by itself."""
+    held, ended = io.StringIO(), None
+    with unchanged(*_files(given)), redirect_stdout(held):
+        try:
+            command()
+        except click.exceptions.Exit as leaving:
+            ended = leaving
+    lines = held.getvalue().splitlines(keepends=True)
+    ours = [line for line in lines if not as_json or _is_object(line)]
+    click.echo("".join(ours[-1:] if as_json else ours), nl=False)
+    click.echo("".join(line for line in lines if line not in ours), nl=False, err=True)
+    return ended
+
+
+def _is_object(line: str) -> bool:
+    """Whether a line is a JSON object of ours, and not what a library printed."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _files(given: Mapping[str, Any]) -> list[Path]:
+    """The files that a command was given to read."""
+    named = [str(given[role]) for role in ("model", "file", "a", "b", "arch", "data", "calibration", "chip") if given.get(role)]
+    return [Path(f"{name.partition('.py:')[0]}.py" if ".py:" in name else name) for name in named]
 
 
 def keep(output: str | None, **read: str | None) -> None:
@@ -65,9 +106,13 @@ def _refuse(error: SnnError, as_json: bool) -> NoReturn:
         kind = next(
             k for k in type(error).__mro__ if k.__module__ == SnnError.__module__
         )  # a module's own kind is told as what it is one of
-        said = {"error": kind.__name__, "where": error.where, "what": error.what, "hint": error.hint}
-        click.echo(json.dumps({"schema": "snndeploy.error/1", **said}))
+        click.echo(as_object(kind.__name__, error.where, error.what, error.hint))
     raise click.exceptions.Exit(NOT_AS_WISHED if isinstance(error, DoesNotFit) else BAD_INPUT)
+
+
+def as_object(error: str, where: str, what: str, hint: str) -> str:
+    """An error as the one JSON object that ``--json`` prints."""
+    return json.dumps({"schema": "snndeploy.error/1", "error": error, "where": where, "what": what, "hint": hint})
 
 
 def _unwritten(error: OSError) -> SnnError:

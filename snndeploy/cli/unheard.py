@@ -38,6 +38,15 @@ def check_reading(given: Mapping[str, Any]) -> None:
         refuse(("seed",), f"is of --encode rate alone; --encode {given['encode']} has no chance in it")
 
 
+def check_code(given: Mapping[str, Any]) -> None:
+    """Refuse to run code whole where none is named. Raises ``NoEffect``."""
+    named = given.get("arch") is not None or any(".py:" in (given.get(name) or "") for name in ("data", "calibration"))
+    if given.get("run_code") and not named:
+        raise NoEffect(
+            "--run-code", "is for code that --arch or --data names, and none is named", "leave it out, or name it: --arch FILE:Net"
+        )
+
+
 def check_proving(prove: bool) -> None:
     """Refuse a time for proofs that nobody asked for. Raises ``NoEffect``."""
     if not prove:

@@ -1,4 +1,4 @@
-"""Samples from a user's own ``file.py:factory``; running that file is the user's consent.
+"""Samples from a user's own ``file.py:factory``, whose definitions alone are run.
 
 The factory (or ready object) gives ``(x, y)``, a Dataset of ``(x, y)`` items, or a DataLoader of such batches. These
 are known by what they can do, so torch is met only if the user's file brings it.
@@ -6,10 +6,9 @@ are known by what they can do, so torch is met only if the user's file brings it
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
@@ -19,11 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snndeploy.data.samples import SOLE, Samples
-from snndeploy.errors import DataError, did_you_mean
+from snndeploy.errors import DataError, SnnError, did_you_mean
+from snndeploy.user_code import Session, session, unchanged
 
 
-def from_factory(file: Path, name: str, limit: int | None = None) -> Samples:
+def from_factory(file: Path, name: str, limit: int | None = None, *, run_code: bool = False) -> Samples:
     """What ``name`` in ``file`` gives; at most ``limit`` samples of a Dataset or DataLoader are drawn.
+
+    Of the file its definitions alone are run, and the factory; with ``run_code`` all of it.
 
     Raises:
         DataError: the file or name does not exist, the user's code fails (where is said), or it gives something else.
@@ -31,14 +33,17 @@ def from_factory(file: Path, name: str, limit: int | None = None) -> Samples:
     where = f"{file}:{name}"
     if not file.is_file():
         raise DataError(where, f"there is no file {file}", "give file.py:factory")
-    return _in_their_words(lambda: _samples(_found(_run(file), name, where), limit, where), file, where)
+    with unchanged(file), session(DataError, where, whole=run_code) as code:
+        samples = _in_their_words(lambda: _samples(_found(code.file(file), name, where, code), limit, where), file, where)
+        notes = tuple(f"{said}; --run-code runs the whole file" for said in code.left_out())
+    return replace(samples, notes=(*samples.notes, *notes))
 
 
 def _in_their_words(job: Callable[[], Samples], file: Path, where: str) -> Samples:
     """The user's code may raise anything; it becomes one message with its line."""
     try:
         return job()
-    except DataError:
+    except SnnError:
         raise
     except Exception as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).resolve() == file.resolve()]
@@ -46,27 +51,12 @@ def _in_their_words(job: Callable[[], Samples], file: Path, where: str) -> Sampl
         raise DataError(where, f"failed{at}: {type(error).__name__}: {error}", "the error is in that file, or in what it reads") from error
 
 
-def _run(file: Path) -> ModuleType:
-    """Run the file as a module; its own folder is importable meanwhile, as with ``python file.py``."""
-    spec = importlib.util.spec_from_file_location(f"_snndeploy_data_{file.stem}", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses and pickled workers look their module up
-    sys.path.insert(0, str(file.resolve().parent))
+def _found(module: ModuleType, name: str, where: str, code: Session) -> Any:
     try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(file.resolve().parent))
-    return module
-
-
-def _found(module: ModuleType, name: str, where: str) -> Any:
-    if not hasattr(module, name):
-        public = [known for known in vars(module) if not known.startswith("_")]
-        raise DataError(where, f"there is no {name!r} in it", did_you_mean(name, public))
-    thing = getattr(module, name)
-    return thing if _is_data(thing) and not isinstance(thing, type) else thing()
+        thing = code.value(module, name)
+    except KeyError:
+        raise DataError(where, f"there is no {name!r} in it", did_you_mean(name, code.names(module))) from None
+    return thing if _is_data(thing) and not isinstance(thing, type) else code.given(thing())
 
 
 def _is_data(thing: Any) -> bool:

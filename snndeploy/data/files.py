@@ -15,12 +15,20 @@ from snndeploy.data.samples import SOLE, Samples
 from snndeploy.errors import DataError, OptionError
 
 
-def read(spec: str, *, binning: Binning | None = None, sensor: tuple[int, int] | None = None, limit: int | None = None) -> Samples:
+def read(
+    spec: str,
+    *,
+    binning: Binning | None = None,
+    sensor: tuple[int, int] | None = None,
+    limit: int | None = None,
+    run_code: bool = False,
+) -> Samples:
     """Samples from ``data.npz`` or ``file.py:factory``.
 
     An ``.npz`` holds x (or x_<input name> for several inputs) [N, *shape] or [N, T, *shape], and perhaps y [N]; or
     events x, y, p, t, offset and perhaps label, which ``binning`` cuts into frames [N, T, 2, H, W]. ``sensor`` (H, W)
-    is the size of the event camera. ``limit`` keeps the first samples only.
+    is the size of the event camera. ``limit`` keeps the first samples only. ``run_code`` runs a factory's file whole,
+    not its definitions alone.
 
     Raises:
         DataError: the file, or what is in it, is not that; OptionError: ``binning`` is missing for events, or given without them.
@@ -30,7 +38,7 @@ def read(spec: str, *, binning: Binning | None = None, sensor: tuple[int, int] |
     file, colon, name = spec.rpartition(":")
     if colon and file.endswith(".py"):
         _no_binning(binning, spec)
-        return from_factory(Path(file), name, limit)
+        return from_factory(Path(file), name, limit, run_code=run_code)
     if spec.endswith(".py"):
         raise DataError(spec, "names a file, but no factory in it", f"write {spec}:factory")
     arrays = read_archive(Path(spec))

@@ -1,0 +1,228 @@
+"""What of a module must run so that some of its names exist: the statements that bind or change them, and all that these read."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from snndeploy.user_code.scopes import FUNCTIONS, bound, dotted, root
+from snndeploy.user_code.statements import GLOBAL_SETTERS, MUTATORS, Leaf, Module, anywhere, called, changed, taken_apart
+
+BY_NAME = frozenset(["globals", "eval", "exec", "vars", "locals"])
+"""Who calls these may look names up that stand nowhere in the code."""
+BUILTINS = frozenset(dir(builtins))
+HARMLESS = frozenset(
+    [
+        *("print", "eval", "train", "to", "cuda", "cpu", "requires_grad_", "load_state_dict", "save", "step", "zero_grad"),
+        *("info", "debug", "warning", "close", "show", "format", "summary", "len", "str", "repr"),
+    ]
+)
+"""Calls whose absence changes nothing of what a definition is: weights come from the file, and it is put into eval mode."""
+Public = Callable[[ast.ImportFrom], frozenset[str] | None]
+"""The names that ``from x import *`` gives where x is a file of the user's; None for an installed package."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A module's statements with who binds what.
+
+    Attributes:
+        module: the statements.
+        leaves: the same leaves, each with what the functions it calls change, and star imports with the names they give.
+    """
+
+    module: Module
+    leaves: tuple[Leaf, ...]
+
+    @cached_property
+    def by_name(self) -> Mapping[str, list[Leaf]]:
+        """Name -> the leaves that bind it or change what it holds, in order; a loop's own ``input`` or ``sum`` is no constant."""
+        found: dict[str, list[Leaf]] = defaultdict(list)
+        for leaf in self.leaves:
+            looped = leaf.kind == "control" or any(mark.startswith("within ") for mark in leaf.reads.now)
+            for name in (leaf.own | leaf.changes) - (BUILTINS if looped else frozenset()):
+                found[name].append(leaf)
+        return found
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Every name of the module."""
+        return frozenset(n for leaf in self.leaves for n in leaf.own if not n.startswith("within "))
+
+    @cached_property
+    def functions(self) -> Mapping[str, ast.AST]:
+        """The module's own functions."""
+        return {leaf.node.name: leaf.node for leaf in self.leaves if isinstance(leaf.node, FUNCTIONS)}
+
+    @cached_property
+    def imported(self) -> frozenset[str]:
+        """Names that an import binds."""
+        return frozenset(n for leaf in self.leaves if leaf.kind == "import" for n in leaf.own)
+
+    def closure(self, names: Iterable[str], more: Iterable[Leaf] = ()) -> list[Leaf]:
+        """The leaves that give these names, with all that they read when they run and when they are called, in order.
+
+        ``more`` leaves are in it, too, with what they read when they run.
+        """
+        todo, seen, kept = list(names), set(names), dict[int, Leaf]()
+
+        def also(found: Iterable[str]) -> None:
+            todo.extend(name for name in found if name not in seen)
+            seen.update(found)
+
+        for leaf in more:
+            kept[leaf.index] = leaf
+            also(leaf.reads.now | (frozenset() if self.alone(leaf) else leaf.own))
+        while todo:
+            for leaf in self.by_name.get(todo.pop(), ()):
+                kept[leaf.index] = leaf
+                also(leaf.reads.now | leaf.reads.later)
+                if leaf.reads.later & BY_NAME or leaf.reads.now & BY_NAME:
+                    also([n for d in self.leaves if d.kind == "definition" for n in d.own])
+        return [kept[index] for index in sorted(kept)]
+
+    def alone(self, leaf: Leaf) -> bool:
+        """Whether a leaf stands in no compound statement: no other branch binds its names."""
+        statement = self.module.tree.body[leaf.top]
+        return statement is leaf.node or statement is leaf.source
+
+    def at_the_start(self, users: frozenset[str]) -> list[Leaf]:
+        """What runs in any case: imports, ``sys.path``, settings, and definitions that a decorator or base may register.
+
+        ``users`` are the names that are imported from other files of the user's.
+        """
+        return [leaf for leaf in self.leaves if not leaf.reason and (_setting(leaf) or self._registers(leaf, users))]
+
+    def _registers(self, leaf: Leaf, users: frozenset[str]) -> bool:
+        if leaf.kind != "definition":
+            return False
+        decorators = [root(d.func if isinstance(d, ast.Call) else d) for d in getattr(leaf.node, "decorator_list", [])]
+        bases = [root(base) for base in getattr(leaf.node, "bases", [])]
+        own = (self.names - self.imported) | users
+        return any(name in own for name in decorators) or any(name in users or self._hears_of_classes(name) for name in bases)
+
+    def _hears_of_classes(self, name: str) -> bool:
+        """Whether a class of the module is told of those that derive from it."""
+        nodes = [leaf.node for leaf in self.by_name.get(name, ()) if isinstance(leaf.node, ast.ClassDef)]
+        return any(bound(node.body) & {"__init_subclass__"} or node.keywords for node in nodes)
+
+    def why_not(self, leaf: Leaf) -> str:
+        """Why a leaf is no definition: by itself, or by what a function of the module does that it calls."""
+        if leaf.reason or leaf.kind == "import":
+            return leaf.reason
+        return next((why for name in sorted(self._reached(leaf.calls)) if (why := anywhere(self.functions[name]))), "")
+
+    def _reached(self, calls: Iterable[str]) -> set[str]:
+        """The module's functions that are called, with those that they call."""
+        todo, found = [name for name in calls if name in self.functions], set[str]()
+        while todo:
+            name = todo.pop()
+            if name not in found:
+                found.add(name)
+                todo += [n for n in _called_inside(self.functions[name]) if n in self.functions]
+        return found
+
+    def effects(self, calls: Iterable[str]) -> frozenset[str]:
+        """Global names that the functions called bind anew or change."""
+        return frozenset(n for name in self._reached(calls) for n in _effects(self.functions[name]))
+
+    def left_out(self, ran: set[int]) -> Iterator[tuple[Leaf, str]]:
+        """Calls that did not run though they are given an object that was made, with its name: they may have changed it."""
+        made = {n for leaf in self.leaves if leaf.index in ran and leaf.kind == "assignment" for n in leaf.own}
+        for leaf in self.leaves:
+            call = leaf.node.value if isinstance(leaf.node, ast.Expr) else None
+            if leaf.index in ran or not isinstance(call, ast.Call) or dotted(call.func).rpartition(".")[2] in HARMLESS:
+                continue
+            given = [root(call.func) if isinstance(call.func, ast.Attribute) else "", *map(root, call.args)]
+            name = next((name for name in given if name in made), "")
+            if name:
+                yield leaf, name
+
+
+def planned(tree: ast.Module, public: Public) -> Plan:
+    """A module's plan; ``public`` looks into files of the user's for ``from x import *``."""
+    module = taken_apart(tree)
+    leaves = tuple(_with_stars(leaf, public) for leaf in module.leaves)
+    plan = Plan(module, leaves)
+    known = tuple(replace(leaf, changes=leaf.changes | _registry(leaf, plan)) for leaf in leaves)
+    return Plan(module, _through_other_names(known))
+
+
+def _with_stars(leaf: Leaf, public: Public) -> Leaf:
+    if not isinstance(leaf.node, ast.alias) or leaf.node.name != "*":
+        return leaf
+    assert isinstance(leaf.source, ast.ImportFrom)
+    return replace(leaf, own=public(leaf.source) or frozenset())
+
+
+def _registry(leaf: Leaf, plan: Plan) -> frozenset[str]:
+    """What a leaf changes through the functions that it calls, or by a decorator that is an object of the module."""
+    decorators = {root(d.func if isinstance(d, ast.Call) else d) for d in getattr(leaf.node, "decorator_list", [])}
+    objects = {name for name in decorators & plan.names if name not in plan.functions and name not in plan.imported}
+    return frozenset(objects | plan.effects(leaf.calls))
+
+
+def _through_other_names(leaves: tuple[Leaf, ...]) -> tuple[Leaf, ...]:
+    """A change of ``part`` in ``part = net.fc``, or in ``for part in net.modules()``, is one of ``net``."""
+    same = [pair for leaf in leaves for pair in _aliases(leaf.node)]
+    for _ in range(len(same)):
+        more = tuple(replace(leaf, changes=leaf.changes | {a for a, b in same if b in leaf.changes}) for leaf in leaves)
+        if all(len(new.changes) == len(old.changes) for new, old in zip(more, leaves, strict=True)):
+            break
+        leaves = more
+    return leaves
+
+
+def _aliases(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """Pairs of names of which the second holds the first, or a part of it."""
+    if isinstance(node, ast.For):
+        sources = {n.id for n in ast.walk(node.iter) if isinstance(n, ast.Name)}
+        yield from ((source, name) for source in sources for name in bound([node.target]))
+    if isinstance(node, ast.Assign):
+        targets = sorted(bound(node.targets))
+        method = isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute)
+        source = root(node.value.func if method else node.value)  # type: ignore[attr-defined]
+        yield from ((source, name) for name in targets if source)
+        yield from ((a, b) for a in targets for b in targets if a != b and len(node.targets) > 1)
+
+
+def _by_table(node: ast.AST) -> bool:
+    """Whether a statement makes names that stand nowhere: ``globals()[n] = x``, ``globals().update(...)``, ``exec(...)``."""
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    call = node.value if isinstance(node, ast.Expr) else None
+    if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in MUTATORS:
+        targets = [call.func]
+    tables = [t.value for t in targets if isinstance(t, ast.Subscript | ast.Attribute)]
+    whole = any(isinstance(t, ast.Call) and dotted(t.func) in BY_NAME for t in tables)
+    return whole or (isinstance(call, ast.Call) and dotted(call.func) == "exec")
+
+
+def _setting(leaf: Leaf) -> bool:
+    """An import, a change of ``sys.path``, or a setting for all that follows."""
+    if leaf.kind == "import" or _by_table(leaf.node):
+        return True
+    parts = [dotted(n) for n in ast.walk(leaf.node) if isinstance(n, ast.Attribute)]
+    if leaf.kind in ("call", "assignment") and any(part.startswith("sys.path") for part in parts) and "sys" in leaf.changes:
+        return True
+    call = leaf.node.value if isinstance(leaf.node, ast.Expr) else None
+    if not isinstance(call, ast.Call):
+        return False
+    return dotted(call.func).rpartition(".")[2] in GLOBAL_SETTERS or dotted(call.func) == "site.addsitedir"
+
+
+def _called_inside(function: ast.AST) -> frozenset[str]:
+    return frozenset(name for part in ast.iter_child_nodes(function) for name in called(part))
+
+
+def _effects(function: ast.AST) -> frozenset[str]:
+    """Globals that a function declares as such, and names whose objects its body changes and that are not its own."""
+    assert isinstance(function, FUNCTIONS)
+    said = {name for n in ast.walk(function) if isinstance(n, ast.Global) for name in n.names}
+    args = function.args
+    every = (*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg)
+    own = bound(function.body) | {arg.arg for arg in every if arg is not None}
+    return frozenset(said | (changed(ast.walk(function)) - own))

@@ -1,0 +1,295 @@
+"""While a user's code is opened: where it finds its neighbours, what it may print to, and what is put back afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any
+
+from snndeploy.errors import SnnError
+from snndeploy.user_code.opening import Book, Opened, failed, public_names
+from snndeploy.user_code.refused import Refused, Unknown, refusal_of
+
+PREFIX = "user_code_"
+
+
+class Session:
+    """The user's files that are open, and the finder that opens their neighbours.
+
+    Attributes:
+        whole: modules are run, as Python runs them, instead of opened.
+        files: the user's files, as their code names them.
+        heard: refusals that were raised; one that the user's code passed over is still one.
+    """
+
+    def __init__(self, whole: bool) -> None:
+        self.whole = whole
+        self.files: set[str] = set()
+        self.heard: list[Refused] = []
+        self.folders: list[Path] = [Path.cwd()]
+        self.before = list(sys.path)
+        self.books: list[Book] = []
+        self.anyone = False
+
+    def file(self, path: Path) -> ModuleType:
+        """The module in a file. Raises ``Refused``, or what it raises where it is run whole."""
+        home = path.resolve().parent
+        sys.argv[:] = [str(path)]
+        self.folders.insert(0, home)
+        sys.path.insert(0, str(home))
+        name, top = _dotted(path.resolve())
+        if top != home:
+            self.folders.insert(0, top)
+            sys.path.insert(0, str(top))
+            return self.package(name)
+        spec = importlib.util.spec_from_file_location(PREFIX + path.stem, path.resolve(), loader=None if self.whole else _Loader(self))
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        self.files.add(str(path.resolve()))
+        sys.modules[spec.name] = module  # dataclasses and pickles look their module up
+        if path.stem not in sys.modules and PathFinder.find_spec(path.stem, self.before) is None:
+            sys.modules[path.stem] = module
+        spec.loader.exec_module(module)
+        return module
+
+    def package(self, name: str) -> ModuleType:
+        """The module of that dotted name: opened where it is a file of the user's, else imported."""
+        if not self.whole and self.locate(name.partition(".")[0], None) is None and name not in sys.modules:
+            self._look_on_path(name.partition(".")[0])
+        before, self.anyone = self.anyone, True
+        try:
+            return importlib.import_module(name)
+        finally:
+            self.anyone = before
+
+    def value(self, module: ModuleType, name: str) -> Any:
+        """What a name of a module holds. Raises ``KeyError``: there is none; ``Refused``: it was not computed."""
+        book = next((book for book in self.books if book.space is vars(module)), None)
+        if book is not None:
+            return book.value(name)
+        found = getattr(module, name, book)
+        if found is None and not hasattr(module, name):
+            raise KeyError(name)
+        return found
+
+    def given(self, result: Any) -> Any:
+        """What the user's code returned. Raises ``Refused`` where that was not computed."""
+        if isinstance(result, Unknown):
+            raise refusal_of(result)
+        return result
+
+    def names(self, module: ModuleType) -> list[str]:
+        """The public names of a module."""
+        return [n for n, held in vars(module).items() if not n.startswith("_") and not isinstance(held, ModuleType)]
+
+    def left_out(self) -> tuple[str, ...]:
+        """What did not run though it may have changed what was made."""
+        return tuple(said for book in self.books for said in book.left_out())
+
+    # -- what a book asks ----------------------------------------------------------------------------------------
+
+    def is_users(self, name: str, package: str | None, level: int) -> str | None:
+        """The absolute name of an import where it is a file of the user's, else None."""
+        if level:
+            try:
+                return importlib.util.resolve_name("." * level + name, package)
+            except (ImportError, ValueError):
+                return None
+        first = name.partition(".")[0]
+        held = sys.modules.get(first)
+        return name if isinstance(held, Opened) or (held is None and self.locate(first, None)) else None
+
+    def public(self, name: str) -> frozenset[str]:
+        """The names that ``from name import *`` gives."""
+        parent = name.rpartition(".")[0]
+        path = getattr(importlib.import_module(parent), "__path__", None) if parent else None
+        file = self.locate(name, path)
+        return frozenset() if file is None else public_names(file)
+
+    def locate(self, name: str, path: Sequence[str] | None) -> Path | None:
+        """The user's file of a module: in the file's folder, the current one, or one that the user's code put on the path."""
+        added = [Path(p) for p in sys.path if p not in self.before]
+        folders = [*self.folders, *added] if path is None else [Path(p) for p in path]
+        last = name.rpartition(".")[2]
+        for folder in folders:
+            for file in (folder / last / "__init__.py", folder / f"{last}.py"):
+                if file.is_file():
+                    return None if path is None and self._installed(last, file) else file.resolve()
+        return None
+
+    def _installed(self, name: str, file: Path) -> bool:
+        """Whether Python finds that very file without the user's folders: it is a package that was installed from here."""
+        own = {str(folder) for folder in self.folders} | {"", "."}
+        spec = PathFinder.find_spec(name, [p for p in self.before if p not in own])
+        return spec is not None and spec.origin is not None and Path(spec.origin).resolve() == file.resolve()
+
+    def _look_on_path(self, top: str) -> None:
+        """A package beside which the user set the path (PYTHONPATH), and that is not installed, is the user's."""
+        spec = PathFinder.find_spec(top, self.before)
+        origin = Path(spec.origin) if spec is not None and spec.origin else None
+        if origin is not None and not _of_python(origin):
+            self.folders.append(origin.parent.parent if origin.name == "__init__.py" else origin.parent)
+            self.before = [p for p in self.before if Path(p or ".").resolve() != self.folders[-1].resolve()]
+
+    def asked_by_user(self) -> bool:
+        """Whether the import that is looked for stands in the user's code."""
+        if self.anyone:
+            return True
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None:
+            name = frame.f_code.co_filename
+            if not name.startswith("<frozen importlib") and name not in (importlib.__file__, importlib.util.__file__, __file__):
+                return name in self.files or name.startswith(str(Path(__file__).parent))
+            frame = frame.f_back
+        return False
+
+
+class _Finder(MetaPathFinder):
+    """Finds the neighbours of the user's files, for these alone."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        parent = sys.modules.get(fullname.rpartition(".")[0])
+        if path is not None and not isinstance(parent, Opened) and getattr(parent, "__file__", None) is not None:
+            return None
+        if path is None and not self.session.asked_by_user():
+            return None
+        file = self.session.locate(fullname, path)
+        if file is None:
+            return None
+        inside = [str(file.parent)] if file.name == "__init__.py" else None
+        return importlib.util.spec_from_file_location(fullname, file, loader=_Loader(self.session), submodule_search_locations=inside)
+
+
+class _Loader(Loader):
+    """Opens a module instead of running it."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return Opened(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        assert isinstance(module, Opened)
+        file = Path(str(module.__file__))
+        self.session.files.add(str(file))
+        book = Book(module, file, self.session)
+        self.session.books.append(book)
+        book.start()
+
+
+@contextmanager
+def session(kind: type[SnnError], where: str, *, whole: bool = False) -> Iterator[Session]:
+    """Open the user's code meanwhile; what it prints goes to standard error, and the interpreter is as before afterwards.
+
+    ``whole``: the code is run as Python runs it, which the user asked for.
+
+    Raises:
+        kind: code of the user's needs what no definition gives, raises, or ends the program; file and line are said.
+    """
+    opened = Session(whole)
+    before = list(sys.argv), list(sys.path), set(sys.modules), sys.dont_write_bytecode
+    finder = _Finder(opened)
+    sys.dont_write_bytecode = True
+    if whole:
+        sys.path[:0] = [str(Path.cwd())]
+    else:
+        sys.meta_path.insert(0, finder)
+    try:
+        with redirect_stdout(sys.stderr), _default_dtype():
+            yield opened
+        if opened.heard:
+            raise opened.heard[0]
+    except Refused as error:
+        raise _as(kind, error) from error
+    except SnnError as error:
+        if opened.heard and not isinstance(error, kind):
+            raise _as(kind, opened.heard[0]) from error
+        raise
+    except (SystemExit, GeneratorExit) as error:
+        raise _as(kind, failed(error, Path(where), opened.files)) from error
+    finally:
+        sys.argv[:], sys.path[:], sys.dont_write_bytecode = before[0], before[1], before[3]
+        if finder in sys.meta_path:
+            sys.meta_path.remove(finder)
+        _forget(before[2])
+
+
+def _as(kind: type[SnnError], refusal: Refused) -> SnnError:
+    return kind(refusal.where, refusal.what, refusal.hint)
+
+
+def _forget(known: Iterable[str]) -> None:
+    """Take what was opened out of Python's table: who imports it later is to get the whole."""
+    kept = set(known)
+    for name, module in list(sys.modules.items()):
+        if isinstance(module, Opened) or (name not in kept and name.startswith(PREFIX)):
+            del sys.modules[name]
+
+
+@contextmanager
+def _default_dtype() -> Iterator[None]:
+    """A number type that the user's code sets for all that follows ends with its session."""
+    held = getattr(sys.modules.get("torch"), "get_default_dtype", lambda: None)()
+    try:
+        yield
+    finally:
+        setter = getattr(sys.modules.get("torch"), "set_default_dtype", None)
+        if setter is not None and held is not None:
+            setter(held)
+
+
+def _dotted(path: Path) -> tuple[str, Path]:
+    """The name by which a file of a package is imported, and the folder of its top package; the stem and its folder for others."""
+    parts, folder = [path.stem], path.parent
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    text = path.read_bytes()
+    if folder != path.parent and (b"from ." in text or b'import_module(".' in text):
+        return ".".join(parts), folder
+    return path.stem, path.parent
+
+
+def _of_python(file: Path) -> bool:
+    """Whether a file belongs to Python or to what is installed in it."""
+    roots = {str(Path(p).resolve()) for p in (sys.prefix, sys.base_prefix)}
+    return "site-packages" in file.parts or "dist-packages" in file.parts or any(str(file.resolve()).startswith(r + os.sep) for r in roots)
+
+
+@contextmanager
+def unchanged(*files: Path | None) -> Iterator[None]:
+    """Hold that the files given are the same afterwards.
+
+    Raises:
+        SnnError: one was changed or removed meanwhile, by the user's code or by another program.
+    """
+    before = {path: digest(path) for path in files if path is not None and path.is_file()}
+    yield
+    for path, was in before.items():
+        now = digest(path) if path.is_file() else "removed"
+        if now != was:
+            what = f"was changed while this ran (sha256 {was[:12]} before, {now[:12]} after); what was read may be neither"
+            raise SnnError(str(path), what, "restore it from a copy; code that is run, or another program, wrote it")
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file."""
+    held = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            held.update(block)
+    return held.hexdigest()
