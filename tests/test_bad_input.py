@@ -293,8 +293,8 @@ def test_a_time_constant_that_is_none(weights, tau):
 
 
 def test_code_that_fails_is_named_with_its_line(weights):
-    Path("net.py").write_text("import nothing_of_that_name\n", encoding="utf-8")
-    assert "net.py:1" in convert(*PT)
+    Path("net.py").write_text("import nothing_of_that_name\n\n\nclass Net(nothing_of_that_name.Module): ...\n", encoding="utf-8")
+    assert "fails at net.py:1: ModuleNotFoundError" in convert(*PT)
 
 
 def test_nan_weights(weights):

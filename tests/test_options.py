@@ -65,7 +65,7 @@ class Ann(nn.Module):
 SAID = {
     "arch": "net.py:Net", "input_shape": (6,), "timesteps": 7, "trust": True, "dt": 0.004, "reset": "subtract", "source": "snntorch",
     "input_unit": 0.25, "neuron": {"lif1": "LIF(tau=2.0)"}, "neuron_class": {"MyLIF": "LIF(tau=2.0)"},
-    "layer": {"fc1": "Flatten()"}, "relu": "if", "state": {"v": "v_next"},
+    "layer": {"fc1": "Flatten()"}, "relu": "if", "state": {"v": "v_next"}, "run_code": True,
 }  # fmt: skip
 """One word of each option, as somebody would say it."""
 
@@ -186,9 +186,9 @@ DOORS = {
     ".net": (integers, {}, {"timesteps", "input_unit", "source"}),
     "bare snnTorch weights": (bare, {}, {"timesteps", "dt", "neuron"}),
     "bare SpikingJelly weights": (lambda folder: bare(folder, "spikingjelly"), {}, {"timesteps", "dt", "reset", "neuron"}),
-    "weights with --arch": (weights, {"arch": "net.py:Net", "input_shape": (6,)}, {"timesteps", "dt", "neuron", "neuron_class"}),
+    "weights with --arch": (weights, {"arch": "net.py:Net", "input_shape": (6,)}, {"timesteps", "dt", "neuron", "neuron_class", "run_code"}),
     "an artificial network with --arch": (
-        lambda folder: weights(folder, "Ann"), {"arch": "net.py:Ann", "input_shape": (6,), "relu": "if"}, {"timesteps", "dt"},
+        lambda folder: weights(folder, "Ann"), {"arch": "net.py:Ann", "input_shape": (6,), "relu": "if"}, {"timesteps", "dt", "run_code"},
     ),
     "a whole module": (whole, {"trust": True, "input_shape": (6,)}, {"timesteps", "dt"}),
     "a live module": (lambda _: live(), {"input_shape": (6,)}, {"timesteps", "dt", "neuron", "neuron_class"}),

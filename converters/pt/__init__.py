@@ -84,6 +84,7 @@ def _load(path: Path, options: Options, opened: Session) -> Loaded:
         module = _part("arch").build(options.arch, opened)
         reading.fill(module, content, str(path))
         notes = (f"the layers' order and types come from running {options.arch} (--arch); the file gave the weights",)
+        notes += (f"the code of {options.arch} was run whole (--run-code), with all that it does",) if options.run_code else ()
         notes += tuple(f"{said}; --run-code runs the whole file" for said in opened.left_out())
     if options.input_shape is None:
         what = "does not say what enters it"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -16,7 +17,7 @@ from snndeploy.cli.demo import demo
 from snndeploy.cli.exporting import export
 from snndeploy.cli.machine import chips, doctor
 from snndeploy.cli.parting import bisect, explain
-from snndeploy.cli.refusing import INTERRUPTED, as_object
+from snndeploy.cli.refusing import as_object, interrupted
 from snndeploy.cli.saved import report, run, show, verify
 
 DEFECT = 70
@@ -26,21 +27,19 @@ DEBUG = "SNNDEPLOY_DEBUG"
 class Commands(click.Group):
     """The group; with ``--json`` what click refuses is one JSON object, too."""
 
-    def main(self, args: Sequence[str] | None = None, *more: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **how: Any) -> Any:  # type: ignore[override]
         given = list(sys.argv[1:] if args is None else args)
-        if not standalone_mode or "--json" not in given:
-            return super().main(given, *more, standalone_mode=standalone_mode, **extra)
+        if not how.get("standalone_mode", True) or "--json" not in given:
+            return super().main(given, prog_name, **how)
         try:
-            code = super().main(given, *more, standalone_mode=False, **extra)
+            code = super().main(given, prog_name, **{**how, "standalone_mode": False})
         except click.ClickException as error:
             error.show()
             where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx is not None else "snndeploy"
             click.echo(as_object("OptionError", where, error.format_message(), f"{where} --help lists what it takes"))
             sys.exit(error.exit_code)
         except click.Abort:
-            click.echo("interrupted", err=True)
-            click.echo(as_object("Interrupted", "snndeploy", "interrupted", "run it again"))
-            sys.exit(INTERRUPTED)
+            sys.exit(interrupted(as_json=True).exit_code)
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -66,29 +65,45 @@ for command in (convert, check, show, run, verify, report, export, bisect, expla
 
 def main() -> None:
     """What ``snndeploy`` on the shell runs. A defect is one clear line; ``SNNDEPLOY_DEBUG=1`` shows where it happened."""
-    _own_output()
-    try:
-        commands()
-    except Exception as error:
-        if os.environ.get(DEBUG):
-            raise
-        what, hint = f"{type(error).__name__}: {error}", f"please report it, with what {DEBUG}=1 shows when the command is run again"
-        click.echo(f"defect in snndeploy {snndeploy.__version__}: {what}", err=True)
-        click.echo(f"hint: {hint}", err=True)
-        if "--json" in sys.argv:
-            click.echo(as_object("Defect", f"snndeploy {snndeploy.__version__}", what, hint))
-        sys.exit(DEFECT)
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            sys.stdout.flush()
-        sys.stdout = sys.stderr  # what code of the user's prints when it is taken down is not our text
+    with _own_output():
+        try:
+            commands()
+        except Exception as error:
+            if os.environ.get(DEBUG):
+                raise
+            what, hint = f"{type(error).__name__}: {error}", f"please report it, with what {DEBUG}=1 shows when the command is run again"
+            click.echo(f"defect in snndeploy {snndeploy.__version__}: {what}", err=True)
+            click.echo(f"hint: {hint}", err=True)
+            if "--json" in sys.argv:
+                click.echo(as_object("Defect", f"snndeploy {snndeploy.__version__}", what, hint))
+            sys.exit(DEFECT)
 
 
-def _own_output() -> None:
+@contextlib.contextmanager
+def _own_output() -> Iterator[None]:
     """Our text alone goes out: what writes to descriptor 1 by itself, C code or a program that is started, goes to standard error."""
+    before = sys.stdout
     try:
         out = os.dup(1)
         os.dup2(2, 1)
     except OSError:
+        yield
         return
-    sys.stdout = os.fdopen(out, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors)
+    sys.stdout = ours = os.fdopen(os.dup(out), "w", encoding=before.encoding, errors=before.errors)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            ours.close()
+        os.dup2(out, 1)
+        os.close(out)
+        sys.stdout = before
+        atexit.register(_hush)
+
+
+def _hush() -> None:
+    """What code of the user's prints when the program is taken down is not our text."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        os.dup2(2, 1)
+    sys.stdout = sys.stderr

@@ -34,7 +34,7 @@ max_drop = click.option(
 run_code = click.option(
     "--run-code",
     is_flag=True,
-    help="Run the files of --arch and --data whole, as python FILE does, with all they do: train, write, delete. Only definitions otherwise.",
+    help="Run the files of --arch and --data whole, with all they do: train, write, delete. Otherwise definitions alone are run.",
 )
 FILE_OPTIONS: tuple[Decorator[Any], ...] = (
     click.option(

@@ -44,14 +44,19 @@ def refusing(command: Callable[..., None]) -> Callable[..., None]:
                 raise
             _refuse(_unwritten(error), as_json)
         except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
-            if as_json:
-                click.echo(as_object("Interrupted", "snndeploy", "interrupted", "run it again"))
-            raise click.exceptions.Exit(INTERRUPTED) from None
+            raise interrupted(as_json) from None
         if ended is not None:
             raise ended
 
     return run
+
+
+def interrupted(as_json: bool) -> click.exceptions.Exit:
+    """What is said where the user stopped it."""
+    click.echo("interrupted", err=True)
+    if as_json:
+        click.echo(as_object("Interrupted", "snndeploy", "interrupted", "run it again"))
+    return click.exceptions.Exit(INTERRUPTED)
 
 
 def _printed(command: Callable[[], None], given: Mapping[str, Any], as_json: bool) -> click.exceptions.Exit | None:

@@ -20,7 +20,7 @@ from snndeploy.user_code.scopes import bound
 from snndeploy.user_code.statements import Leaf, pruned
 
 BOOK = "__snndeploy_book__"
-CONSTANT = "write a plain value there, or give it as an argument: --arch 'FILE:Net(T=4)'"
+CONSTANT = "write a plain value there, or let what is named take it as an argument: --arch 'FILE:Net(T=4)'"
 FUNCTION = "do that inside the function that --data or --arch names"
 
 
