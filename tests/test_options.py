@@ -186,7 +186,9 @@ DOORS = {
     ".net": (integers, {}, {"timesteps", "input_unit", "source"}),
     "bare snnTorch weights": (bare, {}, {"timesteps", "dt", "neuron"}),
     "bare SpikingJelly weights": (lambda folder: bare(folder, "spikingjelly"), {}, {"timesteps", "dt", "reset", "neuron"}),
-    "weights with --arch": (weights, {"arch": "net.py:Net", "input_shape": (6,)}, {"timesteps", "dt", "neuron", "neuron_class", "run_code"}),
+    "weights with --arch": (
+        weights, {"arch": "net.py:Net", "input_shape": (6,)}, {"timesteps", "dt", "neuron", "neuron_class", "run_code"},
+    ),
     "an artificial network with --arch": (
         lambda folder: weights(folder, "Ann"), {"arch": "net.py:Ann", "input_shape": (6,), "relu": "if"}, {"timesteps", "dt", "run_code"},
     ),
