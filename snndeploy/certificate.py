@@ -60,7 +60,8 @@ class CertifiedRun:
 
     ``inputs`` are the digests of what the host injected; ``predictions`` the classes; ``accuracy`` a fraction, None without
     labels; ``slow_samples`` how many were run in int64 arithmetic as well; ``phases`` chip steps for each of the ``steps``,
-    in the file only where they are not 1.
+    in the file only where they are not 1; ``faults`` what left its register or fell silent, as in the report's JSON, in the file
+    only where there are any.
     """
 
     samples: int
@@ -73,6 +74,7 @@ class CertifiedRun:
     accuracy: float | None
     slow_samples: int
     phases: int = 1
+    faults: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,8 @@ def to_bytes(certificate: Certificate) -> bytes:
     body = {"schema": f"{PREFIX}{SCHEMA}", **dataclasses.asdict(certificate)}
     if certificate.run.phases == 1:
         del body["run"]["phases"]
+    if not certificate.run.faults:
+        del body["run"]["faults"]
     return _text({**body, "seal": _seal(body)})
 
 
@@ -187,8 +191,8 @@ def _built(body: Mapping[str, Any]) -> Certificate:
     given: dict[str, Any] = {k: v for k, v in body.items() if k != "schema"}
     run = dict(given.pop("run"))
     layers = tuple(LayerDigest(**{**entry, "shape": tuple(entry["shape"])}) for entry in run.pop("layers"))
-    predictions = tuple(run.pop("predictions"))
-    made = CertifiedRun(**run, layers=layers, predictions=predictions)
+    predictions, faults = tuple(run.pop("predictions")), tuple(run.pop("faults", ()))
+    made = CertifiedRun(**run, layers=layers, predictions=predictions, faults=faults)
     files = tuple(HashedFile(**entry) for entry in given.pop("files"))
     lists: dict[str, Any] = {k: tuple(given.pop(k)) for k in ("passes", "bursts", "quantization", "pairs", "proofs", "not_checked")}
     return Certificate(**given, run=made, files=files, **lists)

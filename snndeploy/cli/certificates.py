@@ -100,7 +100,8 @@ def only_converted(certificate: str | None, prove: bool) -> None:
 
 
 def check_again(certificate: str | None, data: str | None, as_json: bool, refused: Mapping[str, object]) -> None:
-    """Without a FILE: the certificate itself; ``data`` says where its data are now. Exit code 1 if a check fails, or it says different.
+    """Without a FILE: the certificate itself; ``data`` says where its data are now. Exit code 1 if a check fails, or it says
+    different or names a fault.
 
     ``refused``: options that a re-check does not take, and whether they were given.
     """
@@ -116,7 +117,7 @@ def check_again(certificate: str | None, data: str | None, as_json: bool, refuse
         click.echo(json.dumps(recheck_to_json(found), allow_nan=False))
     else:
         click.echo(recheck_to_text(found), nl=False)
-    finish(found.holds and found.certificate.verdict != "different")
+    finish(found.holds and found.certificate.verdict != "different" and not found.certificate.run.faults)
 
 
 def certificate_of(file: str, path: str) -> Certificate:

@@ -24,7 +24,7 @@ from snndeploy.flow.deployment import Deployment
 from snndeploy.flow.reporting import LAVA
 from snndeploy.flow.saved import Ran, chip_pair, open_file, run_file, sibling
 from snndeploy.hw import profile_names
-from snndeploy.report.as_json import burst, fidelity, pair, quantized
+from snndeploy.report.as_json import burst, faults, fidelity, pair, quantized
 from snndeploy.report.proofs import proofs_to_json
 from snndeploy.report.report import QuantRow
 from snndeploy.sim.host import inject
@@ -100,6 +100,7 @@ def _digested(ran: Ran, what: Certified) -> CertifiedRun:
     return CertifiedRun(
         ran.trace.samples, ran.data.steps, what.encode, what.seed, input_digests(ran.noun, ran.data.inputs), layer_digests(ran.trace),
         tuple(int(p) for p in ran.predictions), ran.accuracy, min(SLOW_SAMPLES, ran.trace.samples), ran.noun.phases,
+        tuple(faults((*ran.faults, *(f for f in what.verdict.faults if f.kind == "silent")))),
     )  # fmt: skip
 
 

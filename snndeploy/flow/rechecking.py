@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from snndeploy.data.encoders import Encoding
 from snndeploy.errors import ModelError, SnnError
 from snndeploy.flow.certifying import SHIPPED, SIMULATED, hashed, input_digests, layer_digests, shipped_profile, simulated
 from snndeploy.flow.saved import Ran, run_file
-from snndeploy.report.as_json import pair
+from snndeploy.report.as_json import faults, pair
 
 NEEDED = ("program", "data")
 """Files without which nothing can be run."""
@@ -107,12 +107,21 @@ def _compared(c: Certificate, ran: Ran) -> Iterator[Check]:
     certified = {d.name: d for d in run.layers}
     for name in {**certified, **now}:
         yield _layer(name, certified.get(name), now.get(name))
+    yield from _faults(run.faults, faults(ran.faults))
     answers = tuple(int(p) for p in ran.predictions)
     differ = sum(a != b for a, b in zip(answers, run.predictions, strict=False)) + abs(len(answers) - len(run.predictions))
     yield Check("predictions", not differ, f"{differ} of {len(answers):,} differ")
     yield _equal("accuracy", run.accuracy, ran.accuracy)
     if c.fidelity is not None:
         yield _equal("fidelity: the chip's accuracy", c.fidelity.get("chip_accuracy"), ran.accuracy)
+
+
+def _faults(certified: Iterable[Mapping[str, Any]], now: Iterable[Mapping[str, Any]]) -> Iterator[Check]:
+    """What left its register, again; nothing to say where nothing did. That a layer fell silent only the float network shows."""
+    was, found = [dict(f) for f in certified if f["kind"] != "silent"], [dict(f) for f in now]
+    if was or found:
+        said = "; ".join(f"{f['layer']}: {f['what']} {f['count']:,} times" for f in found) or "none"
+        yield Check("faults", was == found, said)
 
 
 def _layer(name: str, certified: LayerDigest | None, now: LayerDigest | None) -> Check:
@@ -159,6 +168,7 @@ def _trusted(c: Certificate, absent: list[HashedFile]) -> Iterator[str]:
     for p in c.pairs:
         if (p["a"], p["b"]) != SIMULATED:
             yield f"{p['a']} against {p['b']}: {p['different']:,} of {p['compared']:,} differ; not run again"
+    yield from (f"fault: {fault['layer']}, {fault['what']}" for fault in c.run.faults if fault["kind"] == "silent")
     if c.fidelity is not None and c.fidelity.get("float_accuracy") is not None:
         yield "fidelity: the float network's accuracy and agreement"
     if c.passes:

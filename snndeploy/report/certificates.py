@@ -24,6 +24,7 @@ def recheck_to_json(found: Recheck) -> Json:
         "file": found.file,
         "ok": found.holds,
         "verdict": c.verdict,
+        "faults": [dict(f) for f in c.run.faults],
         "chip": c.chip,
         "checks": [{"what": k.what, "holds": k.holds, "found": k.found} for k in found.checks],
         "trusted": list(found.trusted),
