@@ -14,7 +14,7 @@ from snndeploy.chip.network import ChipNetwork, Wire
 from snndeploy.errors import ChipError
 from snndeploy.flow.divergence import chip_changes, members, mending, rungs
 from snndeploy.flow.divergence.around import around, graph_sums
-from snndeploy.flow.divergence.comparing import NEAR, Alone, Sides
+from snndeploy.flow.divergence.comparing import NEAR, Alone, Sides, alone
 from snndeploy.flow.divergence.rules import Rules, arriving, run_lif
 from snndeploy.flow.divergence.sides import Series, Side, part, run_part, seen, unit
 from snndeploy.ir.graph import Graph
@@ -26,6 +26,8 @@ from snndeploy.verdict import Suspect
 
 NOT_ROUNDING = 0.1
 """Sums that are off by more than this part of the threshold were not merely rounded."""
+ROUNDINGS = ("rounding", "truncation")
+"""Causes that a network without a flaw has."""
 WEIGHT_END = 254
 DECAY_STEP = 1.5 / DECAY_UNIT
 """Decays farther apart than this were not merely rounded to a register."""
@@ -33,13 +35,22 @@ DECAY_STEP = 1.5 / DECAY_UNIT
 
 def suspects(s: Sides, layer: str, apart: Alone) -> tuple[tuple[Suspect, ...], int]:
     """Why a layer of a graph and that of a chip network part on the same input, and how many changes were tried."""
+    found, tried = _on(s, layer, apart)
+    if any(s.reproduces != "inferred" and s.cause not in ROUNDINGS for s in found) or not flawed(s, layer, apart):
+        return found, tried
+    other = alone(s, layer, hidden=False, by_second=True)
+    assert other is not None
+    own, more = _on(s, layer, other)
+    told = (x for x in own if x.reproduces != "inferred" and x.cause not in ROUNDINGS)
+    there = tuple(replace(x, words=f"{x.words}; seen where the layer is fed as in {s.b.name}") for x in told)
+    return (*there, *found), tried + more
+
+
+def _on(s: Sides, layer: str, apart: Alone) -> tuple[tuple[Suspect, ...], int]:
+    """What explains the difference of the layer on one input, and how many changes were tried."""
     graph, chip, turned = _turned(s, apart)
-    found, tried = [], 0
-    for suspect in _tried(graph, chip, layer, turned, s.data.steps):
-        tried += 1
-        if suspect.reproduces != "no":
-            found.append(suspect)
-    return tuple(found), tried
+    tried = list(_tried(graph, chip, layer, turned, s.data.steps))
+    return tuple(x for x in tried if x.reproduces != "no"), len(tried)
 
 
 def flawed(s: Sides, layer: str, apart: Alone) -> bool:

@@ -121,11 +121,15 @@ class Alone:
     unequal: Series
 
 
-def alone(s: Sides, layer: str, hidden: bool) -> Alone | None:
-    """Run a layer of both sides on the same input; None for an input of the network, which nothing feeds."""
+def alone(s: Sides, layer: str, hidden: bool, *, by_second: bool = False) -> Alone | None:
+    """Run a layer of both sides on what fed it in the first side's run (``by_second``: in the second's).
+
+    None for an input of the network, which nothing feeds.
+    """
+    giver, given = (s.b, s.run_b) if by_second else (s.a, s.run_a)
     if not s.a.sources(layer) and not s.b.sources(layer):
         return None
-    feeds = [feeds_for(side, layer, run, s.a, s.run_a) for side, run in ((s.a, s.run_a), (s.b, s.run_b))]
+    feeds = [feeds_for(side, layer, run, giver, given) for side, run in ((s.a, s.run_a), (s.b, s.run_b))]
     feeds = [fed or other for fed, other in zip(feeds, reversed(feeds), strict=True)]
     a, b = (run_part(part(side, layer), fed, side.execute) for side, fed in zip((s.a, s.b), feeds, strict=True))
     return Alone(feeds[0], feeds[1], a, b, _unequal(s, layer, a, b, hidden))
