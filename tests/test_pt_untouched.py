@@ -55,7 +55,7 @@ class InPlace(nn.Module):
 
 class Draws(nn.Module):
     def forward(self, x):
-        torch.rand(2), np.random.rand(), random.random()  # noqa: B018, NPY002
+        torch.rand(2), np.random.rand(), random.random()  # noqa: NPY002
         return x
 
 
@@ -143,12 +143,13 @@ def test_a_module_is_left_as_it_was(neuron):
     before, around = state(parts), surroundings()
     try:
         notes = from_module(parts, X, Options(timesteps=4)).assumptions
-    except SnnError as refused:
-        notes = ()
-        assert neuron in ("own attribute", "in place", "random", "sinabs"), refused
+        read = True
+    except SnnError:
+        notes, read = (), False
     assert state(parts) == before
     assert surroundings() == around
-    assert all(calls)
+    assert calls
+    assert read or neuron in ("own attribute", "in place", "random")
     for handle in handles:
         handle.remove()
     assert not parts[0]._forward_hooks

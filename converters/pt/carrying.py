@@ -8,7 +8,6 @@ the first returned, makes use of it, and returns values of the same form.
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,14 +19,12 @@ from torch.overrides import TorchFunctionMode
 from converters.pt import libraries
 from converters.pt.blackbox import alone
 from converters.pt.calling import Calling, Carried, Slot, call, data_tensor, given, state_tensor
-from converters.pt.matching import candidates, keywords, ways
+from converters.pt.matching import STATE, candidates, keywords, ways
 from converters.pt.recording import tensors_in
 from converters.pt.restoring import kept, reset
 from converters.pt.trees import branches, fits, flat, mapped
 from snndeploy.errors import ModelError
 
-STATE = re.compile(r"(?i).*(state|mem|hid|carry|cache|prev|last|syn|spk|spike|volt|cell|trace).*|[hcvuisz]x?\d*|[hc]x\d*")
-"""Names by which people call a state; they decide nothing where the results do."""
 LOST = "looks like a state, and nothing that forward returns takes its place at the next step"
 ALONE = "takes what forward returns: whether your loop feeds it back as a state cannot be seen"
 
@@ -65,7 +62,7 @@ def _silent(module: nn.Module, example: Mapping[str, Any]) -> tuple[dict[str, An
             optional |= {key: None for key in keywords(module, name) if key not in example}
         elif p.default is p.empty:
             missing.append(name)
-        elif not isinstance(p.default, bool | str):
+        elif _may_be(p.default):
             optional[name] = p.default
     return optional, tuple(missing)
 
@@ -88,7 +85,7 @@ def _tied(module: nn.Module, calling: Calling, optional: Mapping[str, Any]) -> C
             hint = f"give what it takes before the first step, a tuple (x, {', '.join(calling.missing)}) or a dict by name"
             raise ModelError("the example input", what, hint)
         return calling
-    open_ = {**{n: calling.begins[n] for n in calling.missing}, **_may_be_states(optional)}
+    open_ = {**{n: calling.begins[n] for n in calling.missing}, **optional}
     told = {n: v for n, v in calling.begins.items() if n not in calling.missing and _told(n, v, result[0])}
     for way in ways(module, result[0], candidates(told, open_), _states(module, calling)):
         begins = {**{s.name: open_[s.name] for s in way if s.name in open_}, **calling.begins}
@@ -108,9 +105,11 @@ def _told(name: str, value: Any, result: Any) -> bool:
     return not isinstance(value, Tensor) or not value.any() or STATE.fullmatch(name) is not None
 
 
-def _may_be_states(optional: Mapping[str, Any]) -> dict[str, Any]:
-    """Defaults from before a first step: None, zeros, and what holds them; other numbers are settings."""
-    return {name: value for name, value in optional.items() if not isinstance(value, int | float) or value == 0}
+def _may_be(default: Any) -> bool:
+    """Whether a default may be a state before its first step: None, zero, and what holds them; other numbers are settings."""
+    if isinstance(default, bool | str):
+        return False
+    return not isinstance(default, int | float) or default == 0
 
 
 class _Watch(TorchFunctionMode):

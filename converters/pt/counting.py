@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from converters.pt.restoring import kept, reset
 from converters.pt.trees import flat
 from snndeploy.errors import Unsupported
 
+COUNTER = re.compile(r"(?i)t|i|k|idx|(now|cur(rent)?|this)_?\w+|(time_?)?step|time")
 STEPS = 12
 """How far a number is counted up to see whether the model's answers change with it."""
 
@@ -38,18 +40,16 @@ def carried(calling: Calling) -> Iterator[str]:
         ends = [end for _, end in flat(begin)]
         zeros = all(not end.any() if isinstance(end, Tensor) else not end for end in ends if end is not None)
         start = "None" if begin is None else "zeros" if zeros else "what the example gives"
-        yield (
-            f"forward's argument {state.name!r} is a state: {start} at the first step, then {state.words} of the step before; "
-            "it is kept inside, and no output"
-        )
+        yield f"forward's argument {state.name!r} is a state: {start} at the first step, then {state.words} of the step before"
 
 
 def _numbers(module: nn.Module, calling: Calling) -> dict[str, int]:
-    """Whole numbers that every step is given alike."""
+    """Whole numbers that every step is given alike, and that may count the steps: 0, or 1 where the name says so."""
     parameters = inspect.signature(module.forward).parameters.items()
     found = {n: p.default for n, p in parameters if p.kind is not p.VAR_POSITIONAL and n not in calling.inputs}
     found |= calling.begins
-    return {n: v for n, v in found.items() if isinstance(v, int) and not isinstance(v, bool)}
+    numbers = {n: v for n, v in found.items() if isinstance(v, int) and not isinstance(v, bool)}
+    return {n: v for n, v in numbers.items() if v == 0 or (v == 1 and COUNTER.fullmatch(n))}
 
 
 def _counts(module: nn.Module, calling: Calling, name: str, value: int) -> bool:

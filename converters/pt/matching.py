@@ -18,6 +18,8 @@ from converters.pt.trees import Path, at, branches, fields, fits, flat, mapped
 
 DRESS = re.compile(r"^(new|next|updated|out)_|_(new|next|updated|out|t|1)$|_+$")
 """What people add to a state's name when it has become that of the next step."""
+STATE = re.compile(r"(?i).*(state|mem|hid|carry|cache|prev|last|syn|spk|spike|volt|cell|trace).*|[hcvuisz]x?\d*|[hc]x\d*")
+"""Names by which people call a state; they decide nothing where the results do."""
 COUNTERS = re.compile(r"(?i)t|i|k|n|idx|index|epoch|.*step.*|.*time.*|.*count.*")
 """What people call a number that is one more at every step."""
 MOST = 40
@@ -61,9 +63,14 @@ def ways(module: nn.Module, result: Any, among: Sequence[Candidate], states: set
     seen: set[Any] = set()
     for way in sorted(found, key=left):
         key = tuple((s.name, s.paths()) for s in way)
-        if key not in seen and len(seen) < MOST and _leaves_something(way, result):
+        if key not in seen and len(seen) < MOST and (_leaves_something(way, result) or _all_called_states(way)):
             seen.add(key)
             yield way
+
+
+def _all_called_states(way: tuple[Carried, ...]) -> bool:
+    """Whether people would call every one a state: then what comes out may be one too, ``spk, mem = f(x, spk, mem)``."""
+    return len(way) > 1 and all(STATE.fullmatch(state.name) for state in way)
 
 
 def _leaves_something(way: tuple[Carried, ...], result: Any) -> bool:
