@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -25,8 +26,8 @@ from snndeploy.quantize.layer import Layer
 from snndeploy.quantize.neuron import BIAS_EXP_MAX, BIAS_MANT_MAX, UNIT, VTH_MAX, ladder, threshold_grid, to_integers
 from snndeploy.quantize.programmed import by_registers
 from snndeploy.quantize.settings import LayerScale, Settings
-from snndeploy.quantize.synapses import EXPONENT_MAX
-from snndeploy.quantize.ties import Fit, at_ties
+from snndeploy.quantize.synapses import EXPONENT_MAX, Synapse
+from snndeploy.quantize.ties import Fit, at_ties, has_few_bits, nudged
 
 CLIPS = (1.0, 0.92, 0.84, 0.76, 0.68, 0.6, 0.5, 0.4)
 """Candidate scales, as fractions of the one at which no weight is clipped."""
@@ -36,6 +37,14 @@ SOME_SAMPLES = 16
 """So many samples are tried before a scale is given up that does worse on them than another on all."""
 HOST_SHIFT = 16
 """Fraction bits of the host's own weights."""
+DIED = "it sends less than a tenth of what the float layer does, at every scale that was tried"
+UNUSED = 1.5
+"""So many unused bits of a synapse are worth a note; a scale beside a threshold may cost one."""
+LIVES = 0.1
+"""A layer lives while it sends at least this share of what the float layer sends."""
+
+Loss: TypeAlias = tuple[bool, float]
+"""Whether the layer died, and its error: in this order, for a layer that sends nothing differs only where it should fire."""
 
 
 def choose(graph: Graph, layer: Layer, settings: Settings, payloads: Mapping[str, float]) -> tuple[dict[str, Node], LayerScale]:
@@ -45,18 +54,18 @@ def choose(graph: Graph, layer: Layer, settings: Settings, payloads: Mapping[str
         QuantizeError: L006, L013, where the registers leave no room for the weights.
     """
 
-    def tried(fits: Iterable[Fit], least: float = np.inf) -> Iterator[tuple[float, dict[str, Node], float, Fit]]:
+    def tried(fits: Iterable[Fit], least: Loss = (True, np.inf)) -> Iterator[tuple[Loss, dict[str, Node], Fit]]:
         for fit in fits:
-            scale, nodes = _within_registers(graph, layer, fit, settings, payloads)
-            error = _error(graph, layer, nodes, scale, least)
-            least = min(least, error)
-            yield error, nodes, scale, fit
+            held, nodes = _within_registers(graph, layer, fit, settings, payloads)
+            loss = _error(graph, layer, nodes, held.scale, least)
+            least = min(least, loss)
+            yield loss, nodes, held
 
-    first = [Fit(_on_threshold(layer, wanted, settings), clip) for wanted, clip in _scales(layer)]
+    first = [_on_threshold(layer, Fit(wanted, clip), settings) for wanted, clip in _scales(layer)]
     best = min(tried(first), key=lambda found: found[0])
-    if best[0] > 0:
-        best = min([best, *tried(at_ties(layer, best[2], best[3].clip, settings), best[0])], key=lambda found: found[0])
-    return best[1], _describe(graph, layer, *best[:3], settings, payloads)
+    if best[0] > (False, 0):
+        best = min([best, *tried(at_ties(layer, best[2], settings), best[0])], key=lambda found: found[0])
+    return best[1], _describe(graph, layer, *best, settings, payloads)
 
 
 def _scales(layer: Layer) -> Iterator[tuple[float, float]]:
@@ -81,18 +90,18 @@ def _highest(node: Node) -> float:
     return 0.0 if isinstance(node, LI) or not by_registers(node) else float(ladder(node)[0].max(initial=0.0))
 
 
-def _on_threshold(layer: Layer, scale: float, settings: Settings) -> float:
-    """The nearby scale at which a single first threshold falls exactly on its grid (64 m, or 64 m + 1 for >=).
+def _on_threshold(layer: Layer, fit: Fit, settings: Settings) -> Fit:
+    """The fit at the nearby scale at which a single first threshold falls exactly on its grid (64 m, or 64 m + 1 for >=).
 
     Raises:
         QuantizeError: L006, lateral synapses need a threshold so large that the weights no longer fit.
     """
     if isinstance(layer.node, LI) or layer.program is not None:
-        return scale
+        return fit
     thresholds, strict, *_ = ladder(layer.node)
-    first = float(np.ravel(thresholds[0])[0])
+    first, scale = float(np.ravel(thresholds[0])[0]), fit.scale
     if np.ptp(thresholds[0]) > 0 or first <= 0:
-        return scale
+        return fit
     grid = max(UNIT, threshold_grid(layer.node, settings.snap))
     mantissa = max(1, round(first * UNIT / scale / grid))
     nearby = UNIT * first / (grid * mantissa + (not strict[0]))
@@ -100,27 +109,40 @@ def _on_threshold(layer: Layer, scale: float, settings: Settings) -> float:
     if grid > UNIT and nearby < min(scale / 2, finest):
         what = f"lateral synapses need thresholds of {grid // UNIT} weight units at least, and the weights do not reach so far"
         raise QuantizeError(layer.name, what, "L006: train with a decay such as 1/2 or 3/4, or choose --burst graded")
-    return nearby
+    return nudged(fit, nearby, layer)
 
 
 def _within_registers(
     graph: Graph, layer: Layer, fit: Fit, settings: Settings, payloads: Mapping[str, float]
-) -> tuple[float, dict[str, Node]]:
+) -> tuple[Fit, dict[str, Node]]:
     """Coarsen the scale until the threshold fits, u cannot wrap and an accumulating read-out cannot saturate."""
-    scale, cause = max(fit.scale, _highest(layer.node) / VTH_MAX), "L006: the weights are tiny against the threshold"
-    trained = [s for s in layer.synapses if s.peak and not s.host and not s.driven]
+    fit = replace(fit, scale=max(fit.scale, _highest(layer.node) / VTH_MAX))
+    cause = "L006: the weights are tiny against the threshold"
+    trained = [s for s in layer.synapses if s.peak and s.trained]
     for _ in range(64):
-        nodes = _integers(graph, layer, scale, fit, settings)
+        nodes = _integers(graph, layer, fit, settings)
         if trained and not any(_weights(nodes[s.name]).any() for s in trained):
             break
         load = _load(graph, layer, nodes, settings, payloads)
         if layer.program is not None:
-            load = max(load, U_LIMIT * layer.program.finest / scale)
+            load = max(load, U_LIMIT * layer.program.finest / fit.scale)
         if load < U_LIMIT:
-            return scale, nodes
+            return fit, nodes
         cause = _crowded(layer, payloads)
-        scale *= max(load / U_LIMIT, 1.01)
+        fit = _coarser(layer, fit, load / U_LIMIT, settings)
     raise QuantizeError(layer.name, "its weights vanish at every scale at which the chip's registers hold the rest", cause)
+
+
+def _coarser(layer: Layer, fit: Fit, over: float, settings: Settings) -> Fit:
+    """The same levels lower in the mantissa, as smaller numbers, while there is room below them; then fewer levels."""
+    trained = [s for s in layer.synapses if s.peak and s.trained]
+    below = min((s.exponent(fit.scale, fit.clip) - s.lowest for s in trained), default=0)
+    if has_few_bits(layer) and below > 0:
+        halvings = min(below, max(1, int(np.ceil(np.log2(over)))))
+        lower = _on_threshold(layer, replace(fit, scale=fit.scale * 2.0**halvings), settings)
+        if lower.scale > 1.5 * fit.scale:  # a threshold of few units may forbid it
+            return lower
+    return replace(fit, scale=fit.scale * max(over, 1.01), crowded=True)
 
 
 def _weights(node: Node) -> Floats:
@@ -168,8 +190,9 @@ def _adds_up(decay: float, steps: int) -> float:
     return min(float(steps), 1 / max(1e-9, 1 - decay))
 
 
-def _integers(graph: Graph, layer: Layer, scale: float, fit: Fit, settings: Settings) -> dict[str, Node]:
+def _integers(graph: Graph, layer: Layer, fit: Fit, settings: Settings) -> dict[str, Node]:
     nodes: dict[str, Node] = {}
+    scale = fit.scale
     exponent = _host_exponent(layer.host_peak, scale)
     per_mantissa = scale * 2.0**exponent / UNIT
     constant = layer.constant
@@ -195,7 +218,7 @@ def _host_exponent(peak: float, scale: float) -> int:
     return next((e for e in range(BIAS_EXP_MAX) if peak * UNIT / scale <= BIAS_MANT_MAX * 2**e), BIAS_EXP_MAX)
 
 
-def _error(graph: Graph, layer: Layer, nodes: Mapping[str, Node], scale: float, least: float) -> float:
+def _error(graph: Graph, layer: Layer, nodes: Mapping[str, Node], scale: float, least: Loss) -> Loss:
     """The mean difference to the float neuron's output (spikes, levels), or the relative error (membranes).
 
     Once some samples make it surely larger than ``least``, what these alone make of it: the rest cannot make it less.
@@ -203,13 +226,17 @@ def _error(graph: Graph, layer: Layer, nodes: Mapping[str, Node], scale: float, 
     every, wanted = {**graph.nodes, **nodes}, layer.wanted
     unit, whole = (scale / UNIT, np.abs(wanted).mean() + 1e-12) if isinstance(layer.node, LI) else (layer.unit, 1.0)
     apart: list[Floats] = []
+    sent = 0.0
     for first in range(0, wanted.shape[1], SOME_SAMPLES):
         some = slice(first, first + SOME_SAMPLES)
-        apart.append(np.abs(_ran(every, layer, some) * unit - wanted[:, some]))
+        ran = _ran(every, layer, some) * unit
+        sent += float(np.abs(ran).sum())
+        apart.append(np.abs(ran - wanted[:, some]))
         sure = sum(float(a.sum()) for a in apart) / wanted.size / whole
-        if sure > least * (1 + 1e-6):
-            return sure
-    return float(np.concatenate(apart, axis=1).mean() / whole)
+        if not least[0] and sure > least[1] * (1 + 1e-6):
+            return False, sure
+    dead = sent < LIVES * float(np.abs(wanted).sum())
+    return dead, float(np.concatenate(apart, axis=1).mean() / whole)
 
 
 def _ran(nodes: Mapping[str, Node], layer: Layer, some: slice) -> Floats:
@@ -238,19 +265,41 @@ def _sums(nodes: Mapping[str, Node], layer: Layer, some: slice) -> Floats:
 
 
 def _describe(
-    graph: Graph, layer: Layer, error: float, nodes: Mapping[str, Node], scale: float, settings: Settings, payloads: Mapping[str, float]
+    graph: Graph, layer: Layer, loss: Loss, nodes: Mapping[str, Node], fit: Fit, settings: Settings, payloads: Mapping[str, float]
 ) -> LayerScale:
     neuron = nodes[layer.name]
+    used = {s: _used_bits(s, nodes, fit) for s in layer.synapses if s.trained and s.peak}
+    asked = max((s.bits for s in used), default=settings.bits(layer.name))
+    bits = min(asked, int(np.ceil(max(used.values())))) if used and fit.crowded else asked
+    notes = (*_bits_notes(layer, used, asked, fit), *_payload_notes(graph, layer, payloads), *((DIED,) if loss[0] else ()))
     bound = int(_bound(graph, layer, nodes, payloads))
+    made = LayerScale(layer.name, bits, fit.scale, loss[1], 0.0, 0.0, bound, notes, fit.crowded, loss[0])
     if isinstance(neuron, GridNeuron):
-        notes = (f"a neuron program of {len(neuron.operations) + 1} operations", *_payload_notes(graph, layer, payloads))
-        return LayerScale(layer.name, settings.bits(layer.name), scale, error, 0.0, 0.0, bound, notes)
+        return replace(made, notes=(f"a neuron program of {len(neuron.operations) + 1} operations", *notes))
     assert isinstance(neuron, IntegerNeuron), "a layer is one of both"
     wanted_decay = 4096.0 * layer.node.decay  # type: ignore[attr-defined]
     decay_shift = float(np.abs((4096.0 - neuron.dv) - wanted_decay).max() / 4096)
-    shift = _threshold_shift(layer, neuron, scale)
-    notes = (*_notes(layer, neuron), *_payload_notes(graph, layer, payloads))
-    return LayerScale(layer.name, settings.bits(layer.name), scale, error, shift, decay_shift, bound, notes)
+    shift = _threshold_shift(layer, neuron, fit.scale)
+    return replace(made, threshold_shift=shift, decay_shift=decay_shift, notes=(*_notes(layer, neuron), *notes))
+
+
+def _used_bits(s: Synapse, nodes: Mapping[str, Node], fit: Fit) -> float:
+    """So many bits hold the levels that the weights really take."""
+    largest = float(np.abs(_weights(nodes[s.name])).max(initial=0.0))
+    return s.bits_of(largest / (s.step * 2.0 ** s.exponent(fit.scale, fit.clip)))
+
+
+def _bits_notes(layer: Layer, used: Mapping[Synapse, float], asked: int, fit: Fit) -> Iterator[str]:
+    """Where a synapse has other bits than the layer's, and where less of them than it was given."""
+    for s in layer.synapses:
+        source = s.path.source
+        if s.host:
+            yield f"{source}: the host computes with its weights, in full"
+        elif s in used and (fit.crowded or used[s] < s.bits_of(s.limit / s.step) - UNUSED):
+            why = "u has no room for more" if fit.crowded else "others in the layer, or its threshold, ask for a coarser scale"
+            yield f"{source}: {used[s]:.1f} of {s.bits} weight bits are used: {why}"
+        elif s in used and s.bits != asked:
+            yield f"{source}: {s.bits} weight bits"
 
 
 def _threshold_shift(layer: Layer, neuron: IntegerNeuron, scale: float) -> float:

@@ -58,7 +58,8 @@ class LayerScale:
     ``scale`` is the real value of a weight unit (64 units of v); ``error`` the mean difference to the float neuron's
     output when both are fed the float network's spikes (for plain spikes the fraction that differs, for membranes
     relative to their mean size); ``threshold_shift`` the largest change of a threshold, relative; ``decay_shift`` that
-    of a decay factor; ``bound`` the largest synaptic sum; ``notes`` what is inexact, in words.
+    of a decay factor; ``bound`` the largest synaptic sum; ``notes`` what is inexact, in words. ``crowded``: the
+    registers left no room for all levels of the weights. ``died``: it sends next to nothing where the float layer fires.
     """
 
     layer: str
@@ -69,6 +70,8 @@ class LayerScale:
     decay_shift: float
     bound: int
     notes: tuple[str, ...] = ()
+    crowded: bool = False
+    died: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,6 +28,7 @@ class Synapse:
 
     ``host`` names the current that the host computes with it and writes into the bias register (no grid applies); it
     is empty for synapses on the chip. ``driven``: a constant comes in through it, which is split into digits.
+    ``step`` and ``limit`` are those of ``bits`` at the top of the mantissa; lower down the same levels are smaller numbers.
     """
 
     path: Path
@@ -38,6 +39,12 @@ class Synapse:
     exponents: int
     host: str = ""
     driven: bool = False
+    bits: int = FULL_BITS
+
+    @property
+    def trained(self) -> bool:
+        """Whether the chip holds its weights with so many ``bits``."""
+        return not self.host and not self.driven
 
     @cached_property
     def largest(self) -> float:
@@ -49,14 +56,29 @@ class Synapse:
         """The largest weight, as a fraction of what one mantissa holds."""
         return self.largest / max(1, self.limit)
 
+    def bits_of(self, levels: float) -> float:
+        """The bits that hold so many levels, on both sides of 0 where the weights are."""
+        mixed = self.weights.min(initial=0.0) < 0 < self.weights.max(initial=0.0)
+        return float(np.log2((2 if mixed else 1) * levels + 1))
+
+    def exponent(self, scale: float, clip: float = 1.0) -> int:
+        """The smallest exponent whose grid holds ``clip`` times the largest; negative where few bits lie low in the mantissa."""
+        largest = clip * (self.largest / scale) * (1 - 1e-9)
+        exponent = self.lowest
+        while exponent < self.exponents and largest > self.limit * 2.0**exponent:
+            exponent += 1
+        return exponent
+
+    @property
+    def lowest(self) -> int:
+        """The exponent at which the steps are the mantissa's own."""
+        return self.bits - FULL_BITS
+
     def at(self, scale: float, clip: float = 1.0) -> Floats:
         """The whole weights at this scale, on the grid of the smallest exponent that holds ``clip`` times the largest."""
-        largest = clip * (self.largest / scale) * (1 - 1e-9)
-        exponent = 0
-        while exponent < self.exponents and largest > self.limit * 2**exponent:
-            exponent += 1
-        step = self.step * 2**exponent
-        top = self.limit * 2**exponent // step * step
+        exponent = self.exponent(scale, clip)
+        step = int(self.step * 2.0**exponent)
+        top = int(self.limit * 2.0**exponent) // step * step
         whole: Floats = np.asarray(self.weights / scale)
         whole /= step  # in place: a large layer's weights are tried at every scale
         np.rint(whole, out=whole)
@@ -78,13 +100,14 @@ def synapse(graph: Graph, path: Path, target: str, gain: Floats, units: float, s
     if path.source == CONSTANT:
         return Synapse(path, name, weights, DRIVEN_MAX, 1, 0, driven=True)
     split = largest_step(graph.nodes[path.source], units) if settings.decoupled else 1
-    step, limit = grid(weights, settings.bits(target, name), split)
+    bits = settings.bits(target, name)
+    step, limit = grid(weights, bits, split)
     if limit < step:
         raise QuantizeError(
             f"{target} from {path.source}", f"a step of {split} in level leaves no weight bits", "L005: use coarser levels (kappa)"
         )
     rigid = isinstance(graph.nodes[name], Conv) and not settings.conv_exponent
-    return Synapse(path, name, weights, limit, step, 0 if rigid else EXPONENT_MAX)
+    return Synapse(path, name, weights, limit, step, 0 if rigid else EXPONENT_MAX, bits=bits)
 
 
 def grid(weights: Floats, bits: int, split: int) -> tuple[int, int]:
