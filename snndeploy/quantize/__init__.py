@@ -83,24 +83,25 @@ def _payload_bits(
 
     u holds 24 bits for payload, weight and fan-in together, so a bit less for a real-valued input is a bit more for
     the weights. The ``coarser`` ones are tried while the synaptic sum could fill more than half of u, or does not only
-    because weights were given up for it; the least error wins, and no layer that lives loses to one that dies.
+    because weights were given up for it; the least error wins, and no layer that lives loses to one that dies. Where
+    errors are equal (a layer that is silent on these data), more weight bits win.
     """
     fed = [n for n in neurons(graph) if any(p.source == name for p in paths_into(graph, n))]
     few = {n: values[:, :SEARCH_SAMPLES] for n, values in reference.items()}
-    best, least = (units[name], payloads[name]), (len(fed) + 1, np.inf)
+    best, least = (units[name], payloads[name]), (len(fed) + 1, np.inf, 0)
     for unit, payload in [best, *coarser] if coarser else []:
-        dead, error, bound = 0, 0.0, 0
+        dead, error, bits, bound = 0, 0.0, 0, 0
         sent = {**payloads, name: payload}
         try:
             for target in fed:
                 layer = gather(graph, target, {**units, name: unit}, sent, settings, few)
                 scale = choose(graph, layer, settings, sent)[1]
-                dead, error = dead + scale.died, error + scale.error
+                dead, error, bits = dead + scale.died, error + scale.error, bits + scale.weight_bits
                 bound = max(bound, U_LIMIT if scale.crowded or scale.died else scale.bound)
         except QuantizeError:
-            dead, bound = len(fed) + 1, U_LIMIT
-        if (dead, error) < least:
-            best, least = (unit, payload), (dead, error)
+            dead, error, bound = len(fed) + 1, np.inf, U_LIMIT
+        if (dead, error, -bits) < least:
+            best, least = (unit, payload), (dead, error, -bits)
         if bound < U_LIMIT // 2:
             break
     return best

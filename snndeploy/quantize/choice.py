@@ -22,6 +22,7 @@ from snndeploy.ir.neurons.on_grid import GridNeuron
 from snndeploy.ir.on_numpy import NUMPY
 from snndeploy.ir.paths import deliver, loudest
 from snndeploy.ir.sparse import Sparse
+from snndeploy.quantize.fixed_point import TooFine
 from snndeploy.quantize.layer import Layer
 from snndeploy.quantize.neuron import BIAS_EXP_MAX, BIAS_MANT_MAX, UNIT, VTH_MAX, ladder, threshold_grid, to_integers
 from snndeploy.quantize.programmed import by_registers
@@ -117,20 +118,36 @@ def _within_registers(
 ) -> tuple[Fit, dict[str, Node]]:
     """Coarsen the scale until the threshold fits, u cannot wrap and an accumulating read-out cannot saturate."""
     fit = replace(fit, scale=max(fit.scale, _highest(layer.node) / VTH_MAX))
-    cause = "L006: the weights are tiny against the threshold"
     trained = [s for s in layer.synapses if s.peak and s.trained]
+    holds = _highest(layer.node)
     for _ in range(64):
-        nodes = _integers(graph, layer, fit, settings)
-        if trained and not any(_weights(nodes[s.name]).any() for s in trained):
-            break
-        load = _load(graph, layer, nodes, settings, payloads)
-        if layer.program is not None:
-            load = max(load, U_LIMIT * layer.program.finest / fit.scale)
-        if load < U_LIMIT:
-            return fit, nodes
-        cause = _crowded(layer, payloads)
-        fit = _coarser(layer, fit, load / U_LIMIT, settings)
-    raise QuantizeError(layer.name, "its weights vanish at every scale at which the chip's registers hold the rest", cause)
+        try:
+            nodes = _integers(graph, layer, fit, settings)
+        except TooFine as full:
+            holds, over = full.holds, full.over
+        else:
+            if trained and not any(_weights(nodes[s.name]).any() for s in trained):
+                break
+            over = _load(graph, layer, nodes, settings, payloads) / U_LIMIT
+            finest = layer.program.finest / fit.scale if layer.program is not None else 0.0
+            if max(over, finest) < 1:
+                return fit, nodes
+            holds = layer.program.holds if layer.program is not None and finest > over else 0.0
+            over = max(over, finest)
+        fit = _coarser(layer, fit, over, settings)
+    raise _vanished(layer, fit, holds, payloads)
+
+
+def _vanished(layer: Layer, fit: Fit, holds: float, payloads: Mapping[str, float]) -> QuantizeError:
+    """The refusal: beside numbers as large as what the neuron ``holds``, or, where that is 0, in the room that u leaves."""
+    if not holds:
+        what = "its weights vanish at every scale at which the chip's registers hold the rest"
+        return QuantizeError(layer.name, what, _crowded(layer, payloads))
+    enough = min(s.step * 2.0**s.lowest * fit.scale / s.largest for s in layer.synapses if s.peak and s.trained)
+    what = f"its weights are too small beside the {holds:.3g} that its neuron holds: where that fits the registers, all round to 0"
+    return QuantizeError(
+        layer.name, what, f"L006: train with larger weights, or feed larger inputs: {1.05 * enough:.2g} times as large fits"
+    )
 
 
 def _coarser(layer: Layer, fit: Fit, over: float, settings: Settings) -> Fit:

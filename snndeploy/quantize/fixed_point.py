@@ -53,13 +53,42 @@ class Fixed:
     tables: tuple[float, ...]
 
 
+class TooFine(Unsupported):
+    """A table or a constant leaves its word at this scale: it ``holds`` so much, ``over`` times what the word does.
+
+    ``unit`` is the unit of its own that it is held in, 0 if it is the input's.
+    """
+
+    def __init__(self, holds: float, over: float, unit: int) -> None:
+        self.holds, self.over, self.unit = holds, over, unit
+        what = f"a table or constant of {holds:g} leaves its 24-bit word {over:.3g} times"
+        super().__init__("neuron", what, f"make one weight unit worth at least {over:.3g} times as much")
+
+
 def fixed_point(expression: Expression, ranges: Ranges, precision: Precision) -> Fixed:
-    """The integer neuron of a simplified expression.
+    """The integer neuron of a simplified expression. Units of its own are made coarser until all they hold fits.
 
     Raises:
+        TooFine: a table or constant in the input's unit does not fit at this scale.
         Unsupported: it sends real values, divides by what it computes, or has more than the chip's words hold.
     """
-    maker = _Maker(expression, ranges, precision)
+    return _fitted(expression, ranges, precision, {})
+
+
+def _fitted(expression: Expression, ranges: Ranges, precision: Precision, coarser: Mapping[int, float]) -> Fixed:
+    """The neuron with units of its own so many times ``coarser``, or more where that does not do."""
+    try:
+        return _fixed(expression, ranges, precision, coarser)
+    except TooFine as full:
+        unit = full.unit
+        if not unit:
+            raise
+        by = coarser.get(unit, 1.0) * 2.0 ** max(1, math.ceil(math.log2(full.over)))
+    return _fitted(expression, ranges, precision, {**coarser, unit: by})
+
+
+def _fixed(expression: Expression, ranges: Ranges, precision: Precision, coarser: Mapping[int, float]) -> Fixed:
+    maker = _Maker(expression, ranges, precision, coarser)
     output = maker.output(expression.output)
     after = {word: maker.word(word, term) for word, term in expression.after.items()}
     initial = {word: np.round(value * maker.scale_of_word(word)) for word, value in expression.initial.items()}
@@ -80,7 +109,7 @@ def room(expression: Expression, ranges: Ranges) -> float:
 class _Maker:
     """Makes operations, each once, at whatever scale they are asked for."""
 
-    def __init__(self, expression: Expression, ranges: Ranges, precision: Precision) -> None:
+    def __init__(self, expression: Expression, ranges: Ranges, precision: Precision, coarser: Mapping[int, float]) -> None:
         self.operations: list[Operation] = []
         self.constants: dict[str, Floats] = {}
         self.tables: dict[str, Floats] = {}
@@ -91,19 +120,33 @@ class _Maker:
         self._expression = expression
         self._made: dict[tuple[int, float], str] = {}
         self._lines: dict[Operation, str] = {}
-        self._scales = self._units(expression)
+        self._given: set[int] = set()
+        self._scales = {unit: scale / coarser.get(unit, 1.0) for unit, scale in self._units(expression).items()}
 
     def _units(self, expression: Expression) -> dict[int, float]:
-        """The scale of every unit."""
+        """The scale of every unit; notes which is the input's."""
         peaks: dict[int, float] = {}
-        given: set[int] = set()
         for term in terms_of(expression.roots()):
             if self._kinds.of(term) == "real":
                 unit = self._kinds.unit(term)
                 peaks[unit] = max(peaks.get(unit, 0.0), self._ranges.largest(term))
-                given |= {unit} if term.op == "input" else set()
+                self._given |= {unit} if term.op == "input" else set()
         free = {u: 2.0 ** min(SCALE_BITS, math.floor(math.log2(STATE_MAX / 2 / max(p, 1e-6)))) for u, p in peaks.items()}
-        return {u: self._precision.scale if u in given else free[u] for u in peaks}
+        return {u: self._precision.scale if u in self._given else free[u] for u in peaks}
+
+    def _held(self, values: Floats, scale: float) -> None:
+        """Raise where numbers of this scale leave their word."""
+        largest = float(np.abs(values).max(initial=0.0))
+        if largest <= STATE_MAX:
+            return
+        if not math.isfinite(largest):
+            what = "a table has no end: an exponential or a quotient overflows where its argument may come to lie"
+            raise Unsupported("neuron", what, "train with smaller potentials, or with a threshold that is reached sooner")
+        own = [u for u, s in self._scales.items() if s == scale and u not in self._given]
+        given = any(self._scales[u] == scale for u in self._given)
+        if not own and not given:
+            raise Unsupported("neuron", f"sends or multiplies by {largest / scale:g}", f"at most {STATE_MAX / scale:g} fits a word")
+        raise TooFine(largest / scale, largest / STATE_MAX, 0 if given else own[0])
 
     def scale_of_word(self, word: str) -> float:
         """Grid steps of a state word to the real unit."""
@@ -157,6 +200,7 @@ class _Maker:
     def _sum(self, term: Term, scale: float) -> str:
         total = ""
         for sign, part in zip(term.name, term.args, strict=True):
+            self._whole_part(part, scale)
             operand = self.value(part, scale)
             if total:
                 total = self._emit("ADD" if sign == "+" else "SUB", total, operand)
@@ -209,7 +253,15 @@ class _Maker:
     def _max(self, term: Term, scale: float) -> str:
         return self._emit("MAX", *(self.value(a, scale) for a in term.args))
 
+    def _whole_part(self, part: Term, scale: float) -> None:
+        """A number in a sum or a choice must not be cut off; in a comparison, a smaller or a larger it may be."""
+        if part.op in ("const", "table"):
+            self._held(np.round(_known(part) * scale), scale)
+
     def _where(self, term: Term, scale: float) -> str:
+        never = float(np.max(self._ranges.proven[id(term.args[0])][1])) == 0
+        for part in term.args[2:] if never else term.args[1:]:
+            self._whole_part(part, scale)
         return self._emit("SEL", self.value(term.args[0], 1.0), *(self.value(a, scale) for a in term.args[1:]))
 
     def _ge(self, term: Term, scale: float) -> str:
@@ -255,8 +307,7 @@ class _Maker:
         own = self._own(curve.base) if self._kinds.of(curve.base) != "free" else 2.0**SCALE_BITS
         low, high = self._ranges.of(curve.base)
         table = fitted(curve.function, low, max(high, low + 1.0 / own), own, scale, self._precision.segments)
-        if np.abs(table.entries).max() > STATE_MAX:
-            raise Unsupported("neuron", f"a table holds {np.abs(table.entries).max() / scale:g}", "train with smaller potentials")
+        self._held(table.entries, scale)
         self.errors.append(table.error)
         return self._emit("LUT", self._table(table.entries), self.value(curve.base, own), str(table.low), str(table.width))
 

@@ -13,6 +13,7 @@ from snndeploy.ir.graph import Graph, Node
 from snndeploy.ir.layers import Conv, Linear, Scale
 from snndeploy.ir.neurons.burst import Burst
 from snndeploy.ir.neurons.cubalif import CubaLIF
+from snndeploy.ir.neurons.integer import STATE_MAX
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF
 from snndeploy.ir.neurons.on_grid import GridNeuron
@@ -20,7 +21,7 @@ from snndeploy.ir.on_numpy import NUMPY
 from snndeploy.ir.paths import deliver
 from snndeploy.ir.sparse import Sparse
 from snndeploy.quantize.algebra import simplified, with_input
-from snndeploy.quantize.fixed_point import Precision, fixed_point, room
+from snndeploy.quantize.fixed_point import Precision, TooFine, fixed_point, room
 from snndeploy.quantize.nearest import nearest
 from snndeploy.quantize.ranges import Ranges, ranges
 from snndeploy.quantize.synapses import Synapse
@@ -41,14 +42,21 @@ class Programmed:
     level: float
 
     @property
+    def holds(self) -> float:
+        """The largest value of a term in the input's unit, within the range made room for."""
+        return STATE_MAX / room(self.expression, self.seen)
+
+    @property
     def finest(self) -> float:
         """The smallest real value of a weight unit at which no word saturates within the range made room for."""
         return UNIT / room(self.expression, self.seen)
 
     def neuron(self, scale: float) -> GridNeuron:
-        """The grid neuron when one weight unit is worth ``scale``; raises ``Unsupported`` as ``fixed_point``, in the layer's name."""
+        """The grid neuron when one weight unit is worth ``scale``; raises as ``fixed_point``, in the layer's name."""
         try:
             return fixed_point(self.expression, self.seen, Precision(UNIT / scale, self.level)).neuron
+        except TooFine:
+            raise
         except Unsupported as refusal:
             raise Unsupported(self.name, refusal.what, refusal.hint) from None
 
