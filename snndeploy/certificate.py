@@ -16,7 +16,7 @@ from typing import Any
 
 from snndeploy.errors import ModelError
 
-SCHEMA = 1
+SCHEMA = 2
 PREFIX = "snndeploy.certificate/"
 LARGEST = 64 * 2**20
 """Bytes; what is larger is no certificate."""
@@ -98,6 +98,9 @@ class Certificate:
     fidelity: Mapping[str, Any] | None
     proofs: tuple[Mapping[str, Any], ...]
     not_checked: tuple[str, ...]
+    grade: str = ""
+    """What the verdict means: "exact", "model only", ...; "" in a certificate of schema 1, which does not say it."""
+    ties: int = 0
 
     def file(self, role: str) -> HashedFile | None:
         """The file of that role, or None."""
@@ -166,7 +169,7 @@ def _body(data: bytes, where: str) -> dict[str, Any]:
     if not isinstance(schema, str) or not schema.startswith(PREFIX):
         raise ModelError(where, "is not a certificate of snndeploy, or was changed", FOREIGN)
     number = schema.removeprefix(PREFIX)
-    if number != str(SCHEMA):
+    if number not in map(str, range(1, SCHEMA + 1)):
         newer = number.isdecimal() and len(number) < 9 and int(number) > SCHEMA
         what = (
             f"has certificate schema {number}; this snndeploy reads up to {SCHEMA}" if newer else f"has no schema that exists: {schema!r}"

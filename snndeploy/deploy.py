@@ -15,13 +15,14 @@ from snndeploy.chip.network import ChipNetwork
 from snndeploy.data import Encoding, Samples
 from snndeploy.energy import count_events, estimate
 from snndeploy.errors import DataError, DoesNotFit, ModelError, OptionError, QuantizeError, Unsupported
-from snndeploy.flow import reporting, saved, transferring, writing
-from snndeploy.flow.chips import build, hold_against_definition, hold_lowered, rule_in, wished_settings, without_proven
+from snndeploy.flow import making, reporting, saved, transferring, writing
+from snndeploy.flow.chips import build, hold_against_definition, hold_lowered, must_simulate, rule_in, wished_settings, without_proven
 from snndeploy.flow.deployment import Deployment, Wishes
 from snndeploy.flow.feeding import Feed, calibrated_on, chip_predictions, describe_inputs, float_predictions, silent
 from snndeploy.flow.given import as_samples, example, fed, held_to, model_of, nothing_more, stand_in, with_decoding, with_time
 from snndeploy.flow.lowering import hold_against_original, to_normal_form
 from snndeploy.flow.rates import as_spiking, curve, original_predictions, spiking
+from snndeploy.flow.recording import read_record
 from snndeploy.flow.silence import silenced
 from snndeploy.hw import Profile, load_profile
 from snndeploy.ir.graph import Graph
@@ -107,7 +108,8 @@ def convert(
     loaded = with_decoding(load(model, example(samples), options), decode)
     everything = fed(samples, loaded, wishes, options)
     seen = everything if calibration is None else fed(as_samples(calibration), loaded, wishes, options)
-    return _deploy(name or _name(model), loaded, everything, seen.first(wishes.calibration_samples), wishes, profile)
+    made = _deploy(name or _name(model), loaded, everything, seen.first(wishes.calibration_samples), wishes, profile)
+    return replace(made, files=making.files_of(model, samples))
 
 
 def _deploy(name: str, loaded: converters.Loaded, everything: Feed, seen: Feed, wishes: Wishes, profile: Profile) -> Deployment:
@@ -135,17 +137,13 @@ def _deploy(name: str, loaded: converters.Loaded, everything: Feed, seen: Feed, 
     faults = (*chip_trace.faults, *silenced(built.network, chip_trace, float_trace))
     verdict = Verdict(found, near, rates=loss, model_only=built.network.model_only, faults=faults)
     events = count_events(built.network, chip_trace, placement)
-    notes = (
-        *loaded.assumptions,
-        *everything.assumptions,
-        *said,
-        *converted,
-        *silent(graph, float_trace),
-        *calibrated_on(everything, seen),
-    )
+    of_run = (*everything.assumptions, *said)
+    seen_there = (*silent(graph, float_trace), *calibrated_on(everything, seen))
+    notes = (*loaded.assumptions, *of_run, *converted, *seen_there)
     return Deployment(
         name, loaded, graph, everything, wishes, notes, lowered, passes, profile, built, placement,
         verdict, chip_trace, float_trace, events, estimate(events, profile),
+        about_data=(*of_run, *seen_there),
     )  # fmt: skip
 
 
@@ -172,7 +170,10 @@ def transfer(
     if not isinstance(network, ChipNetwork):
         raise ModelError(str(model), "is a float network: it has no integers yet", "sd.convert(model, data, chip=...) finds them")
     wishes = replace(wishes, chip=chip) if chip else wishes
-    return transferring.transfer(network, as_samples(data), wishes, decode, name or _name(model))
+    made = transferring.transfer(network, as_samples(data), wishes, decode, name or _name(model))
+    if isinstance(model, ChipNetwork):
+        return made
+    return replace(transferring.remembering(made, read_record(Path(model))), files=making.files_of(model, made.samples))
 
 
 def save(deployment: Deployment | transferring.Transfer, stem: str | Path) -> tuple[Path, ...]:
@@ -256,9 +257,12 @@ def run(
 
     ``chip`` names its profile where that is a file of yours; ``options`` say what a .net or .nir file does not.
     """
+    if chip is not None:
+        must_simulate(load_profile(chip))
     ran = saved.run_file(saved.open_file(path, options, timesteps), as_samples(data), timesteps, encode, seed)
     if isinstance(ran.noun, ChipNetwork):
-        return replace(ran, events=saved.placed(ran.noun, ran.trace, chip)[2].counts())
+        _, placement, events = saved.placed(ran.noun, ran.trace, chip)
+        return replace(ran, events=events.counts(), fits=placement.fits)
     return ran
 
 

@@ -153,6 +153,9 @@ class Verdict:
     """Populations of the chip network that run on a model no silicon confirms. None: there is no
     chip network to look at, so the grades of the pairs say it."""
     faults: tuple[Fault, ...] = ()
+    recorded: tuple[Pair, ...] = ()
+    """Compared when the network was converted, as its file says: not run again. They can make a verdict
+    different and add ties, and never stand in for a run."""
 
     @property
     def verdict(self) -> Equality:
@@ -160,7 +163,7 @@ class Verdict:
 
         not_checked if there is no pair.
         """
-        if any(p.status == "failed" for p in self.proofs):
+        if any(p.status == "failed" for p in self.proofs) or not all(p.equal for p in self.recorded):
             return "different"
         if not self.pairs:
             return "not_checked"
@@ -169,13 +172,23 @@ class Verdict:
     @property
     def ties(self) -> int:
         """Spikes that differ only because the potential lies within a rounding bound of the threshold."""
-        return sum(p.within_bound for p in self.pairs)
+        return sum(p.within_bound for p in self.every_pair)
+
+    @property
+    def every_pair(self) -> tuple[Pair, ...]:
+        """What was compared when it was converted, then what was compared now."""
+        return (*self.recorded, *self.pairs)
+
+    @property
+    def proved(self) -> bool:
+        """True if every obligation is proved, or none was asked for."""
+        return all(p.status == "proved" for p in self.proofs)
 
     @property
     def rests_on_model(self) -> bool:
         """True if the chip network has no silicon reference: equality is with a model of ours."""
         if self.model_only is None:
-            return any(p.grade == "model only" for p in self.pairs)
+            return any(p.grade == "model only" for p in self.every_pair)
         return bool(self.model_only)
 
     @property

@@ -218,7 +218,7 @@ def test_what_is_no_certificate_is_refused_in_words(made, tmp_path):
         assert ran.exit_code == 2
         said[name] = ran.output
     assert "No such file" in said["missing"]
-    assert "reads up to 1" in said["newer"]
+    assert "reads up to 2" in said["newer"]
     assert "update snndeploy" in said["newer"]
     assert "no schema that exists" in said["odd"]
     assert all("is not" in said[name] for name in ("text", "list", "nan", "deep"))

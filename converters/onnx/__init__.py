@@ -25,24 +25,33 @@ SUFFIXES = (".onnx",)
 File: TypeAlias = str | os.PathLike[str]
 
 
-def save(noun: Graph | ChipNetwork, path: File, *, scan: bool = False) -> None:
+def save(noun: Graph | ChipNetwork, path: File, *, scan: bool = False, provenance: str = "") -> None:
     """Write a network; an older file stays untouched unless the new one is complete.
 
-    ``scan`` wraps the step in an ONNX Scan that runs T steps in one call.
+    ``scan`` wraps the step in an ONNX Scan that runs T steps in one call. ``provenance`` is the record of how a
+    chip network was made, which stands in the file as it is given.
 
     Raises:
         ModelError: the file cannot be written.  Unsupported: a node that a file cannot hold.
         MissingPackage: onnx is not installed.
     """
-    _module("files").write(Path(path), to_bytes(noun, scan=scan))
+    _module("files").write(Path(path), to_bytes(noun, scan=scan, provenance=provenance))
 
 
-def to_bytes(noun: Graph | ChipNetwork, *, scan: bool = False, version: str = "") -> bytes:
+def to_bytes(noun: Graph | ChipNetwork, *, scan: bool = False, version: str = "", provenance: str = "") -> bytes:
     """What ``save`` writes; ``version`` is the producer's, this one if not given."""
     producer = version or _version()
     if isinstance(noun, ChipNetwork):
-        return bytes(_module("chip").emit(noun, producer, scan))
+        return bytes(_module("chip").emit(noun, producer, scan, provenance))
     return bytes(_module("model").emit(noun, producer, scan))
+
+
+def content_of(network: ChipNetwork) -> str:
+    """The digest of a chip network's integers, which its file holds and a record of its making names."""
+    from converters.onnx.structure import digest, encode, text  # noqa: PLC0415 - with its siblings
+
+    arrays: dict[str, Any] = {}
+    return digest(text(encode(network, "chip", arrays)), arrays)
 
 
 def sniff(path: File) -> Literal["graph", "chip"]:
@@ -85,7 +94,8 @@ def load(path: File, options: Options | None = None) -> Graph | ChipNetwork | Lo
     backend = _module("chip" if meta["noun"] == "chip" else "model")
     try:
         noun: Graph | ChipNetwork = backend.rebuild(meta["structure"], arrays)
-        again = to_bytes(noun, scan='"scan":true' in meta.get("run", ""), version=model.producer_version)
+        scan, record = '"scan":true' in meta.get("run", ""), meta.get("provenance", "")
+        again = to_bytes(noun, scan=scan, version=model.producer_version, provenance=record)
     except (SnnError, LookupError, TypeError, ValueError, AttributeError, RecursionError, MemoryError, OverflowError) as error:
         raise ModelError(where, f"its description of the network is damaged ({error})", "save the network again") from None
     if again != data:
@@ -103,11 +113,12 @@ def _metadata(model: Any, where: str) -> dict[str, str]:
     entries = {p.key.removeprefix("ai.snndeploy."): p.value for p in model.metadata_props if p.key.startswith("ai.snndeploy.")}
     if not {"schema", "noun", "structure"} <= entries.keys():
         raise ModelError(where, "was not saved by snndeploy, or is cut off", _module("files").NOT_OURS)
-    known = _module("structure").SCHEMA
+    structure = _module("structure")
+    known = structure.RECORDED
     schema = int(entries["schema"]) if entries["schema"].isdecimal() and len(entries["schema"]) < 9 else 0
     if schema > known:
         raise ModelError(where, f"has schema {schema}; this snndeploy reads up to {known}", "update snndeploy")
-    if schema != known or entries["noun"] not in ("graph", "chip"):
+    if schema != (known if entries.get("provenance") else structure.SCHEMA) or entries["noun"] not in ("graph", "chip"):
         raise ModelError(where, "its description of the network is damaged", "save the network again")
     return entries
 

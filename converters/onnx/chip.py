@@ -149,8 +149,10 @@ class Draft:
         return shapes | named | {f"{name}.next": dims for name, dims in named.items()}
 
 
-def emit(network: ChipNetwork, version: str, scan: bool = False) -> bytes:
+def emit(network: ChipNetwork, version: str, scan: bool = False, provenance: str = "") -> bytes:
     """The saved model's bytes: the same network gives the same bytes. ``scan`` wraps the step as for graphs.
+
+    ``provenance`` is put beside it as it stands: what was found out when the network was made.
 
     Raises:
         Unsupported: two values of one name, a shift that 64-bit words do not have, nothing that tells the batch.
@@ -179,7 +181,8 @@ def emit(network: ChipNetwork, version: str, scan: bool = False) -> bytes:
         "scale": {n: host.scale for n, host in hosts.items()}, "range": {n: list(host.payloads) for n, host in hosts.items()},
     }  # fmt: skip
     run |= {"phases": network.phases} if network.phases > 1 else {}
-    return finish(assemble(step, DOMAIN, version, scan), "chip", draft.structure, draft.arrays, {"run": text(run)})
+    extra = {"run": text(run), **({"provenance": provenance} if provenance else {})}
+    return finish(assemble(step, DOMAIN, version, scan), "chip", draft.structure, draft.arrays, extra)
 
 
 def rebuild(structure: str, arrays: Mapping[str, Any]) -> ChipNetwork:

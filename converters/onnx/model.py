@@ -24,7 +24,7 @@ from onnx import FunctionProto, ModelProto, NodeProto, TensorProto, helper
 from converters.onnx.files import serialize, tensor
 from converters.onnx.functions import DOMAIN, function, input_shape, words
 from converters.onnx.stepping import Step, assemble, check_names, runner, smallest
-from converters.onnx.structure import SCHEMA, Arrays, decode, digest, encode, kinds, text
+from converters.onnx.structure import RECORDED, SCHEMA, Arrays, decode, digest, encode, kinds, text
 from converters.onnx.symbols import ONNX, Body, Symbol
 from snndeploy.errors import ModelError, Unsupported
 from snndeploy.ir.graph import Edge, Graph, bind, parameters
@@ -145,7 +145,8 @@ def rebuild(structure: str, arrays: Mapping[str, Any]) -> Graph:
 
 def finish(model: ModelProto, noun: str, structure: str, arrays: Mapping[str, Any], extra: Mapping[str, str]) -> bytes:
     """Put the metadata on a model and return its bytes."""
-    entries = {"schema": str(SCHEMA), "noun": noun, "structure": structure, "content": digest(structure, arrays), **extra}
+    schema = RECORDED if "provenance" in extra else SCHEMA
+    entries = {"schema": str(schema), "noun": noun, "structure": structure, "content": digest(structure, arrays), **extra}
     helper.set_model_props(model, {f"{DOMAIN}.{key}": entries[key] for key in sorted(entries)})
     return serialize(model, noun)
 

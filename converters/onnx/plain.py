@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from converters.onnx.structure import SCHEMA, decode, digest, kinds
+from converters.onnx.structure import RECORDED, SCHEMA, decode, digest, kinds
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.errors import ModelError, SnnError
 
@@ -52,11 +52,24 @@ def read_chip(path: Path) -> tuple[ChipNetwork, str]:
     return _rebuilt(meta, arrays, where)
 
 
+def read_provenance(path: Path) -> tuple[str, str]:
+    """The record of how a saved chip network was made, as it stands, and the digest of the network's integers.
+
+    ("", "") where the file has none, or is none of ours: a record is never what a file is refused for.
+    """
+    try:
+        entries = [message(e) for e in message(path.read_bytes()).get(14, [])]
+        meta = {e[1][0].decode(): e[2][0].decode() for e in entries}
+    except (OSError, LookupError, ValueError, AttributeError):
+        return "", ""
+    return meta.get(f"{PREFIX}provenance", ""), meta.get(f"{PREFIX}content", "")
+
+
 def _rebuilt(meta: Mapping[str, str], arrays: Mapping[str, NDArray[Any]], where: str) -> tuple[ChipNetwork, str]:
     if meta.get("noun") != "chip":
         raise ModelError(where, "is not a chip network that snndeploy saved", "give the .<chip>.onnx file")
-    if meta.get("schema") != str(SCHEMA):
-        raise ModelError(where, f"has schema {meta.get('schema')}; this snndeploy reads {SCHEMA}", "use the snndeploy that made it")
+    if meta.get("schema") != str(RECORDED if meta.get("provenance") else SCHEMA):
+        raise ModelError(where, f"has schema {meta.get('schema')}; this snndeploy reads up to {RECORDED}", "use the snndeploy that made it")
     try:
         content = digest(meta["structure"], arrays)
         network = decode(json.loads(meta["structure"]), arrays, kinds("chip"))

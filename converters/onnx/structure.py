@@ -19,6 +19,8 @@ from snndeploy.ir.graph import Node, stated
 
 SCHEMA = 2
 """Rises whenever a saved file could read differently, or the same network would give other bytes."""
+RECORDED = 3
+"""The schema of a chip network that holds the record of its conversion: older readers take it for a changed file."""
 
 Arrays = dict[str, NDArray[Any]]
 

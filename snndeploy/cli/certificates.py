@@ -55,9 +55,15 @@ def proved_file(verdict: Verdict, file: Path, limit: float, budget: float, optio
 
 def sources_of(model: str, given: Mapping[str, Any]) -> tuple[tuple[str, Path], ...]:
     """The files that were converted, by role: the model, and the code that builds it."""
-    code = (given["arch"] or "").rpartition(".py:")[0]
-    named = [("model", Path(model)), *([("code", Path(f"{code}.py"))] if code else [])]
+    code = code_of(given)
+    named = [("model", Path(model)), *([("code", code)] if code else [])]
     return tuple((role, path) for role, path in named if path.is_file())
+
+
+def code_of(given: Mapping[str, Any]) -> Path | None:
+    """The file of ``--arch``; None where there is none, or it names an installed package."""
+    code = (given["arch"] or "").rpartition(".py:")[0]
+    return Path(f"{code}.py") if code else None
 
 
 def written(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import click
 import converters
 from snndeploy import deploy
 from snndeploy.chip.network import ChipNetwork
-from snndeploy.cli.certificates import EVIDENCE, evident, only_converted, proved, sources_of, written
+from snndeploy.cli.certificates import EVIDENCE, code_of, evident, only_converted, proved, sources_of, written
 from snndeploy.cli.options import (
     DATA_OPTIONS,
     MODEL_OPTIONS,
@@ -25,14 +26,18 @@ from snndeploy.cli.options import (
     with_options,
 )
 from snndeploy.cli.refusing import finish, keep, refusing
+from snndeploy.cli.reporting import command_line, kind_of, put
 from snndeploy.cli.terminal import working
 from snndeploy.cli.unheard import CHOOSING, READING, refuse
 from snndeploy.data import Samples
 from snndeploy.errors import OptionError
 from snndeploy.flow.deployment import Wishes
 from snndeploy.flow.given import with_decoding, with_time
+from snndeploy.flow.making import files_of
+from snndeploy.flow.recording import read_record
 from snndeploy.flow.reporting import report_of, sources
 from snndeploy.flow.saved import chip_inputs
+from snndeploy.flow.transferring import remembering
 from snndeploy.hw import load_profile, profile_names
 from snndeploy.ir.rectifier import Relu
 from snndeploy.report import check_to_json, check_to_text
@@ -51,13 +56,13 @@ NEEDS_DATA = "quantization chooses integers by what the network does on samples,
 @click.option("--calibration", help="Samples for the quantizer alone; by default it sees the first of --data.")
 @max_drop
 @click.option("-o", "--output", help="DIR/STEM of the files written; by default the model's name, in this folder.")
+@click.option("--report", help="Write the whole report, too: report.html, report.json or report.txt.")
 @with_options(EVIDENCE)
 @as_json
 @refusing
 def convert(
-    model: str, *, calibration: str | None, max_drop: float, output: str | None, as_json: bool, prove: bool, prove_limit: float,
-    prove_budget: float,
-    certificate: str | None, **given: Any,
+    model: str, *, calibration: str | None, max_drop: float, output: str | None, report: str | None, as_json: bool,
+    prove: bool, prove_limit: float, prove_budget: float, certificate: str | None, **given: Any,
 ) -> None:  # fmt: skip
     """Take the trained network MODEL to a verified chip network.
 
@@ -67,7 +72,9 @@ def convert(
     """
     options, stem = options_of(given), stem_of(model, output)
     evident(certificate, prove, given)
+    kind_of("--report", report, model=model, data=given["data"], certificate=certificate)
     if given["chip"] == "none":
+        refuse(("report",), NO_CHIP)
         _convert_graph(model, options, stem, given, as_json)
         return
     wishes, profile = wishes_of(given, max_drop), load_profile(given["chip"])
@@ -80,19 +87,21 @@ def convert(
         noun = deploy.read(model, None, options)
         if isinstance(noun, ChipNetwork):
             only_converted(certificate, prove)
-            _transfer(noun, samples, wishes, stem, given["decode"], calibration, as_json)
+            _transfer(model, noun, samples, wishes, stem, given["decode"], calibration, report, as_json)
             return
         loaded = with_decoding(noun, given["decode"])
         deployment = deploy.convert(loaded, samples, wishes, still_open(options), Path(stem).name, calibration=others)
+        deployment = replace(deployment, command=command_line(), files=files_of(model, samples, code_of(given)))
+        deployment = proved(deployment, prove_limit, prove_budget) if prove else deployment
         Path(stem).parent.mkdir(parents=True, exist_ok=True)
         files = [str(path) for path in deploy.save(deployment, stem)]
-        deployment = proved(deployment, prove_limit, prove_budget) if prove else deployment
         files += written(certificate, files[1], deployment, samples, sources_of(model, given))
-    report, rows = report_of(deployment), sources(loaded)
+    found, rows = report_of(deployment), sources(loaded)
+    files += put(report, found)
     if as_json:
-        click.echo(json.dumps(conversion_to_json(report, rows, files, deployment.ok), allow_nan=False))
+        click.echo(json.dumps(conversion_to_json(found, rows, files, deployment.ok), allow_nan=False))
     else:
-        click.echo(conversion_to_text(report, rows, files), nl=False)
+        click.echo(conversion_to_text(found, rows, files), nl=False)
     finish(deployment.ok)
 
 
@@ -142,16 +151,19 @@ def stem_of(model: str, output: str | None) -> str:
 
 
 def _transfer(
-    network: ChipNetwork, samples: Samples | None, wishes: Wishes, stem: str, decode: str | None, calibration: str | None, as_json: bool
-) -> None:
+    model: str, network: ChipNetwork, samples: Samples | None, wishes: Wishes, stem: str, decode: str | None, calibration: str | None,
+    output: str | None, as_json: bool,
+) -> None:  # fmt: skip
     """Integers stay as they are: placed, run, verified, written, printed."""
     refuse(("max_drop", "calibration_samples"), INTEGERS)
     if calibration is not None:
         raise OptionError("--calibration", "is for the quantizer, and this file holds integers already", "leave it out")
     made = deploy.transfer(network, samples, wishes, None, Path(stem).name, decode=decode)
+    made = replace(remembering(made, read_record(Path(model))), command=command_line(), files=files_of(model, made.samples))
     Path(stem).parent.mkdir(parents=True, exist_ok=True)
     files = [str(path) for path in deploy.save(made, stem)]
     report = deploy.report(made)
+    files += put(output, report)
     if as_json:
         click.echo(json.dumps(conversion_to_json(report, report.layers, files, made.ok), allow_nan=False))
     else:

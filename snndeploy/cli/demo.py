@@ -23,7 +23,7 @@ from snndeploy.flow.deployment import Deployment, Wishes
 from snndeploy.flow.given import as_samples
 from snndeploy.flow.rechecking import recheck
 from snndeploy.report import to_html
-from snndeploy.report.as_text import bullets, section, table
+from snndeploy.report.layout import bullets, section, table
 from snndeploy.report.words import fit, pair_words, percent
 from snndeploy.verdict import Verdict
 

@@ -14,7 +14,7 @@ from snndeploy.cli.converting import stem_of, writable
 from snndeploy.cli.options import SOURCE_OPTIONS, as_json, options_of, run_code, with_options
 from snndeploy.cli.refusing import finish, refusing
 from snndeploy.cli.terminal import working
-from snndeploy.report.as_text import bullets, section
+from snndeploy.report.layout import bullets, section
 
 
 @click.command(short_help="A network in another tool's file format.")

@@ -18,7 +18,7 @@ from snndeploy.cli.options import as_json
 from snndeploy.cli.refusing import refusing
 from snndeploy.cli.setup_lava import setup_lava as set_up_lava
 from snndeploy.hw import Number, Profile, load_profile, profile_names
-from snndeploy.report.as_text import section, table
+from snndeploy.report.layout import section, table
 from snndeploy.sim.lava import lava_python
 
 PACKAGES = {

@@ -88,7 +88,7 @@ def _files(given: Mapping[str, Any]) -> list[Path]:
     return [Path(f"{name.partition('.py:')[0]}.py" if ".py:" in name else name) for name in named]
 
 
-def keep(output: str | None, **read: str | None) -> None:
+def keep(output: str | None, option: str = "-o", /, **read: str | None) -> None:
     """Refuse an output that is one of the files read, by any name or link; ``read`` holds them by what they are.
 
     Raises:
@@ -96,7 +96,7 @@ def keep(output: str | None, **read: str | None) -> None:
     """
     for role, name in read.items():
         if output is not None and name is not None and Path(output).exists() and Path(name).exists() and Path(output).samefile(name):
-            raise OptionError("-o", f"{output} is the {role} itself, which is never overwritten", "choose another name: -o ...")
+            raise OptionError(option, f"{output} is the {role} itself, which is never overwritten", f"choose another name: {option} ...")
 
 
 def finish(fine: bool) -> None:

@@ -16,16 +16,16 @@ from snndeploy import deploy
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.cli.certificates import PROOF_TIME, certifiable, certificate_of, check_again, proved_file
 from snndeploy.cli.options import DATA_OPTIONS, FILE_OPTIONS, as_json, encoding, file_options_of, max_drop, samples_of, with_options
-from snndeploy.cli.refusing import finish, keep, refusing
+from snndeploy.cli.refusing import finish, refusing
+from snndeploy.cli.reporting import kind_of, written
 from snndeploy.cli.terminal import working, write
-from snndeploy.cli.unheard import OF_FILES, READING, check_proving, check_reading, refuse
+from snndeploy.cli.unheard import OF_FILES, READING, check_proving, check_reading, refuse, was_given
 from snndeploy.data import Samples
-from snndeploy.errors import NoEffect, OptionError
+from snndeploy.errors import NoEffect
 from snndeploy.flow.certifying import Certified, certify
 from snndeploy.flow.saved import EXECUTORS, chip_inputs, open_file
-from snndeploy.report import run_to_json, run_to_text, to_html, to_json, to_text, verify_to_json, verify_to_text
-from snndeploy.report.as_text import bullets, section
-from snndeploy.report.report import Report
+from snndeploy.report import run_to_json, run_to_text, to_text, verify_to_json, verify_to_text
+from snndeploy.report.layout import bullets, section
 from snndeploy.verdict import Verdict
 
 own_chip = click.option("--chip", help="The profile it was made for, where that is a file of yours: my_chip.toml[:board].")
@@ -61,14 +61,14 @@ def run(file: str, *, as_json: bool, **given: Any) -> None:
     chip, model = (ran.noun.chip, ran.noun.model_only) if isinstance(ran.noun, ChipNetwork) else ("", ())
     if not chip:
         refuse(("chip",), f"is of chip networks, and {file} holds a float graph")
-    found = (file, chip, ran.trace, ran.events, ran.accuracy, [int(p) for p in ran.predictions], model)
+    found = (file, chip, ran.trace, ran.events, ran.accuracy, [int(p) for p in ran.predictions], model, ran.fits)
     assumed = (*samples.notes, *ran.data.assumptions)
     if as_json:
         click.echo(json.dumps({**run_to_json(*found), "assumptions": list(dict.fromkeys(assumed))}, allow_nan=False))
     else:
         said = section("Assumed", bullets(dict.fromkeys(assumed)))
         click.echo(f"{run_to_text(*found)}{f'{chr(10)}{said}{chr(10)}' if said else ''}", nl=False)
-    finish(not ran.faults)
+    finish(ran.fits is not False and not ran.faults)
 
 
 @click.command(short_help="Hold the executors of a saved network against each other; check a certificate again.")
@@ -145,7 +145,7 @@ def report(file: str, *, max_drop: float, output: str | None, certificate: str |
 
     What is counted is exact; energy and latency are estimates from published numbers, with their range.
     """
-    kind = _kind(file, output, certificate)
+    kind = kind_of("-o", output, network=file, certificate=certificate)
     shown = None if certificate is None else certificate_of(file, certificate)
     if shown is not None and kind not in (".html", ".htm"):
         raise NoEffect("--certificate", "is shown on the page alone", "write one: -o report.html")
@@ -154,30 +154,16 @@ def report(file: str, *, max_drop: float, output: str | None, certificate: str |
         found = deploy.report(file, samples, encoding(given["encode"]), given["seed"], given["chip"], options)
     if found.fidelity is None or found.fidelity.drop is None:
         refuse(("max_drop",), UNKNOWN_DROP)
-    made = replace(found, max_drop=max_drop, certificate=shown)
+    made = replace(found, max_drop=max_drop if was_given("max_drop") else found.max_drop, certificate=shown)
     if output is not None:
-        write(Path(output), _written(made, kind))
+        write(Path(output), written(made, kind))
     if as_json:
-        click.echo(_written(made, ".json"), nl=False)
+        click.echo(written(made, ".json"), nl=False)
     elif output is None:
         click.echo(to_text(made), nl=False)
     else:
         click.echo(f"wrote {output}")
-    finish(made.verdict.verdict == "exact" and not made.verdict.faults and made.placement.fits and not _lost(made.verdict, max_drop))
-
-
-def _kind(file: str, output: str | None, certificate: str | None) -> str:
-    suffix = ".txt" if output is None else Path(output).suffix.lower()
-    if suffix not in (".html", ".htm", ".json", ".txt"):
-        raise OptionError("-o", f"{output!r} does not say which kind of report", "end it in .html, .json or .txt")
-    keep(output, network=file, certificate=certificate)
-    return suffix
-
-
-def _written(made: Report, kind: str) -> str:
-    if kind == ".json":
-        return json.dumps(to_json(made), allow_nan=False) + "\n"
-    return to_text(made) if kind == ".txt" else to_html(made)
+    finish(made.ok)
 
 
 def _samples(file: str, given: Mapping[str, Any]) -> Samples:

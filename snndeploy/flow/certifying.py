@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.resources
 import os
-import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,17 +20,19 @@ from snndeploy.data.samples import SOLE
 from snndeploy.errors import ModelError, OptionError, SnnError
 from snndeploy.files import replacing
 from snndeploy.flow.deployment import Deployment
+from snndeploy.flow.making import versions
+from snndeploy.flow.recording import Record, read_record
 from snndeploy.flow.reporting import LAVA
 from snndeploy.flow.saved import Ran, chip_pair, open_file, run_file, sibling
 from snndeploy.hw import profile_names
 from snndeploy.report.as_json import burst, faults, fidelity, pair, quantized
 from snndeploy.report.proofs import proofs_to_json
+from snndeploy.report.provenance import Provenance
 from snndeploy.report.report import QuantRow
 from snndeploy.sim.host import inject
 from snndeploy.trace import Trace
 from snndeploy.verdict import Pair, Verdict
 
-TOOLS = ("snndeploy", "numpy", "onnx", "onnxruntime", "torch", "z3-solver", "lava-nc", "h5py")
 SILICON = "a chip: nothing ran on silicon"
 SLOW_SAMPLES = 8
 """Samples that are run in int64 arithmetic too; few, so that a re-check takes seconds."""
@@ -74,13 +75,18 @@ def certify(what: Certified, out: str | Path) -> Certificate:
     program, graph = _pair(what.path)
     network, content = read_chip(program)
     ran = run_file(network, what.samples, None, what.encode, what.seed)
-    pairs = (*what.verdict.pairs, simulated(network, what.samples, what.encode, what.seed))
+    record = read_record(program)
+    shown = replace(what.verdict, pairs=(*what.verdict.every_pair, simulated(network, what.samples, what.encode, what.seed)),
+                    recorded=(), model_only=network.model_only)  # fmt: skip
+    pairs = shown.pairs
     out.parent.mkdir(parents=True, exist_ok=True)
     files = [("program", program), *([("graph", graph)] if graph else []), ("data", _data(what, out)), *what.sources]
     certificate = Certificate(
         name=what.deployment.name if what.deployment else program.name,
         chip=network.chip,
-        verdict=Verdict(pairs, proofs=what.verdict.proofs).verdict,
+        verdict=shown.verdict,
+        grade=shown.grade,
+        ties=shown.ties,
         content=content,
         files=(*(hashed(role, file, out.parent) for role, file in files), *_profile(what, network, out.parent)),
         run=_digested(ran, what),
@@ -88,8 +94,8 @@ def certify(what: Certified, out: str | Path) -> Certificate:
         pairs=tuple(pair(p) for p in pairs),
         fidelity=fidelity(what.verdict.fidelity),
         proofs=tuple(proofs_to_json(what.verdict.proofs)),
-        not_checked=tuple(_unchecked(what, pairs)),
-        **_conversion(what.deployment),
+        not_checked=tuple(_unchecked(what, pairs, record)),
+        **_conversion(what.deployment, record.made),
     )
     _write(out, to_bytes(certificate))
     return certificate
@@ -189,25 +195,15 @@ def _sha(values: NDArray[Any], kind: str) -> str:
     return hashlib.sha256(np.ascontiguousarray(values, kind).tobytes()).hexdigest()
 
 
-def versions() -> dict[str, str]:
-    """Python and the packages that may have had a hand in it; what is not installed is left out."""
-    installed = {name: version for name in TOOLS if (version := _version(name)) is not None}
-    return {"python": platform.python_version(), **installed}
-
-
-def _version(package: str) -> str | None:
-    from importlib import metadata  # noqa: PLC0415 - slow to load, and only a certificate asks for versions
-
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _conversion(d: Deployment | None) -> dict[str, tuple[Mapping[str, Any], ...]]:
-    """The passes, the burst constructions and the quantizer's ranges; of a file that was only read, nothing."""
+def _conversion(d: Deployment | None, made: Provenance | None) -> dict[str, tuple[Mapping[str, Any], ...]]:
+    """The passes, the burst constructions and the quantizer's ranges; of a file that was only read, what its record says."""
     if d is None:
-        return {"passes": (), "bursts": (), "quantization": ()}
+        made = made or Provenance("", "")
+        return {
+            "passes": tuple({"name": p.name, "did": p.did, "changed": True, "pair": pair(p.pair)} for p in made.passes),
+            "bursts": tuple(burst(row) for row in made.bursts),
+            "quantization": tuple(quantized(row) for row in made.quantization),
+        }
     scales = (QuantRow(s.layer, s.weight_bits, s.scale, s.error, s.notes) for s in d.scales)
     ranges = ({"threshold_shift": s.threshold_shift, "decay_shift": s.decay_shift, "bound": int(s.bound)} for s in d.scales)
     return {
@@ -219,13 +215,17 @@ def _conversion(d: Deployment | None) -> dict[str, tuple[Mapping[str, Any], ...]
     }
 
 
-def _unchecked(what: Certified, pairs: Iterable[Pair]) -> list[str]:
+def _unchecked(what: Certified, pairs: Iterable[Pair], record: Record) -> list[str]:
     found = list(what.verdict.not_checked)
     names = {name for p in pairs for name in (p.a, p.b)}
     found += [] if any("lava" in name.lower() for name in names) else [LAVA]
     found += [] if any("onnxruntime" in name for name in (*names, *found)) else ["onnxruntime: the float graph was not run by it"]
     found += [] if what.verdict.proofs else ["proofs: none were asked for (--prove)"]
-    found += [] if what.deployment else ["the passes, bursts and ranges of the conversion: this certificate is of the saved files"]
+    found += (
+        []
+        if what.deployment or record.made
+        else ["the passes, bursts and ranges of the conversion: this certificate is of the saved files"]
+    )
     return list(dict.fromkeys([*found, SILICON]))
 
 

@@ -98,7 +98,8 @@ def _sigma_delta(model: SigmaDelta) -> Facts:
     yield "threshold", f"{model.vth:g}{f' * 2^{shift}' if shift else ''}, of the change since it last sent"
     yield "comparison", ">="
     yield "reset", "to the error of what was sent" if model.cumulative else "to what was sent"
-    yield "activation", ("the running sum" if model.sums else "the input itself") + (", cut off below 0" if model.relu else "")
+    cut = ", cut off below 0" if model.relu and model.sums else ""  # Delta sends what enters, whatever its sign
+    yield "activation", ("the running sum" if model.sums else "the input itself") + cut
     if model.bias.any():
         yield "bias", whole(model.bias)
 

@@ -63,9 +63,7 @@ def wished_settings(graph: Graph, profile: Profile, steps: int, weight_bits: Map
 
 def settings_for(graph: Graph, profile: Profile, steps: int, weight_bits: Mapping[str, int], burst: str) -> Settings:
     """What the chip and the wishes mean for the quantizer. Raises ``ProfileError`` if the chip cannot be simulated."""
-    if not profile.simulate:
-        raise ProfileError(f"--chip {profile.id}", "can be priced, but not simulated: nothing would show that it still works",
-                           "choose loihi1 or loihi2; snndeploy chips lists what each profile is for")  # fmt: skip
+    must_simulate(profile)
     graded, programs = profile.features["graded"], profile.features["programs"]
     decoupled = bool(graph.named(Burst)) and (burst not in ("auto", "graded") or not (graded and programs))
     hosts = frozenset() if graded else frozenset(n for n, node in graph.named(Input).items() if node.carries != "spikes")
@@ -78,6 +76,14 @@ def settings_for(graph: Graph, profile: Profile, steps: int, weight_bits: Mappin
         snap=burst == "lateral",
         host_inputs=hosts,
     )
+
+
+def must_simulate(profile: Profile) -> None:
+    """Raise ``ProfileError`` where a chip is priced only: nothing that runs here is that chip."""
+    if not profile.simulate:
+        what = "can be priced, but not simulated: nothing would show that it still works"
+        hint = "choose loihi1 or loihi2; snndeploy report FILE --chip prices a network that is made for one of them"
+        raise ProfileError(f"--chip {profile.id}", what, hint)
 
 
 def build(
@@ -161,10 +167,20 @@ def without_proven(placement: Placement, built: Built) -> Placement:
 
     A decoupled neuron's forcing synapses exclude each other, which a sum of absolute weights cannot know.
     """
-    settled = {offer.layer for offer in built.lowered.offers if offer.chosen and offer.construction != "graded"}
+    return without_worst_case(placement, settled(built))
+
+
+def settled(built: Built) -> tuple[str, ...]:
+    """Layers whose worst case a construction's own conditions exclude."""
+    offers = built.lowered.offers
+    return tuple(dict.fromkeys(o.layer for o in offers if o.chosen and o.construction != "graded"))
+
+
+def without_worst_case(placement: Placement, layers: Iterable[str]) -> Placement:
+    """The placement without the worst-case warnings (L013) of these layers' populations."""
 
     def proven(where: str) -> bool:
-        return any(where.startswith(f"{layer}.") for layer in settled)
+        return any(where.startswith(f"{layer}.") for layer in layers)
 
     return replace(placement, findings=tuple(f for f in placement.findings if f.code != "L013" or not proven(f.where)))
 

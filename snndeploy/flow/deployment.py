@@ -20,7 +20,7 @@ from snndeploy.hw import Profile
 from snndeploy.ir.graph import Graph
 from snndeploy.placement import Placement
 from snndeploy.quantize import LayerScale
-from snndeploy.report.report import BurstRow
+from snndeploy.report.report import BurstRow, SourceFile
 from snndeploy.trace import Trace
 from snndeploy.verdict import Verdict
 
@@ -83,6 +83,12 @@ class Deployment:
     float_trace: Trace
     events: Events
     cost: Cost
+    about_data: tuple[str, ...] = ()
+    """Those of ``assumptions`` that are about the data of this run, not about the network."""
+    command: str = ""
+    """The command that made it, files without their folders; "" from Python."""
+    files: tuple[SourceFile, ...] = ()
+    """What was read to make it."""
 
     @property
     def network(self) -> ChipNetwork:
@@ -110,5 +116,5 @@ class Deployment:
         and nothing left its register or fell silent.
         """
         drop = self.verdict.fidelity.drop if self.verdict.fidelity else None
-        shown = self.verdict.verdict == "exact" and all(p.status == "proved" for p in self.verdict.proofs)
+        shown = self.verdict.verdict == "exact" and self.verdict.proved
         return shown and not self.faults and self.placement.fits and (drop is None or drop <= self.wishes.max_drop)

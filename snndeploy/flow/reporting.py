@@ -15,6 +15,7 @@ from snndeploy.cost import Cost
 from snndeploy.energy import Events
 from snndeploy.flow.chip_semantics import chip_rows
 from snndeploy.flow.deployment import Deployment
+from snndeploy.flow.making import making_of
 from snndeploy.flow.semantics import facts, is_neuron
 from snndeploy.hw import Profile
 from snndeploy.ir.paths import neurons
@@ -32,15 +33,26 @@ def report_of(d: Deployment) -> Report:
     return Report(
         **{name: getattr(base, name) for name in base.__dataclass_fields__} | {
             "layers": _layers(d),
-            "passes": tuple(PassRow(p.name, p.did, p.pair) for p in d.passes if p.changed),
+            "passes": pass_rows(d),
             "bursts": d.offers,
-            "quantization": tuple(QuantRow(s.layer, s.weight_bits, s.scale, s.error, _inexact(s.threshold_shift, s.decay_shift, s.notes))
-                                  for s in d.scales),
+            "quantization": quant_rows(d),
             "probed": d.loaded.probed,
             "max_drop": d.wishes.max_drop,
+            "making": making_of(d.data, d.command, d.files),
             "assumptions": (*d.assumptions, *_rate(d.network), *_host_work(d.network)),
         }
     )  # fmt: skip
+
+
+def pass_rows(d: Deployment) -> tuple[PassRow, ...]:
+    """The passes that changed the graph."""
+    return tuple(PassRow(p.name, p.did, p.pair) for p in d.passes if p.changed)
+
+
+def quant_rows(d: Deployment) -> tuple[QuantRow, ...]:
+    """How each layer became integers."""
+    notes = (_inexact(s.threshold_shift, s.decay_shift, s.notes) for s in d.scales)
+    return tuple(QuantRow(s.layer, s.weight_bits, s.scale, s.error, said) for s, said in zip(d.scales, notes, strict=True))
 
 
 def chip_report(
@@ -62,6 +74,7 @@ def chip_report(
         imbalance=events.imbalance,
         raster=_raster(network, trace),
         raster_title="sample 0",
+        simulated=profile.simulate,
         mesh=_mesh(profile),
         assumptions=(*_rate(network), *_host_work(network)),
         not_checked=(LAVA,),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from glob import escape
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import converters
 from snndeploy.arrays import Ints, Shape
 from snndeploy.chip.models import HostInput
 from snndeploy.chip.network import ChipNetwork
+from snndeploy.cost import Cost
 from snndeploy.data import Encoding, Samples, accuracy
 from snndeploy.energy import Events, count_events, estimate
 from snndeploy.errors import ModelError, OptionError, did_you_mean
@@ -19,21 +20,24 @@ from snndeploy.faults import Fault
 from snndeploy.flow.against_lava import lava_pair
 from snndeploy.flow.against_onnxruntime import integer_onnx_pair, onnx_pair
 from snndeploy.flow.feeding import Feed, chip_predictions, describe_inputs, feed, float_predictions, held
+from snndeploy.flow.making import data_used
 from snndeploy.flow.rates import in_words, refuse_artificial
+from snndeploy.flow.recording import Record, placed_as_made, read_record, repeated
 from snndeploy.flow.reporting import chip_report
 from snndeploy.flow.silence import silenced
-from snndeploy.hw import Profile, load_profile
+from snndeploy.hw import Profile, load_profile, profile_names
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input
 from snndeploy.ir.neurons.decoupling import CONSTANT
 from snndeploy.place import place
 from snndeploy.placement import Placement
+from snndeploy.report.provenance import Provenance
 from snndeploy.report.report import Report
 from snndeploy.sim.chip import run_chip
 from snndeploy.sim.host import inject, run_hosted
 from snndeploy.sim.reference import run_reference
 from snndeploy.trace import Trace
-from snndeploy.verdict import Pair, Verdict
+from snndeploy.verdict import Fidelity, Pair, Verdict
 from snndeploy.verify import compare, fidelity
 
 EXECUTORS = ("graph", "onnxruntime", "chip", "lava")
@@ -54,6 +58,8 @@ class Ran:
     accuracy: float | None
     data: Feed
     events: Mapping[str, float]
+    fits: bool | None = None
+    """Whether the chip network fits its chip; None until it is placed, and for a float graph."""
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -80,12 +86,19 @@ def shown(noun: Graph | ChipNetwork) -> str:
 class FilePair:
     """A file, what it holds, and what the other file of its conversion holds (None where there is none).
 
-    ``foreign`` says of a file beside it that it belongs to another conversion.
+    ``foreign`` says of a file beside it that it belongs to another conversion; ``record`` is what the
+    chip network's file keeps of its making.
     """
 
     noun: Graph | ChipNetwork
     other: Graph | ChipNetwork | None
     foreign: tuple[str, ...] = ()
+    record: Record = field(default_factory=Record)
+
+    @property
+    def made(self) -> Provenance | None:
+        """What the conversion found out, where the file says it."""
+        return self.record.made
 
 
 def open_pair(path: str | Path, options: converters.Options | None = None, steps: int | None = None) -> FilePair:
@@ -94,9 +107,13 @@ def open_pair(path: str | Path, options: converters.Options | None = None, steps
     noun = open_file(file, options, steps)
     other = sibling(file, noun)
     nouns = {file: noun, **({other: open_file(other)} if other else {})}
+    foreign: tuple[str, ...] = ()
     if other and not _belong(nouns):
-        return FilePair(noun, None, (f"{other.name}: not of the conversion that made this file, so not compared with it",))
-    return FilePair(noun, nouns[other] if other else None)
+        foreign = (f"{other.name}: not of the conversion that made this file, so not compared with it",)
+        nouns, other = {file: noun}, None
+    chips = [path for path, found in nouns.items() if isinstance(found, ChipNetwork)]
+    record = read_record(chips[0]) if chips else Record()
+    return FilePair(noun, nouns[other] if other else None, foreign, record)
 
 
 def run_file(noun: Graph | ChipNetwork, samples: Samples, steps: int | None, encoding: Encoding, seed: int) -> Ran:
@@ -184,18 +201,44 @@ def verify_file(
     if chip is not None:
         converters.same_steps(steps, chip.steps, "the chip network")
         steps = chip.steps or steps
+    unsaid = (*(pair.foreign or _missing(wanted, graph, chip)), *pair.record.unread)
+    if chip is not None and (priced := only_priced(_profile_of(chip))):
+        return Verdict((), None, (*unsaid, *priced), model_only=chip.model_only)
     pairs = tuple(_pairs(wanted, graph, chip, samples, steps, encoding, seed))
     near = None
     faults: tuple[Fault, ...] = ()
     if chip is not None and wanted & {"chip", "onnxruntime", "lava"}:
-        ran = ran or run_file(chip, samples, steps, encoding, seed)
+        given, ran = ran is not None, ran or run_file(chip, samples, steps, encoding, seed)
         faults = ran.faults
         if graph is not None and {"graph", "chip"} <= wanted:
             original = run_file(graph, samples, steps, encoding, seed)
-            near = fidelity(original.predictions, ran.predictions, original.data.labels)
+            near = _near(original, ran, pair.made)
             faults += silenced(chip, ran.trace, original.trace)
-    unsaid = pair.foreign or _missing(wanted, graph, chip)
-    return Verdict(pairs, near, unsaid, model_only=chip.model_only if chip else (), faults=faults)
+        elif given:
+            near = Fidelity(ran.data.samples, None, ran.accuracy)
+    told = pair.made or Provenance("", "")
+    model_only = chip.model_only if chip else ()
+    return Verdict(pairs, near, unsaid, told.proofs, told.rates, model_only, faults, told.pairs)
+
+
+def _near(original: Ran, ran: Ran, made: Provenance | None) -> Fidelity:
+    """How near the chip's answers are to the float network's, of a converted artificial network to that one's."""
+    if made is not None and made.rates is not None and made.fidelity is not None and made.making.data == data_used(ran.data):
+        return replace(made.fidelity, chip_accuracy=ran.accuracy)  # the artificial network is in no file
+    return fidelity(original.predictions, ran.predictions, original.data.labels)
+
+
+def only_priced(profile: Profile | None) -> tuple[str, ...]:
+    """What is said of a chip that is priced and not simulated; nothing of another, or of one that is not at hand."""
+    if profile is None or profile.simulate:
+        return ()
+    return (f"{profile.id}: is priced, not simulated: what ran is the simulator of Loihi's rules, and nothing was compared there",)
+
+
+def _profile_of(network: ChipNetwork) -> Profile | None:
+    """The profile that comes with snndeploy; None for one of the user's, whose file is not at hand."""
+    name = network.chip.split(":")[0]
+    return load_profile(name) if name in profile_names() else None
 
 
 def _pairs(
@@ -224,9 +267,26 @@ def report_file(path: Path, pair: FilePair, samples: Samples, encoding: Encoding
         raise ModelError(str(path), "is a float graph: it has no chip to report on", "convert it, then report the .<chip>.onnx file")
     ran = run_file(pair.noun, samples, None, encoding, seed)
     assert isinstance(ran.noun, ChipNetwork)
-    profile, placement, events = placed(ran.noun, ran.trace, chip)
-    verdict = verify_file(pair, samples, ("graph", "chip"), None, encoding, seed, ran)
-    return chip_report(path.name, ran.noun, profile, placement, verdict, ran.trace, events, estimate(events, profile))
+    profile = load_profile(chip or ran.noun.chip)
+    placement = placed_as_made(ran.noun, profile, pair.made)
+    events = count_events(ran.noun, ran.trace, placement)
+    priced = only_priced(profile)
+    verdict = (
+        Verdict((), None, priced, model_only=ran.noun.model_only)
+        if priced
+        else verify_file(pair, samples, ("graph", "chip"), None, encoding, seed, ran)
+    )
+    cost = estimate(events, profile)
+    cost = cost if profile.simulate and placement.fits else _uncalibrated(cost)
+    found = chip_report(path.name, ran.noun, profile, placement, verdict, ran.trace, events, cost)
+    found = replace(found, assumptions=(*samples.notes, *ran.data.assumptions, *found.assumptions))
+    return found if pair.made is None else repeated(found, pair.made, ran.data)
+
+
+def _uncalibrated(cost: Cost) -> Cost:
+    """The price of counts that are another chip's: whatever its profile was held against, this is an estimate."""
+    note = "the counts are those of Loihi's simulator, of a network that this chip does not hold or does not run as it ran here"
+    return replace(cost, status="estimated", notes=(*(n.replace("calibrated", "uncalibrated here") for n in cost.notes), note))
 
 
 def digest(path: Path) -> str:

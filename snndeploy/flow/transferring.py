@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import converters
+from converters.onnx import content_of
+from converters.onnx import save as save_onnx
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.cost import Cost
 from snndeploy.data import Samples, accuracy
@@ -13,14 +14,18 @@ from snndeploy.energy import Events, count_events, estimate
 from snndeploy.errors import DoesNotFit, OptionError
 from snndeploy.faults import Fault
 from snndeploy.flow import saved
+from snndeploy.flow.chips import must_simulate
 from snndeploy.flow.deployment import Wishes
 from snndeploy.flow.feeding import Feed, chip_predictions
 from snndeploy.flow.given import read_out
+from snndeploy.flow.making import making_of
+from snndeploy.flow.recording import Record, repeated
 from snndeploy.flow.reporting import chip_report
 from snndeploy.hw import Profile, load_profile
 from snndeploy.place import place
 from snndeploy.placement import Placement
-from snndeploy.report.report import Report
+from snndeploy.report.provenance import Provenance
+from snndeploy.report.report import Report, SourceFile
 from snndeploy.sim.host import run_hosted
 from snndeploy.trace import Trace
 from snndeploy.verdict import Fidelity, Verdict
@@ -41,11 +46,17 @@ class Transfer:
     events: Events
     cost: Cost
     assumptions: tuple[str, ...] = ()
+    samples: Samples | None = None
+    """What was handed in, before it was fed."""
+    origin: Provenance | None = None
+    """What the conversion of these integers found out, where their file says it."""
+    command: str = ""
+    files: tuple[SourceFile, ...] = ()
 
     @property
     def ok(self) -> bool:
         """True if the simulator ran it exactly as its definition says, and nothing left its register; one too large is never made."""
-        return self.verdict.verdict == "exact" and not self.faults
+        return self.verdict.verdict == "exact" and not self.faults and self.placement.fits
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -60,6 +71,7 @@ def transfer(network: ChipNetwork, samples: Samples, wishes: Wishes, decode: str
         DoesNotFit: the blockers are named.  OptionError: a wish that integers cannot follow.
     """
     profile = load_profile(wishes.chip)
+    must_simulate(profile)
     moved, placement = onto(network, profile, wishes)
     said = read_by(moved, decode)
     if not placement.fits:
@@ -71,7 +83,16 @@ def transfer(network: ChipNetwork, samples: Samples, wishes: Wishes, decode: str
     verdict = Verdict((pair,), _right(fed, trace, data), model_only=network.model_only, faults=trace.faults)
     notes = (*_moved(network, profile), *data.assumptions)
     kept = replace(said, steps=data.steps)
-    return Transfer(name, kept, data, wishes, profile, placement, verdict, trace, events, estimate(events, profile), notes)
+    return Transfer(name, kept, data, wishes, profile, placement, verdict, trace, events, estimate(events, profile), notes, samples)
+
+
+def remembering(made: Transfer, record: Record) -> Transfer:
+    """The transfer with what the file it was read from keeps of its conversion."""
+    notes = (*made.assumptions, *record.unread)
+    if record.made is None:
+        return replace(made, assumptions=notes)
+    verdict = replace(made.verdict, recorded=record.made.pairs, proofs=record.made.proofs, rates=record.made.rates)
+    return replace(made, verdict=verdict, origin=record.made, assumptions=notes)
 
 
 def onto(network: ChipNetwork, profile: Profile, wishes: Wishes) -> tuple[ChipNetwork, Placement]:
@@ -100,8 +121,10 @@ def read_by(network: ChipNetwork, decode: str | None) -> ChipNetwork:
 
 def _right(network: ChipNetwork, trace: Trace, data: Feed) -> Fidelity | None:
     """How often the chip is right; there is no float network to be near to."""
-    if data.labels is None or network.readout is None:
+    if network.readout is None:
         return None
+    if data.labels is None:
+        return Fidelity(data.samples)
     return Fidelity(data.samples, None, accuracy(chip_predictions(network, trace, data.labels), data.labels))
 
 
@@ -113,11 +136,23 @@ def _moved(network: ChipNetwork, profile: Profile) -> tuple[str, ...]:
 def save(made: Transfer, stem: str | Path) -> Path:
     """Write ``stem.<chip>.onnx``."""
     path = Path(f"{stem}.{made.profile.id}.onnx")
-    converters.save(made.network, path)
+    save_onnx(made.network, path, provenance=to_text(provenance_of(made)))
     return path
+
+
+def provenance_of(t: Transfer) -> Provenance:
+    """What the file keeps: what the first conversion found out, and what was found out here."""
+    base = t.origin or Provenance("", "")
+    found = tuple(dict.fromkeys((*base.assumptions, *t.assumptions)))
+    about = tuple(dict.fromkeys((*base.about_data, *t.data.assumptions)))
+    return replace(
+        base, content=content_of(t.network), model=t.name, making=making_of(t.data, t.command, t.files), fidelity=t.verdict.fidelity,
+        pairs=(*base.pairs, *t.verdict.pairs), assumptions=found, about_data=about, max_drop=t.wishes.max_drop,
+    )  # fmt: skip
 
 
 def report_of(t: Transfer) -> Report:
     """Everything the transfer found out."""
     found = chip_report(t.name, t.network, t.profile, t.placement, t.verdict, t.trace, t.events, t.cost)
-    return replace(found, max_drop=t.wishes.max_drop, assumptions=(*t.assumptions, *found.assumptions))
+    found = replace(found, assumptions=(*t.assumptions, *found.assumptions))
+    return replace(repeated(found, provenance_of(t), t.data), not_checked=found.not_checked)

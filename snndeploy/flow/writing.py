@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import converters
+from converters.onnx import save
 from snndeploy.files import replacing
 from snndeploy.flow import saved, transferring
 from snndeploy.flow.deployment import Deployment
+from snndeploy.flow.recording import record_of
 
 
 def write(made: Deployment | transferring.Transfer, stem: str | Path) -> tuple[Path, ...]:
@@ -18,7 +20,8 @@ def write(made: Deployment | transferring.Transfer, stem: str | Path) -> tuple[P
     graph, chip = Path(f"{stem}.graph.onnx"), Path(f"{stem}.{made.profile.id}.onnx")
     with replacing(graph, ".onnx") as spare:
         converters.save(made.graph, spare)
-        converters.save(replace(made.network, made_from=saved.digest(spare)), chip)
+        network = replace(made.network, made_from=saved.digest(spare))
+        save(network, chip, provenance=record_of(made, network))
     return graph, chip
 
 

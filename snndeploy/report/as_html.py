@@ -18,6 +18,7 @@ from snndeploy.report.words import (
     citations,
     crossover,
     headline,
+    made,
     model_only,
     neuron_facts,
     number,
@@ -33,11 +34,12 @@ from snndeploy.verdict import Pair
 
 GUIDE = (
     ("Exact", "the same spikes, value for value, wherever two runs are claimed to be the same network."),
-    ("Fidelity", "how near the quantized network is to the float one; never a claim of equality."),
+    ("Fidelity", "how near the chip network's answers are to the float network's; never a claim of equality."),
     ("Estimate", "counted events at published prices; no chip was measured."),
     ("Model only", "exact against a definition of our own that no silicon confirms."),
 )
 
+PROOF_TONES = {"proved": "good", "failed": "bad"}
 TERMS = ("term", "count", "energy", "low to high", "kind", "confidence", "source")
 
 
@@ -207,10 +209,19 @@ def _findings(report: Report) -> str:
     return section("Findings", "The chip's design rules, each value against its limit.", table(header, rows, "k-knnt"))
 
 
+def _proofs(report: Report) -> str:
+    rows = ((text(p.layer or "-"), text(p.name), tag(p.status, PROOF_TONES.get(p.status, "plain")), text(p.statement), text(p.by))
+            for p in report.verdict.proofs)  # fmt: skip
+    header = ("layer", "obligation", "status", "statement", "by")
+    return section("Proofs", "What was shown for every input.", table(header, rows, "ktttt")) if report.verdict.proofs else ""
+
+
 def _evidence(report: Report) -> str:
     faults = [str(fault) for fault in report.verdict.faults]
     return (
         section("Faults", "What left its register or fell silent, and where first.", card(bullets(faults)))
+        + _proofs(report)
+        + section("How it was made", "Files by their hashes, without folders.", card(bullets(made(report.making))))
         + section("Found by probing", "Neurons of no known class, run beside what they are taken for.", card(bullets(report.probed)))
         + section("Assumed", "Taken for granted, with the option that changes it.", card(bullets(report.assumptions)))
         + section("Not checked", "", card(bullets(report.unchecked)))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from snndeploy.cost import Cost, Interval
 from snndeploy.faults import KINDS, Fault
 from snndeploy.placement import Core, Finding
-from snndeploy.report.report import SCHEMA, BurstRow, LayerRow, QuantRow, Report
+from snndeploy.report.report import SCHEMA, BurstRow, LayerRow, Making, QuantRow, Report
 from snndeploy.report.words import boundaries
 from snndeploy.trace import Trace
-from snndeploy.verdict import Divergence, Fidelity, Pair, RateCurve, Verdict
+from snndeploy.verdict import Divergence, Fidelity, Pair, Proof, RateCurve, Verdict
 
 Json = dict[str, Any]
 
@@ -28,7 +29,10 @@ def to_json(report: Report) -> Json:
         "steps": report.steps,
         "samples": report.trace.samples,
         **equality(report.verdict),
+        "ok": report.ok,
         "pairs": [pair(p) for p in report.verdict.pairs],
+        "recorded": [pair(p) for p in report.verdict.recorded],
+        "proofs": proofs(report.verdict.proofs),
         "fidelity": fidelity(report.fidelity),
         "rates": rates(report.verdict.rates),
         "faults": faults(report.verdict.faults),
@@ -56,7 +60,26 @@ def to_json(report: Report) -> Json:
         "assumptions": list(report.assumptions),
         "not_checked": list(report.unchecked),
         "sources": dict(report.sources),
+        "simulated": report.simulated,
+        "making": making(report.making),
     }
+
+
+def making(made: Making | None) -> Json | None:
+    """How the network was made: command, versions, files and data by their hashes. Null where nothing says it."""
+    if made is None:
+        return None
+    return {
+        "command": made.command,
+        "versions": dict(made.versions),
+        "files": [asdict(f) for f in made.files],
+        "data": asdict(made.data) if made.data else None,
+    }
+
+
+def proofs(found: Iterable[Proof]) -> list[Json]:
+    """Every obligation with stable keys: layer, name, statement, status, seconds, limit, by, found, counterexample."""
+    return [asdict(p) for p in found]
 
 
 def equality(v: Verdict) -> Json:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from snndeploy.cost import Cost, engineering
 from snndeploy.faults import Fault
 from snndeploy.placement import Finding
+from snndeploy.report.layout import bullets, section, table
+from snndeploy.report.proofs import proofs_to_text
 from snndeploy.report.report import BurstRow, LayerRow, Report
 from snndeploy.report.words import (
     BOUNDARIES,
@@ -19,6 +19,7 @@ from snndeploy.report.words import (
     citations,
     crossover,
     headline,
+    made,
     model_only,
     neuron_facts,
     number,
@@ -32,9 +33,6 @@ from snndeploy.report.words import (
 from snndeploy.trace import Trace
 from snndeploy.verdict import Pair, RateCurve
 
-WIDTH = 100
-MIN_COLUMN = 14
-
 
 def to_text(report: Report) -> str:
     """The whole report: claims first, then what stands behind each."""
@@ -47,57 +45,19 @@ def to_text(report: Report) -> str:
         *changes(report),
         section("Accuracy against T", rates(report.verdict.rates)),
         section("Faults", faults(report.verdict.faults)),
-        section("Comparisons", comparisons(other_pairs(report))),
+        *compared(report),
+        section("Proofs", proofs_to_text(report.verdict.proofs)),
         section("Activity", activity(report.trace, report.shifts)),
         section("Placement", table(("layer", "cores", "neurons"), ((n, number(c), number(k)) for n, c, k in uses(report.placement)))),
         section("Findings", findings(report.placement.findings)),
         *(_cost(report, report.cost) if report.cost else ()),
         probed(report.probed),
+        section("Made", bullets(made(report.making))),
         section("Assumed", bullets(report.assumptions)),
         section("Not checked", bullets(report.unchecked)),
         section("Sources", bullets(references(report))),
     ]
     return "\n\n".join(p for p in parts if p) + "\n"
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Aligned columns within the page: the widest ones wrap. Empty without rows."""
-    body = [tuple(str(cell) for cell in row) for row in rows]
-    if not body:
-        return ""
-    lines = [tuple(header), *body]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    least = [max((len(word) for line in lines for word in line[i].split()), default=0) for i in range(len(header))]
-    while sum(widths) + 2 * len(widths) > WIDTH - 2:
-        i = max(range(len(widths)), key=lambda i: widths[i] if widths[i] > min(least[i], MIN_COLUMN) else 0)
-        if widths[i] <= min(least[i], MIN_COLUMN):
-            break
-        widths[i] -= 1
-    right = [all(_numeric(row[i]) for row in body) for i in range(len(header))]
-    return "\n".join(_line(line, widths, right) for line in lines)
-
-
-def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    wrapped = [textwrap.wrap(cell, max(1, width)) or [""] for cell, width in zip(cells, widths, strict=True)]
-    return "\n".join(_row(row, widths, right) for row in itertools.zip_longest(*wrapped, fillvalue=""))
-
-
-def _row(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    return "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=True)).rstrip()
-
-
-def _numeric(cell: str) -> bool:
-    return (cell[:1].isdigit() and len(cell.split()) <= 2) or cell in ("", "-")
-
-
-def section(title: str, body: str) -> str:
-    """A heading and its indented body; empty where there is nothing to say."""
-    return f"{title}\n{'-' * len(title)}\n{textwrap.indent(body, '  ')}" if body else ""
-
-
-def bullets(lines: Iterable[str]) -> str:
-    """One wrapped item a line."""
-    return "\n".join(textwrap.fill(line, WIDTH - 2, initial_indent="- ", subsequent_indent="  ") for line in lines)
 
 
 def changes(report: Report) -> tuple[str, str, str]:
@@ -178,6 +138,14 @@ def comparisons(pairs: Sequence[Pair]) -> str:
 def faults(found: Iterable[Fault]) -> str:
     """What left its register or fell silent, a line each."""
     return bullets(str(fault) for fault in found)
+
+
+def compared(report: Report) -> tuple[str, str]:
+    """The comparisons that no pass and no construction shows: those made at the conversion apart from those made now."""
+    others = other_pairs(report)
+    before = [p for p in others if p in report.verdict.recorded]
+    now = [p for p in others if p not in report.verdict.recorded]
+    return section("Compared when it was converted", comparisons(before)), section("Comparisons", comparisons(now))
 
 
 def activity(trace: Trace, shifts: Mapping[str, int] | None = None) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from snndeploy.report import as_json, as_text
+from snndeploy.report import as_json
 from snndeploy.report.codes import CODES, Explanation
+from snndeploy.report.layout import bullets, section, table
 from snndeploy.report.report import SCHEMA
 from snndeploy.report.words import plural
 from snndeploy.verdict import Bisection, Moment, Reduced, Suspect
@@ -63,12 +64,12 @@ def bisection_to_text(found: Bisection, written: str | None = None) -> str:
         words = "; state words are not compared between the two" if found.mixed else ", and no state word of the first samples does"
         return f"{found.a} and {found.b} are equal: 0 of {found.compared:,} values differ{words}.\n"
     parts = [
-        as_text.bullets(_claims(found)),
-        as_text.section("Layers that differ", as_text.table(("layer", "from step", "values", "fed the same, it"), _layers(found))),
-        as_text.section(f"Around it ({found.a})", _around(found.a_around)),
-        as_text.section(f"Around it ({found.b})", _around(found.b_around)),
-        as_text.section("What reproduces the second side", as_text.table(("cause", "change", "gives"), map(_suspect, found.suspects))),
-        as_text.section("Smallest input", as_text.bullets(_smallest(found.reduced, written))),
+        bullets(_claims(found)),
+        section("Layers that differ", table(("layer", "from step", "values", "fed the same, it"), _layers(found))),
+        section(f"Around it ({found.a})", _around(found.a_around)),
+        section(f"Around it ({found.b})", _around(found.b_around)),
+        section("What reproduces the second side", table(("cause", "change", "gives"), map(_suspect, found.suspects))),
+        section("Smallest input", bullets(_smallest(found.reduced, written))),
     ]
     return "\n\n".join(p for p in parts if p) + "\n"
 
@@ -106,7 +107,7 @@ def _around(moments: Sequence[Moment]) -> str:
     rows = [
         (str(m.step), _number(m.input), *(_number(m.words.get(n)) for n in names), _number(m.before), _number(m.output)) for m in moments
     ]
-    return as_text.table(("step", "input sum", *names, "v before reset", "output"), rows)
+    return table(("step", "input sum", *names, "v before reset", "output"), rows)
 
 
 def _number(value: float | None) -> str:

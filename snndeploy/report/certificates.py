@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from snndeploy.certificate import Certificate, Recheck
-from snndeploy.report.as_text import bullets, section, table
+from snndeploy.report.layout import bullets, section, table
 from snndeploy.report.markup import bullets as html_bullets
 from snndeploy.report.markup import card, heading, tag, text
 from snndeploy.report.markup import section as html_section
@@ -25,6 +25,8 @@ def recheck_to_json(found: Recheck) -> Json:
         "ok": found.holds,
         "verdict": c.verdict,
         "faults": [dict(f) for f in c.run.faults],
+        "grade": c.grade or None,
+        "ties": c.ties,
         "chip": c.chip,
         "checks": [{"what": k.what, "holds": k.holds, "found": k.found} for k in found.checks],
         "trusted": list(found.trusted),
@@ -37,7 +39,7 @@ def recheck_to_text(found: Recheck) -> str:
     """Every check, what fails first in the last line."""
     c, failed = found.certificate, [k.what for k in found.checks if not k.holds]
     rows = [(k.what, "yes" if k.holds else "NO", k.found) for k in found.checks]
-    outcome = f"FAILED: {', '.join(failed)}." if failed else f"All {len(rows)} checks hold. The certified verdict: {c.verdict}."
+    outcome = f"FAILED: {', '.join(failed)}." if failed else f"All {len(rows)} checks hold. The certified verdict: {c.grade or c.verdict}."
     parts = [
         f"{found.file}: {c.name} on {c.chip}",
         section("Checked again", table(("what", "holds", "found"), rows)),

@@ -170,7 +170,7 @@ _GRADES = {
     ),
     "not_checked": ("nothing was compared", "No claim is made.", "Run verify with --data."),
     "fidelity": (
-        "how near the quantized network is to the float one",
+        "how near the chip network's answers are to the float network's",
         "Accuracy and agreement; never a claim of equality.",
         "Judge it by --max-drop.",
     ),

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from snndeploy.report import as_json, as_text
-from snndeploy.report.proofs import proofs_to_json, proofs_to_text
+from snndeploy.report.layout import bullets, section, table
+from snndeploy.report.proofs import proofs_to_text
 from snndeploy.report.report import SCHEMA, LayerRow, Report
-from snndeploy.report.words import other_pairs
+from snndeploy.report.words import made
 
 Json = dict[str, Any]
 
@@ -23,28 +24,29 @@ def conversion_to_text(report: Report, sources: Sequence[LayerRow], files: Seque
         _layers(sources),
         as_text.neurons(sources),
         *as_text.changes(report),
-        as_text.section("Accuracy against T", as_text.rates(report.verdict.rates)),
-        as_text.section("Faults", as_text.faults(report.verdict.faults)),
-        as_text.section("Comparisons", as_text.comparisons(other_pairs(report))),
-        as_text.section("Proofs", proofs_to_text(report.verdict.proofs)),
-        as_text.section("Findings", as_text.findings(severe)),
+        section("Accuracy against T", as_text.rates(report.verdict.rates)),
+        section("Faults", as_text.faults(report.verdict.faults)),
+        *as_text.compared(report),
+        section("Proofs", proofs_to_text(report.verdict.proofs)),
+        section("Findings", as_text.findings(severe)),
         as_text.probed(report.probed),
-        as_text.section("Assumed", as_text.bullets(report.assumptions)),
-        as_text.section("Not checked", as_text.bullets(report.unchecked)),
+        section("Made", bullets(made(report.making))),
+        section("Assumed", bullets(report.assumptions)),
+        section("Not checked", bullets(report.unchecked)),
         _files(files),
     )
 
 
 def conversion_to_json(report: Report, sources: Sequence[LayerRow], files: Sequence[str], ok: bool) -> Json:
     """The whole report, with where each layer was read, the files, and whether all is as it was wished (``ok``)."""
-    found, proved = as_json.to_json(report), {"proofs": proofs_to_json(report.verdict.proofs)}
-    return {**found, "schema": f"snndeploy.convert/{SCHEMA}", "files": list(files), "ok": ok, "semantics": _rows(sources), **proved}
+    found = as_json.to_json(report)
+    return {**found, "schema": f"snndeploy.convert/{SCHEMA}", "files": list(files), "ok": ok, "semantics": _rows(sources)}
 
 
 def graph_to_text(name: str, sources: Sequence[LayerRow], assumptions: Sequence[str], file: str, probed: Sequence[str] = ()) -> str:
     """The same where only the float graph was written."""
     title = f"{name}, the float graph"
-    assumed = as_text.section("Assumed", as_text.bullets(assumptions))
+    assumed = section("Assumed", bullets(assumptions))
     return _joined(
         f"{title}\n{'=' * len(title)}", _layers(sources), as_text.neurons(sources), as_text.probed(probed), assumed, _files([file])
     )
@@ -62,11 +64,11 @@ def _joined(*parts: str) -> str:
 
 def _layers(sources: Iterable[LayerRow]) -> str:
     rows = ((r.name, r.kind, f"ASSUMED: {r.source}" if r.assumed else r.source) for r in sources)
-    return as_text.section("What each layer computes", as_text.table(("layer", "computes", "read from"), rows))
+    return section("What each layer computes", table(("layer", "computes", "read from"), rows))
 
 
 def _files(files: Sequence[str]) -> str:
-    return as_text.section("Written", "\n".join(files))
+    return section("Written", "\n".join(files))
 
 
 def _rows(sources: Iterable[LayerRow]) -> list[Json]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
-from snndeploy.report.as_text import table
+from snndeploy.report import as_json
+from snndeploy.report.layout import table
 from snndeploy.verdict import Counterexample, Proof
 
 Json = dict[str, Any]
@@ -14,14 +14,14 @@ Json = dict[str, Any]
 
 def proofs_to_json(proofs: Sequence[Proof]) -> list[Json]:
     """Every obligation with stable keys: layer, name, statement, status, seconds, limit, by, found, counterexample."""
-    return [asdict(p) for p in proofs]
+    return as_json.proofs(proofs)
 
 
 def proofs_to_text(proofs: Sequence[Proof]) -> str:
     """A line an obligation; what failed or is unknown says why."""
     if not proofs:
         return ""
-    rows = [(p.layer or "-", p.name, p.status, f"{p.seconds:.2f} s" if p.by == "z3" else p.by, _said(p)) for p in proofs]
+    rows = [(p.layer or "-", p.name, p.status, _timed(p), _said(p)) for p in proofs]
     return f"{table(('layer', 'obligation', 'status', 'by z3 in', 'statement'), rows)}\n{summary(proofs)}"
 
 
@@ -30,7 +30,13 @@ def summary(proofs: Sequence[Proof]) -> str:
     counts = {status: sum(p.status == status for p in proofs) for status in ("proved", "failed", "unknown")}
     rest = [f"{n} {status}" for status, n in counts.items() if n and status != "proved"]
     seconds = sum(p.seconds for p in proofs)
-    return f"{counts['proved']} of {len(proofs)} obligations proved in {seconds:.1f} s" + (f", {', '.join(rest)}" if rest else "")
+    took = f" in {seconds:.1f} s" if seconds or not any(p.by == "z3" for p in proofs) else ""
+    return f"{counts['proved']} of {len(proofs)} obligations proved{took}" + (f", {', '.join(rest)}" if rest else "")
+
+
+def _timed(p: Proof) -> str:
+    """The seconds of z3, or who else decided; a proof that a file keeps has no seconds: they were another machine's."""
+    return f"{p.seconds:.2f} s" if p.by == "z3" and p.seconds else p.by
 
 
 def _said(p: Proof) -> str:

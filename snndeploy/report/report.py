@@ -95,6 +95,42 @@ class QuantRow:
 
 
 @dataclass(frozen=True)
+class SourceFile:
+    """A file that was read: ``role`` ("model", "code", "data"), its name without folders, bytes, SHA-256 in hex."""
+
+    role: str
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class DataUsed:
+    """The data of a conversion: ``samples`` of ``steps``, and the SHA-256 of what was fed.
+
+    ``labels`` is the SHA-256 of the labels; "" where there are none.
+    """
+
+    samples: int
+    steps: int
+    sha256: str
+    labels: str = ""
+
+
+@dataclass(frozen=True)
+class Making:
+    """How a chip network was made: the command ("" from Python), the versions of the tools, the files, the data.
+
+    Nothing here says where: files are named without their folders.
+    """
+
+    command: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[SourceFile, ...] = ()
+    data: DataUsed | None = None
+
+
+@dataclass(frozen=True)
 class Mesh:
     """The chip's geometry and the size of a core, where published (0: not)."""
 
@@ -140,6 +176,9 @@ class Report:
     not_checked: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     certificate: Certificate | None = None
+    making: Making | None = None
+    simulated: bool = True
+    """False for a chip that is priced, not simulated: then nothing was compared there."""
 
     def __post_init__(self) -> None:
         for name in ("shifts", "events", "raster", "sources"):
@@ -149,6 +188,18 @@ class Report:
     def fidelity(self) -> Fidelity | None:
         """How near the chip's answers are to the float network's."""
         return self.verdict.fidelity
+
+    @property
+    def ok(self) -> bool:
+        """True if all is as it was wished.
+
+        Exact where equality is claimed, proved where a proof was asked for, nothing left its register or fell
+        silent, it fits, and no more was lost than was allowed.
+        """
+        drop = self.fidelity.drop if self.fidelity else None
+        shown = self.verdict.verdict == "exact" and self.verdict.proved
+        within = not self.verdict.faults and self.placement.fits
+        return shown and within and (drop is None or drop <= self.max_drop)
 
     @property
     def unchecked(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from snndeploy.placement import Placement
 from snndeploy.report import as_json, as_text, words
+from snndeploy.report.layout import bullets, section, table
 from snndeploy.report.proofs import proofs_to_json, proofs_to_text
 from snndeploy.report.report import SCHEMA
 from snndeploy.report.words import exactness, faithfulness, fit, model_only, number, percent, within
@@ -24,11 +25,12 @@ def run_to_json(
     accuracy: float | None,
     predictions: Sequence[int] = (),
     model_only: Sequence[str] = (),
+    fits: bool | None = None,
 ) -> Json:
     """``events`` are counts a sample; ``accuracy`` a fraction, None without labels; ``chip`` "" for a float graph.
 
     A run compares nothing: its ``grade`` is "model only" where populations (``model_only``) run on a
-    model of ours, else null.
+    model of ours, else null. ``fits``: whether the chip network fits its chip (None: it was not placed).
     """
     return {
         "schema": f"snndeploy.run/{SCHEMA}",
@@ -37,6 +39,7 @@ def run_to_json(
         "samples": trace.samples,
         "steps": trace.steps,
         "accuracy": as_json.finite(accuracy),
+        "fits": fits,
         "grade": "model only" if model_only else None,
         "model_only": list(model_only),
         "predictions": [int(p) for p in predictions],
@@ -56,18 +59,20 @@ def run_to_text(
     accuracy: float | None,
     predictions: Sequence[int] = (),
     model_only: Sequence[str] = (),
+    fits: bool | None = None,
 ) -> str:
     """What ran, how well, and how often each layer fired."""
     how = f"{trace.samples:,} samples, {trace.steps} steps, {trace.engine} engine, {trace.seconds:.2f} s"
     lines = [f"{file} on {chip}: {how}" if chip else f"{file}: {how}"]
-    lines.append("accuracy: no labels" if accuracy is None else f"accuracy: {percent(accuracy)}")
+    unfit = " (the simulator's: the network does not fit the chip)" if fits is False else ""
+    lines.append(f"{'accuracy: no labels' if accuracy is None else f'accuracy: {percent(accuracy)}'}{unfit}")
     if len(predictions):
         shown = " ".join(str(int(p)) for p in predictions[:20])
         lines.append(f"predictions: {shown}{f' ... ({len(predictions):,} in all)' if len(predictions) > 20 else ''}")
     lines += [words.model_only(Verdict((), model_only=tuple(model_only)))] if model_only else []
-    counts = as_text.table(("event", "a sample", ""), [(n.replace("_", " "), number(round(v, 1)), "") for n, v in events.items()])
-    lost = as_text.section("Faults", as_text.faults(trace.faults))
-    parts = ["\n".join(lines), lost, as_text.section("Activity", as_text.activity(trace)), as_text.section("Events", counts)]
+    counts = table(("event", "a sample", ""), [(n.replace("_", " "), number(round(v, 1)), "") for n, v in events.items()])
+    lost = section("Faults", as_text.faults(trace.faults))
+    parts = ["\n".join(lines), lost, section("Activity", as_text.activity(trace)), section("Events", counts)]
     return "\n\n".join(p for p in parts if p) + "\n"
 
 
@@ -78,6 +83,7 @@ def verify_to_json(file: str, verdict: Verdict) -> Json:
         "file": file,
         **as_json.equality(verdict),
         "pairs": [as_json.pair(p) for p in verdict.pairs],
+        "recorded": [as_json.pair(p) for p in verdict.recorded],
         "fidelity": as_json.fidelity(verdict.fidelity),
         "faults": as_json.faults(verdict.faults),
         "not_checked": list(verdict.not_checked),
@@ -89,13 +95,14 @@ def verify_to_text(file: str, verdict: Verdict, max_drop: float = 0.5) -> str:
     """The verdict first, then every comparison with the first place it parts."""
     claims = [exactness(verdict), *within(verdict.faults), *([faithfulness(verdict.fidelity, max_drop)] if verdict.fidelity else [])]
     said = [f"{s.kind}: {s.value}. {s.sentence}" for s in claims]
-    note = model_only(verdict)
+    note, by_proof = model_only(verdict), bool(verdict.proofs) and not verdict.pairs
     parts = [
-        as_text.bullets([f"{file}", *said, *([note] if note else [])]),
-        as_text.section("Faults", as_text.faults(verdict.faults)),
-        as_text.section("Comparisons", as_text.comparisons(verdict.pairs)),
-        as_text.section("Proofs", proofs_to_text(verdict.proofs)),
-        as_text.section("Not checked", as_text.bullets(verdict.not_checked)),
+        bullets([f"{file}", *said, *([note] if note else [])]),
+        section("Faults", as_text.faults(verdict.faults)),
+        section("Compared when it was converted", as_text.comparisons(verdict.recorded)),
+        section("Comparisons", as_text.comparisons(verdict.pairs)),
+        section("Proofs", proofs_to_text(verdict.proofs)),
+        section("Neither run nor proved" if by_proof else "Not checked", bullets(verdict.not_checked)),
     ]
     return "\n\n".join(p for p in parts if p) + "\n"
 
@@ -117,7 +124,7 @@ def check_to_text(file: str, placement: Placement) -> str:
     """Whether it fits, and every finding."""
     claim = fit(placement)
     parts = [
-        as_text.bullets([f"{file}: {claim.value.lower()}. {claim.sentence}"]),
-        as_text.section("Findings", as_text.findings(placement.findings)),
+        bullets([f"{file}: {claim.value.lower()}. {claim.sentence}"]),
+        section("Findings", as_text.findings(placement.findings)),
     ]
     return "\n\n".join(p for p in parts if p) + "\n"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from snndeploy.cost import Cost, Interval, engineering
 from snndeploy.faults import Fault
 from snndeploy.placement import Finding, Placement
-from snndeploy.report.report import FactRow, LayerRow, Report
+from snndeploy.report.report import FactRow, LayerRow, Making, Report
 from snndeploy.verdict import Fidelity, Pair, Verdict
 
 NOT_MEASURED = "An estimate from published numbers, not a measurement."
@@ -29,6 +29,9 @@ class Statement:
     value: str
     sentence: str
     tone: str
+
+
+NOT_SIMULATED = Statement("Fidelity", "Not simulated", "The chip is priced, not simulated: nothing is known about its answers.", "plain")
 
 
 def number(value: float) -> str:
@@ -85,18 +88,31 @@ def pair_words(pair: Pair) -> str:
 
 def exactness(verdict: Verdict) -> Statement:
     """What was claimed equal, and whether it is."""
-    compared, differ = sum(p.compared for p in verdict.pairs), sum(p.different - p.within_bound for p in verdict.pairs)
-    checks = plural(len(verdict.pairs), "comparison")
+    every = verdict.every_pair
+    compared, differ = sum(p.compared for p in every), sum(p.different - p.within_bound for p in every)
+    checks = plural(len(every), "comparison")
+    if verdict.verdict == "not_checked" and verdict.proofs:
+        proved = sum(p.status == "proved" for p in verdict.proofs)
+        sentence = f"{proved} of {plural(len(verdict.proofs), 'obligation')} proved for every input; no data were run."
+        return Statement("Exactness", "By proof" if verdict.proved else "Open", sentence, "good" if verdict.proved else "plain")
     if verdict.verdict == "not_checked":
         return Statement("Exactness", "Not checked", "Nothing was compared, so nothing is claimed.", "plain")
     if verdict.verdict == "exact":
         value = verdict.grade[:1].upper() + verdict.grade[1:]
         sentence = f"0 of {compared:,} values differ in {checks}, wherever equality is claimed."
-        sentence += tied(verdict.ties)
+        sentence += f"{before(verdict)}{tied(verdict.ties)}"
         return Statement("Exactness", value, sentence, "plain" if verdict.rests_on_model else "good")
     failed = [p for p in verdict.proofs if p.status == "failed"]
     refuted = f" {plural(len(failed), 'obligation')} failed, with a counterexample." if failed else ""
-    return Statement("Exactness", "Different", f"{differ:,} of {compared:,} values differ in {checks}.{refuted}{tied(verdict.ties)}", "bad")
+    sentence = f"{differ:,} of {compared:,} values differ in {checks}.{refuted}{before(verdict)}{tied(verdict.ties)}"
+    return Statement("Exactness", "Different", sentence, "bad")
+
+
+def before(verdict: Verdict) -> str:
+    """How many comparisons were made at the conversion and not again; empty where all were made now."""
+    count = len(verdict.recorded)
+    were = "was" if count == 1 else "were"
+    return f" {count} of the comparisons {were} made when it was converted." if count else ""
 
 
 def tied(ties: int) -> str:
@@ -125,7 +141,7 @@ def model_only(verdict: Verdict) -> str:
         some = [*verdict.model_only[:4], *([f"{len(verdict.model_only) - 4} more"] if verdict.model_only[4:] else [])]
         verb = "runs" if len(verdict.model_only) == 1 else "run"
         return f"{listing(some)} {verb} neuron programs, an instruction set of our own that no silicon confirms: model only."
-    pairs = [p for p in verdict.pairs if p.grade == "model only"]
+    pairs = [p for p in verdict.every_pair if p.grade == "model only"]
     which = "1 comparison rests" if len(pairs) == 1 else f"{len(pairs)} comparisons rest"
     return f"{which} on neuron programs, an instruction set of our own that no silicon confirms: model only."
 
@@ -133,7 +149,7 @@ def model_only(verdict: Verdict) -> str:
 def faithfulness(fidelity: Fidelity | None, max_drop: float) -> Statement:
     """How near the answers are to the float network's; never a claim of equality."""
     if fidelity is None:
-        return Statement("Fidelity", "Not checked", "No data were run, so nothing is known about the answers.", "plain")
+        return Statement("Fidelity", "Not checked", "No answers were compared, so nothing is known about them.", "plain")
     agree = (
         "" if fidelity.agreement is None else f"{percent(fidelity.agreement)} of {fidelity.samples:,} answers agree with the float network"
     )
@@ -142,7 +158,8 @@ def faithfulness(fidelity: Fidelity | None, max_drop: float) -> Statement:
         return Statement("Fidelity", right, f"{right} of {fidelity.samples:,} right on the chip; no float network to compare with.", "good")
     if fidelity.drop is None or fidelity.chip_accuracy is None or fidelity.float_accuracy is None:
         value = "Unlabelled" if fidelity.agreement is None else f"{percent(fidelity.agreement)} agree"
-        return Statement("Fidelity", value, f"{agree or 'The data have no labels'}.", "plain")
+        alone = f"{plural(fidelity.samples, 'sample')} ran; they have no labels, and no float network was run beside them"
+        return Statement("Fidelity", value, f"{agree or alone}.", "plain")
     loss = f"{abs(fidelity.drop):.3g} points {'lost' if fidelity.drop > 0 else 'gained'}" if fidelity.drop else "nothing lost"
     sentence = f"{percent(fidelity.chip_accuracy)} on the chip, {percent(fidelity.float_accuracy)} in float: {loss}, {max_drop:g} allowed"
     tone = "good" if fidelity.drop <= max_drop else "bad"
@@ -183,15 +200,18 @@ def duration(cost: Cost | None) -> Statement:
 
 
 def headline(report: Report) -> tuple[Statement, ...]:
-    """The claims, each of its own kind."""
-    return (
-        exactness(report.verdict),
-        *within(report.verdict.faults),
-        faithfulness(report.fidelity, report.max_drop),
-        fit(report.placement),
-        price(report.cost),
-        duration(report.cost),
-    )
+    """The claims, each of its own kind; where it does not fit, each says so itself."""
+    near = faithfulness(report.fidelity, report.max_drop) if report.simulated else NOT_SIMULATED
+    claims = (exactness(report.verdict), near, price(report.cost), duration(report.cost))
+    equal, near, energy, time = (claim if report.placement.fits else _unfit(claim, report.placement.chip) for claim in claims)
+    return equal, *within(report.verdict.faults), near, fit(report.placement), energy, time
+
+
+def _unfit(claim: Statement, chip: str) -> Statement:
+    """What the simulator gave, of a network for which the chip has no place."""
+    tone = "bad" if claim.kind in ("Exactness", "Fidelity") else claim.tone
+    sentence = f"{claim.sentence} The simulator's: the network does not fit {chip}."
+    return Statement(claim.kind, f"{claim.value}, does not fit", sentence, tone)
 
 
 def boundaries(cost: Cost) -> dict[str, Interval]:
@@ -240,6 +260,19 @@ def crossover(report: Report) -> list[str]:
     ]
 
 
+def made(making: Making | None) -> list[str]:
+    """How it was made, a line a thing; empty where nothing says it."""
+    if making is None:
+        return []
+    lines = [f"by: {making.command}"] if making.command else []
+    lines += [f"{f.role}: {f.name}, {f.size:,} bytes, SHA-256 {f.sha256[:16]}.." for f in making.files]
+    if making.data is not None:
+        labels = "labelled" if making.data.labels else "without labels"
+        run = f"{plural(making.data.samples, 'sample')} of {plural(making.data.steps, 'step')}, {labels}"
+        lines.append(f"fed: {run}, SHA-256 {making.data.sha256[:16]}..")
+    return [*lines, f"with: {listing(f'{name} {version}' for name, version in making.versions.items())}"] if making.versions else lines
+
+
 def citations(cost: Cost | None) -> dict[str, str]:
     """The sources of the prices, numbered as they first appear: citation to ``[n]``."""
     sources = dict.fromkeys(t.source for t in cost.terms) if cost else {}
@@ -256,7 +289,7 @@ def references(report: Report) -> list[str]:
 def other_pairs(report: Report) -> list[Pair]:
     """The comparisons that no pass and no construction shows already."""
     shown = [*(r.pair for r in report.passes), *(r.pair for r in report.bursts)]
-    return [p for p in report.verdict.pairs if p not in shown]
+    return [p for p in report.verdict.every_pair if p not in shown]
 
 
 def uses(placement: Placement) -> list[tuple[str, int, int]]:

@@ -1,0 +1,106 @@
+"""What a conversion found out, kept in the chip network's file: written once, and repeated by every verb that reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from snndeploy.chip.network import ChipNetwork
+from snndeploy.flow.chips import settled, without_worst_case
+from snndeploy.flow.deployment import Deployment
+from snndeploy.flow.feeding import Feed
+from snndeploy.flow.making import data_used, making_of
+from snndeploy.flow.reporting import pass_rows, quant_rows, report_of, sources
+from snndeploy.hw import Profile
+from snndeploy.place import place
+from snndeploy.placement import Placement
+from snndeploy.report.provenance import Provenance, from_text, to_text
+from snndeploy.report.report import Report
+from snndeploy.verdict import Proof
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What a file says of its own making: None where it says nothing, and then ``unread`` is why, if it tried."""
+
+    made: Provenance | None = None
+    unread: tuple[str, ...] = ()
+
+
+def read_record(path: Path) -> Record:
+    """The record in a chip network's file. One that is damaged, or about another network, is left aside, and that is said."""
+    from converters.onnx.plain import read_provenance  # noqa: PLC0415 - converters imports nouns of this package
+
+    text, content = read_provenance(path) if path.suffix == ".onnx" else ("", "")
+    if not text:
+        return Record()
+    try:
+        return Record(from_text(text, content))
+    except ValueError as error:
+        return Record(None, (f"the record of the conversion in {path.name} {error}: nothing of it is repeated",))
+
+
+def record_of(d: Deployment, network: ChipNetwork) -> str:
+    """What the file of ``network`` keeps of the deployment that made it, as text."""
+    from converters.onnx import content_of  # noqa: PLC0415 - as above
+
+    found = report_of(d)
+    made = Provenance(
+        content=content_of(network),
+        model=d.name,
+        making=making_of(d.data, d.command, d.files),
+        layers=sources(d.loaded),
+        shown=tuple(row.name for row in found.layers),
+        passes=pass_rows(d),
+        bursts=d.offers,
+        quantization=quant_rows(d),
+        pairs=d.verdict.pairs,
+        fidelity=d.verdict.fidelity,
+        rates=d.verdict.rates,
+        proofs=tuple(_timeless(p) for p in d.verdict.proofs),
+        probed=d.loaded.probed,
+        assumptions=d.assumptions,
+        about_data=d.about_data,
+        not_checked=d.verdict.not_checked,
+        max_drop=d.wishes.max_drop,
+        payloads=d.built.payloads(),
+        settled=settled(d.built),
+    )
+    return to_text(made)
+
+
+def _timeless(p: Proof) -> Proof:
+    """Without the seconds it took: they are of one machine and one moment, and the file is not."""
+    return replace(p, seconds=0.0)
+
+
+def placed_as_made(network: ChipNetwork, profile: Profile, made: Provenance | None) -> Placement:
+    """Where it sits, with what its conversion had proved: largest payloads, and worst cases that cannot come."""
+    if made is None:
+        return place(network, profile)
+    return without_worst_case(place(network, profile, made.payloads), made.settled)
+
+
+def same_data(made: Provenance, data: Feed) -> bool:
+    """True if what enters is what entered at the conversion, number for number, whatever the labels."""
+    return made.making.data is not None and made.making.data.sha256 == data_used(data).sha256
+
+
+def repeated(found: Report, made: Provenance, data: Feed) -> Report:
+    """The report of a saved network, with what its conversion found out."""
+    same = same_data(made, data)
+    kept = [a for a in made.assumptions if same or a not in made.about_data]
+    other = [] if same else [f"of the data it was converted with: {a}" for a in made.about_data]
+    return replace(
+        found,
+        model=made.model,
+        layers=tuple(row for row in made.layers if row.name in made.shown) or found.layers,
+        passes=made.passes,
+        bursts=made.bursts,
+        quantization=made.quantization,
+        probed=made.probed,
+        assumptions=tuple(dict.fromkeys((*kept, *found.assumptions, *other))),
+        not_checked=tuple(dict.fromkeys((*made.not_checked, *found.not_checked))),
+        max_drop=made.max_drop,
+        making=made.making,
+    )
