@@ -302,7 +302,7 @@ def test_report_in_every_form(folder):
     assert {"energy", "latency", "cores", "chips"} <= found.keys()
     page = Path("deep/er/r.html").read_text(encoding="utf-8")
     assert page.startswith("<!DOCTYPE html>")
-    assert "net.loihi2.onnx on Intel Loihi 2" in page
+    assert "net on Intel Loihi 2" in page
     assert not [p.name for p in folder.rglob("*.tmp")]
 
 

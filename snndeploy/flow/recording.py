@@ -40,13 +40,18 @@ def read_record(path: Path) -> Record:
         return Record(None, (f"the record of the conversion in {path.name} {error}: nothing of it is repeated",))
 
 
-def record_of(d: Deployment, network: ChipNetwork) -> str:
-    """What the file of ``network`` keeps of the deployment that made it, as text."""
-    from converters.onnx import content_of  # noqa: PLC0415 - as above
+def write_recorded(network: ChipNetwork, path: Path, made: Provenance) -> None:
+    """The chip network's file, with what is known of its making."""
+    from converters.onnx import content_of, save  # noqa: PLC0415 - as above
 
+    save(network, path, provenance=to_text(replace(made, content=content_of(network))))
+
+
+def provenance_of(d: Deployment) -> Provenance:
+    """What a chip network's file keeps of the deployment that made it."""
     found = report_of(d)
-    made = Provenance(
-        content=content_of(network),
+    return Provenance(
+        content="",
         model=d.name,
         making=making_of(d.data, d.command, d.files),
         layers=sources(d.loaded),
@@ -66,7 +71,6 @@ def record_of(d: Deployment, network: ChipNetwork) -> str:
         payloads=d.built.payloads(),
         settled=settled(d.built),
     )
-    return to_text(made)
 
 
 def _timeless(p: Proof) -> Proof:

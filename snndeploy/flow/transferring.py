@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from converters.onnx import content_of
-from converters.onnx import save as save_onnx
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.cost import Cost
 from snndeploy.data import Samples, accuracy
@@ -19,7 +17,7 @@ from snndeploy.flow.deployment import Wishes
 from snndeploy.flow.feeding import Feed, chip_predictions
 from snndeploy.flow.given import read_out
 from snndeploy.flow.making import making_of
-from snndeploy.flow.recording import Record, repeated
+from snndeploy.flow.recording import Record, repeated, write_recorded
 from snndeploy.flow.reporting import chip_report
 from snndeploy.hw import Profile, load_profile
 from snndeploy.place import place
@@ -136,7 +134,7 @@ def _moved(network: ChipNetwork, profile: Profile) -> tuple[str, ...]:
 def save(made: Transfer, stem: str | Path) -> Path:
     """Write ``stem.<chip>.onnx``."""
     path = Path(f"{stem}.{made.profile.id}.onnx")
-    save_onnx(made.network, path, provenance=to_text(provenance_of(made)))
+    write_recorded(made.network, path, provenance_of(made))
     return path
 
 
@@ -146,7 +144,7 @@ def provenance_of(t: Transfer) -> Provenance:
     found = tuple(dict.fromkeys((*base.assumptions, *t.assumptions)))
     about = tuple(dict.fromkeys((*base.about_data, *t.data.assumptions)))
     return replace(
-        base, content=content_of(t.network), model=t.name, making=making_of(t.data, t.command, t.files), fidelity=t.verdict.fidelity,
+        base, model=t.name, making=making_of(t.data, t.command, t.files), fidelity=t.verdict.fidelity,
         pairs=(*base.pairs, *t.verdict.pairs), assumptions=found, about_data=about, max_drop=t.wishes.max_drop,
     )  # fmt: skip
 

@@ -6,11 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import converters
-from converters.onnx import save
 from snndeploy.files import replacing
 from snndeploy.flow import saved, transferring
 from snndeploy.flow.deployment import Deployment
-from snndeploy.flow.recording import record_of
+from snndeploy.flow.recording import provenance_of, write_recorded
 
 
 def write(made: Deployment | transferring.Transfer, stem: str | Path) -> tuple[Path, ...]:
@@ -21,7 +20,7 @@ def write(made: Deployment | transferring.Transfer, stem: str | Path) -> tuple[P
     with replacing(graph, ".onnx") as spare:
         converters.save(made.graph, spare)
         network = replace(made.network, made_from=saved.digest(spare))
-        save(network, chip, provenance=record_of(made, network))
+        write_recorded(network, chip, provenance_of(made))
     return graph, chip
 
 
