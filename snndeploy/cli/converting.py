@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ from snndeploy.hw import load_profile, profile_names
 from snndeploy.ir.rectifier import Relu
 from snndeploy.report import check_to_json, check_to_text
 from snndeploy.report.conversion import conversion_to_json, conversion_to_text, graph_to_json, graph_to_text
+from snndeploy.report.report import LayerRow, Report
 
 NEEDS_RATES = "--relu if chooses thresholds by what the rectifiers give on samples"
 INTEGERS = "changes nothing of a network that is integers already"
@@ -98,11 +99,7 @@ def convert(
         files += written(certificate, files[1], deployment, samples, sources_of(model, given))
     found, rows = report_of(deployment), sources(loaded)
     files += put(report, found)
-    if as_json:
-        click.echo(json.dumps(conversion_to_json(found, rows, files, deployment.ok), allow_nan=False))
-    else:
-        click.echo(conversion_to_text(found, rows, files), nl=False)
-    finish(deployment.ok)
+    _told(found, rows, files, deployment.ok, as_json)
 
 
 @click.command(short_help="Would it fit? Every finding; writes nothing.")
@@ -164,11 +161,16 @@ def _transfer(
     files = [str(path) for path in deploy.save(made, stem)]
     report = deploy.report(made)
     files += put(output, report)
+    _told(report, report.layers, files, made.ok, as_json)
+
+
+def _told(found: Report, rows: Sequence[LayerRow], files: list[str], ok: bool, as_json: bool) -> None:
+    """Print what was found out, and leave with 1 where it is not as it was wished."""
     if as_json:
-        click.echo(json.dumps(conversion_to_json(report, report.layers, files, made.ok), allow_nan=False))
+        click.echo(json.dumps(conversion_to_json(found, rows, files, ok), allow_nan=False))
     else:
-        click.echo(conversion_to_text(report, report.layers, files), nl=False)
-    finish(made.ok)
+        click.echo(conversion_to_text(found, rows, files), nl=False)
+    finish(ok)
 
 
 def _entering(model: str, given: Mapping[str, Any], options: converters.Options) -> tuple[int, ...] | None:

@@ -52,15 +52,22 @@ def to_json(report: Report) -> Json:
             {"name": r.name, "kind": r.kind, "neurons": r.neurons, "source": r.source, "assumed": r.assumed, "facts": neuron_facts(r)}
             for r in report.layers
         ],
-        "passes": [{"name": r.name, "did": r.did, "pair": pair(r.pair)} for r in report.passes],
-        "bursts": [burst(r) for r in report.bursts],
-        "quantization": [quantized(r) for r in report.quantization],
+        **_conversion(report),
         "shifts": dict(report.shifts),
-        "probed": list(report.probed),
         "assumptions": list(report.assumptions),
         "not_checked": list(report.unchecked),
         "sources": dict(report.sources),
         "simulated": report.simulated,
+    }
+
+
+def _conversion(report: Report) -> Json:
+    """How the network was made: null and empty where its file does not say."""
+    return {
+        "passes": [{"name": r.name, "did": r.did, "pair": pair(r.pair)} for r in report.passes],
+        "bursts": [burst(r) for r in report.bursts],
+        "quantization": [quantized(r) for r in report.quantization],
+        "probed": list(report.probed),
         "making": making(report.making),
     }
 
