@@ -53,7 +53,6 @@ def to_json(report: Report) -> Json:
             for r in report.layers
         ],
         **_conversion(report),
-        "shifts": dict(report.shifts),
         "assumptions": list(report.assumptions),
         "not_checked": list(report.unchecked),
         "sources": dict(report.sources),
@@ -67,6 +66,7 @@ def _conversion(report: Report) -> Json:
         "passes": [{"name": r.name, "did": r.did, "pair": pair(r.pair)} for r in report.passes],
         "bursts": [burst(r) for r in report.bursts],
         "quantization": [quantized(r) for r in report.quantization],
+        "shifts": dict(report.shifts),
         "probed": list(report.probed),
         "making": making(report.making),
     }
