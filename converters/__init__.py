@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -23,7 +23,7 @@ from typing import Literal, TypeAlias
 from snndeploy.arrays import Floats
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.errors import ModelError, OptionError, did_you_mean
-from snndeploy.ir.graph import Graph
+from snndeploy.ir.graph import Graph, Node
 from snndeploy.options import RESETS as RESETS
 from snndeploy.options import Options as Options
 from snndeploy.options import same_steps as same_steps
@@ -82,6 +82,7 @@ class Loaded:
         steps: T where the model or the user says it, else None.
         witness: a run of the original model, where there is one to run.
         probed: what running its parts showed them to be; the case count is in each.
+        say: layers and the neurons that they shall be -> how the user says so in their library's words; "" where no words do.
     """
 
     graph: Graph
@@ -90,6 +91,7 @@ class Loaded:
     steps: int | None = None
     witness: Witness | None = None
     probed: tuple[str, ...] = ()
+    say: Callable[[Mapping[str, Node]], str] = lambda _: ""
 
 
 @dataclass(frozen=True)

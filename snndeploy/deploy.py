@@ -16,11 +16,21 @@ from snndeploy.data import Encoding, Samples
 from snndeploy.energy import count_events, estimate
 from snndeploy.errors import DataError, DoesNotFit, ModelError, OptionError, QuantizeError, Unsupported
 from snndeploy.flow import making, reporting, saved, transferring, writing
-from snndeploy.flow.chips import build, hold_against_definition, hold_lowered, must_simulate, rule_in, wished_settings, without_proven
+from snndeploy.flow.chips import (
+    Built,
+    build,
+    hold_against_definition,
+    hold_lowered,
+    must_simulate,
+    rule_in,
+    wished_settings,
+    without_proven,
+)
 from snndeploy.flow.deployment import Deployment, Wishes
 from snndeploy.flow.feeding import Feed, calibrated_on, chip_predictions, describe_inputs, float_predictions, silent
 from snndeploy.flow.given import as_samples, example, fed, held_to, model_of, nothing_more, stand_in, with_decoding, with_time
 from snndeploy.flow.lowering import hold_against_original, to_normal_form
+from snndeploy.flow.nearest import priced, substituted
 from snndeploy.flow.rates import as_spiking, curve, original_predictions, spiking
 from snndeploy.flow.recording import read_record
 from snndeploy.flow.silence import silenced
@@ -120,8 +130,11 @@ def _deploy(name: str, loaded: converters.Loaded, everything: Feed, seen: Feed, 
     artificial = replace(artificial, steps=everything.steps)
     graph, converted = spiking(artificial, seen)
     lowered, passes = to_normal_form(graph, everything.first(wishes.check_samples))
-    settings = wished_settings(lowered, profile, everything.steps, wishes.bits, wishes.burst)
-    built = build(lowered, profile, seen, settings, wishes.burst, run_reference(lowered, seen.inputs, seen.steps), everything)
+    changed: tuple[str, ...] = ()
+    if wishes.substitute:
+        swapped = substituted(lowered, everything, wishes.check_samples)
+        lowered, passes, changed = swapped.graph, (*passes, *swapped.passes), swapped.notes
+    built = _built(loaded, lowered, profile, seen, wishes, everything)
     placement = without_proven(place(built.network, profile, built.payloads()), built)
     if not placement.fits:
         raise DoesNotFit(wishes.chip, placement.blockers, "snndeploy check lists every finding and writes nothing")
@@ -139,12 +152,23 @@ def _deploy(name: str, loaded: converters.Loaded, everything: Feed, seen: Feed, 
     events = count_events(built.network, chip_trace, placement)
     of_run = (*everything.assumptions, *said)
     seen_there = (*silent(graph, float_trace), *calibrated_on(everything, seen))
-    notes = (*loaded.assumptions, *of_run, *converted, *seen_there)
+    notes = (*loaded.assumptions, *of_run, *converted, *changed, *seen_there)
     return Deployment(
         name, loaded, graph, everything, wishes, notes, lowered, passes, profile, built, placement,
         verdict, chip_trace, float_trace, events, estimate(events, profile),
         about_data=(*of_run, *seen_there),
     )  # fmt: skip
+
+
+def _built(
+    loaded: converters.Loaded, lowered: Graph, profile: Profile, seen: Feed, wishes: Wishes, everything: Feed | None = None
+) -> Built:
+    """The chip network of a normal form; a neuron that the chip has not is refused with the cost of the nearest it has."""
+    settings = wished_settings(lowered, profile, seen.steps, wishes.bits, wishes.burst)
+    try:
+        return build(lowered, profile, seen, settings, wishes.burst, run_reference(lowered, seen.inputs, seen.steps), everything)
+    except Unsupported as refusal:
+        raise priced(refusal, loaded, lowered, everything or seen) from None
 
 
 def transfer(
@@ -231,8 +255,8 @@ def check(
     try:
         graph, _ = spiking(graph, seen)
         lowered, _ = to_normal_form(graph, seen.first(wishes.check_samples))
-        settings = wished_settings(lowered, profile, seen.steps, wishes.bits, wishes.burst)
-        built = build(lowered, profile, seen, settings, wishes.burst, run_reference(lowered, seen.inputs, seen.steps))
+        lowered = substituted(lowered, seen, wishes.check_samples).graph if wishes.substitute else lowered
+        built = _built(loaded, lowered, profile, seen, wishes)
     except (Unsupported, QuantizeError) as refusal:
         blocker = Finding(rule_in(str(refusal)), "blocker", refusal.where, float("nan"), float("nan"), refusal.what, refusal.hint)
         return Placement(profile.id, (), 0, (blocker,))

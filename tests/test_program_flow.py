@@ -92,7 +92,8 @@ def test_a_neuron_becomes_a_program_and_every_spike_is_its_definitions(name, tmp
 def test_a_chip_without_programs_refuses_and_names_the_nearest_neuron(name, chip):
     with pytest.raises(Unsupported, match="L010") as refusal:
         sd.convert(network(NODES[name]), spikes(), chip=chip)
-    assert "the nearest neuron here is LIF(" in refusal.value.hint
+    assert f"the nearest neuron here is {type(nearest(NODES[name]).neuron).__name__}(" in refusal.value.hint
+    assert "--substitute nearest" in refusal.value.hint
     assert "of the answers stay" in refusal.value.hint
     finding = sd.check(network(NODES[name]), spikes(), sd.Wishes(chip=chip)).findings[0]
     assert (finding.code, finding.severity) == ("L010", "blocker")

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from converters.lava.network import Process, process_of, processes_of
+from snndeploy.chip.instead import refuse_programs
 from snndeploy.chip.models import Lif
 from snndeploy.chip.network import ChipNetwork, Conv, Dense, Population, Projection, Sparse, Wire
 from snndeploy.errors import ModelError, Unsupported
@@ -67,6 +68,7 @@ def script() -> str:
 
 def describe(network: ChipNetwork) -> tuple[dict[str, Any], dict[str, Any]]:
     """The network as the script reads it: a description in plain JSON, and its arrays by key."""
+    refuse_programs(network, "Lava")
     late = lateness(network)
     mode = "restart" if late is None else "pipelined"
     arrays: dict[str, Any] = {}

@@ -49,8 +49,7 @@ def process_of(population: Population, interval: int, offset: int) -> Process:
         return Process("LIFReset", {"reset_interval": interval, "reset_offset": offset}, arrays) if interval else Process("LIF", {}, arrays)
     if isinstance(model, SigmaDelta):
         return _sigma_delta(model, population)
-    raise Unsupported(population.name, f"Lava has no neuron like this {type(model).__name__}",
-                      "neuron programs are ours alone; convert for loihi1, or with --burst ping-pong")  # fmt: skip
+    raise Unsupported(population.name, f"Lava has no neuron like this {type(model).__name__}", "use LIF or sigma-delta neurons")
 
 
 def _sigma_delta(model: SigmaDelta, population: Population) -> Process:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from converters import Options
 from converters.lava_net import files, reading, registers, writing
+from snndeploy.chip.instead import refuse_programs
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.errors import Unsupported
 from snndeploy.ir.graph import Graph
@@ -62,6 +63,7 @@ def save(noun: ChipNetwork | Graph, path: str | Path, lossy: bool = False) -> tu
     """
     if isinstance(noun, Graph):
         raise Unsupported(str(path), "a .net file holds integers, and this is a float graph", "convert it, and save the chip network")
+    refuse_programs(noun, "a .net file")
     writing.check_rate(noun)
     made = registers.moved(noun, lossy=lossy)
     layers, steps = writing.layers_of(made.network)

@@ -248,5 +248,5 @@ def eight_bits(name: str, weights: Ints) -> NDArray[np.float32]:
     low, high = int(weights.min(initial=0)), int(weights.max(initial=0))
     if low < WEIGHTS[0] or high > WEIGHTS[1]:
         what = f"weights {low}..{high} after their exponents, beyond {WEIGHTS[0]}..{WEIGHTS[1]}"
-        raise Unsupported(name, what, "a .net file holds 8 bits; convert with fewer --weight-bits, such as 6 or 5")
+        raise Unsupported(name, what, "a .net file holds 8 bits; --to lava writes them, and other --weight-bits may stay below")
     return weights.astype(np.float32)

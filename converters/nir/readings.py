@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from converters import RESETS, Options
-from converters.nir.fingerprints import LIBRARIES, Numbers, Reading, candidates, digest
+from converters.nir.fingerprints import EQUAL, LIBRARIES, Numbers, Reading, candidates, digest
 from converters.nir.primitive import Field, Primitive
 from snndeploy.errors import ModelError, OptionError, did_you_mean
 
@@ -74,11 +74,11 @@ def _source(numbers: Numbers, found: tuple[Reading, ...], options: Options, wher
         return Reading(options.source, 1.0 if stepwise else None, "the numbers do not look like its export", steps=stepwise), "user"
     if not numbers.neurons and not found:
         return Reading("nir", None, "there is no neuron to read"), "file"
-    able = [r for r in found if options.reset in r.library.resets]
+    able = [r for r in _agreeing(numbers, found, options) if options.reset in r.library.resets]
     if len(found) == 1 or len(able) == 1:
         return (able or found)[0], "ASSUMED"
     if options.reset is None or able:
-        raise _ambiguous(numbers, found, where)
+        raise _ambiguous(numbers, found, options, where)
     return _literal(found, f"{_names(found)} would write such numbers, so NIR's own equations are used with --reset", options.dt), "ASSUMED"
 
 
@@ -124,24 +124,38 @@ def _reset(reading: Reading, numbers: Numbers, found: tuple[Reading, ...], optio
         return options.reset, "user"
     if not numbers.spiking or len(resets) == 1:
         return resets[0], "ASSUMED" if reading.source != "nir" else "file"
-    raise _ambiguous(numbers, found or (reading,), where)
+    raise _ambiguous(numbers, found or (reading,), options, where)
 
 
-def _ambiguous(numbers: Numbers, found: tuple[Reading, ...], where: str) -> ModelError:
-    """Every reading with the options that choose it."""
-    literal = _literal(found, "")
-    lines = [line for reading in (*found, literal) for line in _lines(reading, numbers)]
+def _agreeing(numbers: Numbers, found: tuple[Reading, ...], options: Options) -> tuple[Reading, ...]:
+    """Of the readings those that the user's answers leave: of that library, and of that step where the numbers imply one."""
+    fits = [r for r in found if options.source in (None, r.source) and (numbers.ones() or _same_step(r, options.dt))]
+    return tuple(fits) or found
+
+
+def _same_step(reading: Reading, dt: float | None) -> bool:
+    """Whether the step that a reading implies is the one that was given; true where either is open."""
+    return dt is None or reading.dt is None or reading.steps or abs(dt - reading.dt) <= EQUAL * reading.dt
+
+
+def _ambiguous(numbers: Numbers, found: tuple[Reading, ...], options: Options, where: str) -> ModelError:
+    """Every reading that agrees with what was given, with the options that choose it."""
+    literal = _literal(found, "", options.dt)
+    able = [r for r in (*_agreeing(numbers, found, options), literal) if options.source in (None, r.source)]
+    lines = [line for reading in able for line in _lines(reading, numbers, options)]
     head = "can be read in more than one way, and the spikes differ" if found else "was written by no exporter whose numbers are known"
     what = f"{head}; NIR holds no reset kind, no comparison and no time step:\n" + "\n".join(lines)
     return ModelError(where, what, "choose the reading that was trained")
 
 
-def _lines(reading: Reading, numbers: Numbers) -> list[str]:
+def _lines(reading: Reading, numbers: Numbers, options: Options) -> list[str]:
+    """A reading once a reset that it leaves open; the options of a line are all that the file needs."""
     library = reading.library
-    dt = "" if reading.dt is not None else " --dt ..."
+    dt = f" --dt {options.dt:g}" if options.dt is not None else "" if reading.dt is not None else " --dt ..."
     why = f"{library.says} ({reading.why})" if reading.why else library.says
     if not numbers.spiking:
         return [f"  --source {reading.source}{dt}: {why}"]
     sign = ">" if library.strict else ">="
     resets = numbers.resets(library) if reading.why else (*library.resets, "subtract")
-    return [f"  --source {reading.source} --reset {reset}{dt}: {sign}, {RESETS[reset]}; {why}" for reset in resets]
+    open_ = [reset for reset in resets if options.reset in (None, reset)]
+    return [f"  --source {reading.source} --reset {reset}{dt}: {sign}, {RESETS[reset]}; {why}" for reset in open_]

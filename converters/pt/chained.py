@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from converters import Fact, LayerSource
 from converters.pt.neuron import Neuron
+from converters.pt.saying import Place
 from converters.pt.torch_nn import Chain
 from snndeploy.arrays import Shape
 from snndeploy.errors import ModelError
@@ -20,6 +21,7 @@ class Chained:
         shape: what leaves the last node.
         meant: the neurons, by node; ``asked``: the name under which the user can say more of each.
         delay: how many steps later the last node's output arrives at the next.
+        places: where each neuron stands, so that another can be said in its place.
         heard: the libraries of the neurons, and "reset" where ``--reset`` decided one.
         by_keys: the neurons whose class was known by their keys, as the user names them: class, and classes with the same keys.
         read: the settings that were asked for of each neuron of the file, also of one that is left out of the network.
@@ -31,6 +33,7 @@ class Chained:
     semantics: list[LayerSource] = field(default_factory=list)
     meant: dict[str, Neuron] = field(default_factory=dict)
     asked: dict[str, str] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
     last: str = "input"
     delay: int = 0
     heard: set[str] = field(default_factory=set)

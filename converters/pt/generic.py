@@ -15,8 +15,7 @@ RESETS: dict[str, Reset] = {"zero": "hard", "hard": "hard", "subtract": "subtrac
 def lif(settings: Settings, shape: Shape) -> Neuron:
     """LIF: decay 1 - 1/tau, or ``decay`` itself; ``decay_input`` multiplies what enters by 1/tau."""
     decay = _decay(settings, "", shape)
-    gain = frozen(1.0 - decay if settings("decay_input") else 1.0)
-    return Neuron(_lif(settings, shape, decay, gain))
+    return Neuron(_lif(settings, shape, decay, _gain(settings, decay, shape)))
 
 
 def integrate(settings: Settings, shape: Shape) -> Neuron:
@@ -34,17 +33,17 @@ def cuba(settings: Settings, shape: Shape) -> Neuron:
     """CubaLIF: ``tau_current`` or ``current_decay``, and ``tau`` or ``decay``."""
     decay = _decay(settings, "", shape)
     threshold, reset, level = _fires(settings, shape)
-    gain = frozen(1.0 - decay if settings("decay_input") else 1.0)
     node = CubaLIF(
         _decay(settings, "current_", shape),
         decay,
-        gain=gain,
+        current_gain=_or(settings, "current_gain", frozen(1.0), shape),
+        gain=_gain(settings, decay, shape),
         threshold=threshold,
         strict=bool(settings("strict")),
         reset=reset,
         v_reset=level,
         amount=threshold,
-        rest=level,
+        rest=_or(settings, "rest", level, shape),
         v_init=level,
     )
     return Neuron(node)
@@ -62,7 +61,7 @@ def _lif(settings: Settings, shape: Shape, decay: Floats, gain: Floats) -> LIF:
         v_reset=level,
         amount=threshold,
         late=bool(settings("late")),
-        rest=level,
+        rest=_or(settings, "rest", level, shape),
         v_init=level,
         floor=None if floor is None else settings.array("floor", shape),
     )
@@ -74,6 +73,15 @@ def _fires(settings: Settings, shape: Shape) -> tuple[Floats, Reset, Floats]:
         raise OptionError(f"--neuron '{settings.where}'", f"reset={word!r} is no reset", f"one of {', '.join(RESETS)}")
     level = settings.array("v_reset", shape) if RESETS[word] == "hard" else frozen(0.0)
     return settings.array("threshold", shape), RESETS[word], level
+
+
+def _gain(settings: Settings, decay: Floats, shape: Shape) -> Floats:
+    return _or(settings, "gain", frozen(1.0 - decay if settings("decay_input") else 1.0), shape)
+
+
+def _or(settings: Settings, name: str, otherwise: Floats, shape: Shape) -> Floats:
+    """A number that was said, or what it otherwise is."""
+    return settings.array(name, shape) if settings.first(name, "") else otherwise
 
 
 def _decay(settings: Settings, part: str, shape: Shape) -> Floats:
@@ -88,14 +96,18 @@ def _decay(settings: Settings, part: str, shape: Shape) -> Floats:
 
 _FIRES = {"threshold": 1.0, "reset": "zero", "v_reset": 0.0, "strict": False}
 _LEAKS = {"tau": REQUIRED, "decay": None, "decay_input": False}
+_BESIDE = {"gain": None, "rest": None}
 
 GENERIC = Library(
     name="snndeploy",
     neurons={
-        "LIF": NeuronClass(lif, {"tau": REQUIRED, **_FIRES, **_LEAKS, "late": False, "floor": None}),
-        "IF": NeuronClass(integrate, {**_FIRES, "late": False, "floor": None}),
+        "LIF": NeuronClass(lif, {"tau": REQUIRED, **_FIRES, **_LEAKS, "late": False, "floor": None, **_BESIDE}),
+        "IF": NeuronClass(integrate, {**_FIRES, "late": False, "floor": None, "rest": None}),
         "LI": NeuronClass(leaky, _LEAKS),
-        "CubaLIF": NeuronClass(cuba, {"tau_current": REQUIRED, "tau": REQUIRED, **_FIRES, **_LEAKS, "current_decay": None}),
+        "CubaLIF": NeuronClass(
+            cuba,
+            {"tau_current": REQUIRED, "tau": REQUIRED, **_FIRES, **_LEAKS, "current_decay": None, **_BESIDE, "current_gain": None},
+        ),
     },
     resets={word: {"reset": word} for word in ("zero", "subtract", "none")},
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from converters import Fact, LayerSource, Loaded, Options, Origin
@@ -15,6 +16,7 @@ from converters.pt.neuron import Library, Neuron, NeuronClass, Settings, shown
 from converters.pt.ordering import gaps, ordered
 from converters.pt.planning import Step, check_said, open_gaps, plan
 from converters.pt.rebuilt_layers import LAYERS, flattening, layer, plain, weights
+from converters.pt.saying import Place, as_option
 from converters.pt.stating import facts
 from converters.pt.timing import own_steps
 from converters.pt.unsaid import check_quantizers, notes
@@ -112,7 +114,9 @@ def _append_neuron(chain: Chained, name: str, entry: Entry, said: Said, source: 
     chain.read[asked] = set(settings.facts)
     if entry.neuron and not said.kind:
         chain.by_keys[asked] = word, kind.twins
-    _wire(chain, name, asked, meant, f"{word} of {library.name}")
+    shape = chain.shape
+    own = _wire(chain, name, asked, meant, f"{word} of {library.name}")
+    chain.places[own] = Place(asked, library, shape, entry.tensors, (source,))
 
 
 def _class(entry: Entry, said: Said, source: Library | None, where: str) -> tuple[Library, str, NeuronClass]:
@@ -151,7 +155,8 @@ def _reset(library: Library, word: str, entry: Entry, reset: str | None) -> Mapp
     return library.resets[reset]
 
 
-def _wire(chain: Chained, name: str, asked: str, meant: Neuron, was: str) -> None:
+def _wire(chain: Chained, name: str, asked: str, meant: Neuron, was: str) -> str:
+    """The neuron and what it takes and gives, behind the last layer; its name."""
     source, late = chain.last, chain.delay
     chain.append(f"{name}.tap0", meant.taps[:1], f"{was}: its input of this step", ())
     chain.append(name, (*meant.before, meant.node, *meant.after), was, facts(meant, meant.asked, "ASSUMED"))
@@ -171,6 +176,7 @@ def _wire(chain: Chained, name: str, asked: str, meant: Neuron, was: str) -> Non
         before = back
     if meant.feedback:
         chain.edges.append(Edge(before, own))
+    return own
 
 
 def _finished(chain: Chained, options: Options, notes: tuple[str, ...]) -> Loaded:
@@ -182,7 +188,8 @@ def _finished(chain: Chained, options: Options, notes: tuple[str, ...]) -> Loade
     graph, bounds = settle(Graph(chain.nodes, tuple(chain.edges), options.dt), ladders)
     semantics = tuple(_settled(entry, chain, graph) if entry.layer in ladders else entry for entry in chain.semantics)
     limits = tuple(f"{name} holds at most {k} spikes a step, if no input lies outside 0..1" for name, k in bounds.items())
-    return Loaded(graph, semantics, (*notes, *limits), own_steps(graph, options.timesteps))
+    say = partial(as_option, chain.places)
+    return Loaded(graph, semantics, (*notes, *limits), own_steps(graph, options.timesteps), say=say)
 
 
 def _settled(entry: LayerSource, chain: Chained, graph: Graph) -> LayerSource:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from converters.pt.levels import settle
 from converters.pt.readout import Result, outputs
 from converters.pt.recording import numbers, record
 from converters.pt.restoring import doubled
+from converters.pt.saying import Place, as_code
 from converters.pt.slices import View
 from converters.pt.stating import facts
 from converters.pt.streams import Builder
@@ -205,7 +207,17 @@ def build(reading: Reading, module: nn.Module, timesteps: int | None, dt: float 
     used = {reading.tape.calls[order].path for h in names if 0 <= (order := builder.bases[h][0]) < len(reading.tape.calls)}
     steps = timesteps if reading.outside else reading.steps
     witness = _witness(reading, results, {n: node.static for n, node in graph.named(Input).items()})
-    return Loaded(graph, semantics, (*_notes(reading, module, used, steps), *builder.notes), table_steps(graph, steps), witness)
+    notes = (*_notes(reading, module, used, steps), *builder.notes)
+    say = partial(as_code, {names[h]: _place(builder, h, names[h]) for h in builder.meant if h in names})
+    return Loaded(graph, semantics, notes, table_steps(graph, steps), witness, say=say)
+
+
+def _place(builder: Builder, handle: int, name: str) -> Place:
+    """Where a neuron stands in the user's code."""
+    calls, order = builder.view.tape.calls, builder.bases[handle][0]
+    part = calls[order].module if order < len(calls) else None
+    library = None if part is None else libraries.library_of(part)
+    return Place(name, library, (), {}, (library, None))
 
 
 def _facts(builder: Builder, handle: int, node: Node) -> tuple[Fact, ...]:

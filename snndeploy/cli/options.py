@@ -78,6 +78,10 @@ MODEL_OPTIONS: tuple[Decorator[Any], ...] = (
         "--burst", default=Wishes.burst, show_default=True, help=f"How burst neurons are built: {', '.join(NAMES)}. See docs/lossless.md."
     ),
     click.option(
+        "--substitute",
+        help="nearest: where a neuron would take a program, the nearest one of a fixed core. Another model: measured and listed.",
+    ),
+    click.option(
         "--calibration-samples", type=int, default=Wishes.calibration_samples, show_default=True, help="How many the quantizer sees."
     ),
 )
@@ -144,6 +148,7 @@ def wishes_of(given: Mapping[str, Any], max_drop: float = Wishes.max_drop) -> Wi
         seed=given["seed"],
         calibration_samples=given["calibration_samples"],
         max_drop=max_drop,
+        substitute=given["substitute"] or "",
     )
 
 

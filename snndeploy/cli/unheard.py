@@ -13,7 +13,7 @@ from snndeploy.errors import NoEffect
 
 READING = ("samples", "encode", "seed", "bin_us", "frames", "split_by", "sensor")
 """What says how ``--data`` is read; nothing without it."""
-CHOOSING = ("weight_bits", "burst", "calibration", "calibration_samples", "max_drop")
+CHOOSING = ("weight_bits", "burst", "substitute", "calibration", "calibration_samples", "max_drop")
 """What chooses integers, and judges them."""
 OF_FILES = ("source", "dt", "reset", "input_shape", "input_unit", "state", "timesteps")
 

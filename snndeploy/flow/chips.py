@@ -12,7 +12,6 @@ from snndeploy.chip.network import ChipNetwork
 from snndeploy.errors import NoEffect, ProfileError, Unsupported
 from snndeploy.flow.bursts import Lowered, lower_bursts, with_constant
 from snndeploy.flow.feeding import Feed
-from snndeploy.flow.nearest import priced
 from snndeploy.flow.phased import run_phased
 from snndeploy.hw import Profile
 from snndeploy.ir.graph import Graph
@@ -98,12 +97,9 @@ def build(
     """
     seen = {**reference.outputs, **{name: _through_time(values, data.steps) for name, values in data.inputs.items()}}
     ranged = data if everything is None else everything
-    try:
-        quantized = quantize(graph, settings, seen, ranged.inputs)
-        whole = integer_inputs(quantized, data.first(PROBE))
-        lowered = lower_bursts(quantized, profile, burst, whole, data.steps)
-    except Unsupported as refusal:
-        raise priced(refusal, graph, ranged) from None
+    quantized = quantize(graph, settings, seen, ranged.inputs)
+    whole = integer_inputs(quantized, data.first(PROBE))
+    lowered = lower_bursts(quantized, profile, burst, whole, data.steps)
     # at two steps for one its biases are driven already: a register would act at the second step
     integer = drive.apply(lowered.graph, clears=profile.features["programs"]) if lowered.phases == 1 else lowered.graph
     check_normal_form(integer)

@@ -24,13 +24,17 @@ from snndeploy.report.report import BurstRow, SourceFile
 from snndeploy.trace import Trace
 from snndeploy.verdict import Verdict
 
+SUBSTITUTES = ("nearest",)
+"""What ``--substitute`` can put where a core of fixed neurons has not the model's own."""
+
 
 @dataclass(frozen=True)
 class Wishes:
     """What the user may choose; the defaults are what most want.
 
     ``weight_bits`` for all layers or by layer pattern, ``burst`` a construction or "auto", ``encode`` how static data become spikes,
-    ``calibration_samples`` how many samples the quantizer sees, ``max_drop`` the points of accuracy it may lose.
+    ``calibration_samples`` how many samples the quantizer sees, ``max_drop`` the points of accuracy it may lose,
+    ``substitute`` "nearest" puts the nearest neuron of a fixed core where one would take a program: another model, measured.
     """
 
     chip: str = "loihi2"
@@ -41,6 +45,7 @@ class Wishes:
     calibration_samples: int = 128
     check_samples: int = 16
     max_drop: float = 0.5
+    substitute: str = ""
 
     @property
     def bits(self) -> Mapping[str, int]:
@@ -59,6 +64,8 @@ class Wishes:
                 raise OptionError(option, f"is {count}", "at least one sample is needed")
         if self.burst not in NAMES:
             raise OptionError("--burst", f"{self.burst!r} is no construction", did_you_mean(self.burst, NAMES))
+        if self.substitute not in ("", *SUBSTITUTES):
+            raise OptionError("--substitute", f"{self.substitute!r} is no substitute", did_you_mean(self.substitute, SUBSTITUTES))
 
 
 @dataclass(frozen=True, eq=False)

@@ -97,9 +97,10 @@ def onto(network: ChipNetwork, profile: Profile, wishes: Wishes) -> tuple[ChipNe
     """The same integers, made for another chip, and where they sit there.
 
     Raises:
-        OptionError: ``--weight-bits`` or ``--burst``, which choose integers where there are only real numbers.
+        OptionError: ``--weight-bits``, ``--burst`` or ``--substitute``, which choose integers where there are only real numbers.
     """
-    for option, chosen in (("--weight-bits", bool(wishes.bits)), ("--burst", wishes.burst != "auto")):
+    choices = {"--weight-bits": bool(wishes.bits), "--burst": wishes.burst != "auto", "--substitute": bool(wishes.substitute)}
+    for option, chosen in choices.items():
         if chosen:
             raise OptionError(option, "chooses integers, and this file holds them already", "leave it out, or convert the float model")
     board = f"{profile.id}:{profile.board}" if profile.board else profile.id

@@ -22,7 +22,6 @@ from snndeploy.ir.paths import deliver
 from snndeploy.ir.sparse import Sparse
 from snndeploy.quantize.algebra import simplified, with_input
 from snndeploy.quantize.fixed_point import Precision, TooFine, fixed_point, room
-from snndeploy.quantize.nearest import nearest
 from snndeploy.quantize.ranges import Ranges, ranges
 from snndeploy.quantize.synapses import Synapse
 
@@ -83,7 +82,7 @@ def expression_of(name: str, node: Node, shape: Shape, programs: bool) -> Expres
     if not programs:
         start = "whose membrane starts at a value other than its reset " if starts is not None and starts.any() else ""
         what = f"L010: {kind} {start}has no integer form on this chip: it takes a neuron program"
-        raise Unsupported(name, what, f"choose a chip with neuron programs (loihi2); {nearest(node).words}")
+        raise Unsupported(name, what, "choose a chip with neuron programs (--chip loihi2)")
     try:
         return simplified(trace(node, shape))
     except Unsupported as refusal:

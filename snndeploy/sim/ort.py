@@ -128,7 +128,7 @@ def _open(model: bytes | str | os.PathLike[str]) -> _Program:
         import onnxruntime  # noqa: PLC0415  a framework, imported where it is used
         from onnxruntime.capi import onnxruntime_pybind11_state as native  # noqa: PLC0415
     except ModuleNotFoundError:
-        raise MissingPackage("run_onnxruntime", "onnxruntime", "onnx") from None
+        raise MissingPackage("run_onnxruntime", "onnxruntime", "onnxruntime") from None
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
