@@ -12,6 +12,8 @@ from snndeploy.arrays import Shape
 from snndeploy.errors import ModelError
 from snndeploy.ir.graph import Edge, Node
 
+MISSING = "is a stride, a padding or a pooling layer missing? --layer 'conv1: Conv2d(padding=2), AvgPool2d(2)'"
+
 
 @dataclass(eq=False)
 class Chained:
@@ -47,7 +49,7 @@ class Chained:
             try:
                 self.shape = node.out_shape((self.shape,))
             except ValueError as misfit:
-                hint = "is a stride, a padding or a pooling layer missing? --layer 'conv1: Conv2d(padding=2), AvgPool2d(2)'"
+                hint = MISSING if len(self.shape) > 1 else "the order of the layers is in your code: --arch 'file.py:Net(T=10)'"
                 raise ModelError(own, f"{misfit}, which no layer in front of it gives", hint) from None
             self.nodes[own] = node
             self.edges.append(Edge(self.last, own, self.delay))

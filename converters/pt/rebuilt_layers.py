@@ -65,7 +65,7 @@ def layer(said: Said, shape: Shape) -> Chain:
         return LAYERS[said.kind](shape, *said.args, **said.settings)
     except (TypeError, ValueError) as error:
         raise OptionError(
-            f"--layer '{said.kind}'", f"cannot be made: {error}", "arguments as in torch.nn: AvgPool2d(2, stride=2)"
+            f"--layer '{said.kind}'", f"cannot be made: {error}", "arguments as in torch.nn: AvgPool2d(kernel_size=2, stride=2)"
         ) from None
 
 

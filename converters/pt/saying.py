@@ -83,8 +83,9 @@ def _reads_as(words: str, node: LIF | CubaLIF, place: Place, source: Library | N
 
 
 def _plain(node: LIF | CubaLIF) -> LIF | CubaLIF:
-    """Without what a hard reset does not read."""
-    return replace(node, amount=frozen(1.0)) if node.reset == "hard" else node
+    """Without what a hard reset does not read, and without the order in which a library rounds."""
+    plain = replace(node, order=None, leak=None)
+    return replace(plain, amount=frozen(1.0)) if node.reset == "hard" else plain
 
 
 def _proposals(library: Library | None, node: LIF | CubaLIF) -> Iterator[str]:

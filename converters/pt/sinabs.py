@@ -280,7 +280,7 @@ SINABS = Library(
     refused={
         "SpikingMaxPooling2dLayer": "passes the spikes of whichever input has spiked most so far, which compares counts",
         "NeuromorphicReLU": "is the rectifier that sinabs trains with; convert the spiking network (from_model)",
-        "Img2SpikeLayer": "draws random spikes; leave it out and encode the data (--encode poisson)",
+        "Img2SpikeLayer": "draws random spikes; leave it out and encode the data (--encode rate)",
         "Sig2SpikeLayer": "draws spikes itself; leave it out and encode the data",
     },
     stateful=frozenset(["StatefulLayer"]),

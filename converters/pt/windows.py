@@ -35,6 +35,8 @@ def average(
     s = per_axis(stride if stride is not None and stride != () else kernel, axes)
     pads = _pads(shape[1:], k, s, p, ceil_mode)
     counts = _divisors(shape[1:], k, s, p, pads, count_include_pad)
+    if not counts.size:
+        raise ValueError(f"a window of {list(k)} is larger than what enters, {list(shape[1:])}")
     divisors = np.full_like(counts, divisor_override) if divisor_override else counts
     scale = 1.0 / (divisors.flat[0] if (divisors == divisors.flat[0]).all() else divisors[np.newaxis])
     return (SumPool(k, s, pads, frozen(scale)),)

@@ -128,7 +128,7 @@ def bin_events(events: Recordings, binning: Binning, sensor: tuple[int, int] | N
         raise DataError(
             events.where,
             f"event {i} at x={events.x[i]}, y={events.y[i]} lies outside {height} rows x {width} columns",
-            "check --input-shape",
+            "give the camera's size, --sensor ROWS,COLUMNS, or mend the recording",
         )
     step = _steps(events, binning)
     kept = step < binning.timesteps if binning.bin_us and binning.timesteps else np.ones(len(step), np.bool_)

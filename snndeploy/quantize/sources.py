@@ -25,7 +25,8 @@ def input_unit(name: str, node: Input, seen: Floats) -> tuple[float, float]:
     largest = float(np.abs(seen).max(initial=0.0)) or 1.0
     if node.carries in ("spikes", "levels"):
         if not np.array_equal(seen, np.round(seen)) or (node.carries == "spikes" and largest > 1):
-            raise QuantizeError(name, f"the data are not {'0/1 spikes' if node.carries == 'spikes' else 'whole counts'}", "see --encode")
+            wanted = "0/1 spikes" if node.carries == "spikes" else "whole counts"
+            raise QuantizeError(name, f"the data are not {wanted}", f"give {wanted}, or let --encode rate make spikes of them")
         return 1.0, _capacity(largest)
     for k in range(INPUT_BITS + 1):
         if largest * 2**k < 2**INPUT_BITS and np.array_equal(seen * 2**k, np.round(seen * 2**k)):
