@@ -24,8 +24,8 @@ else:
 
 ALL = texts()
 OPTIONS = {o for c in commands.commands.values() for p in c.params if isinstance(p, click.Option) for o in (*p.opts, *p.secondary_opts)}
-OTHER_TOOLS = {"--hardware", "--record"}
-"""Of run_network.py."""
+OTHER_TOOLS = {"--hardware", "--record", "--help"}
+"""Of run_network.py, and of every command."""
 
 
 def options_of(command: str) -> set[str]:
@@ -106,13 +106,14 @@ def test_every_python_call_in_a_text_exists():
 def test_every_neuron_in_a_text_is_one_that_neuron_or_layer_takes(words):
     pytest.importorskip("torch")
     from converters.pt.constructors import KNOWN, parse, settings_from
+    from converters.pt.planning import WEIGHTS
     from converters.pt.rebuilt_layers import LAYERS
 
     if re.match(r"sd\.|Options|Wishes|Net\(", words):
         return
     said = parse("--neuron", "x", words)[0]
     kinds = [library.neurons[said.kind] for library in KNOWN if said.kind in library.neurons]
-    assert kinds or said.kind in (*LAYERS, "Conv2d", "tdBatchNorm"), words
+    assert kinds or said.kind in (*LAYERS, *WEIGHTS), words
     assert not kinds or any(_takes(settings_from, said, kind) for kind in kinds), words
 
 
