@@ -612,10 +612,10 @@ def library_table(name: str) -> str:
 
 def torch_table() -> str:
     """torch.nn's layers and our own neurons, run."""
-    from converters.pt.torch_nn import REASONS  # noqa: PLC0415
+    from converters.pt.reasons import MODULES  # noqa: PLC0415
 
     lines = [[f"`{name}`", f"exact {count:,}"] for name, count in torch_cells().items()]
-    refused = [f"- `{name}`: {why}" for name, why in REASONS.items()]
+    refused = [f"- `{name}`: {why}" for name, why in MODULES.items()]
     text = "\n### torch.nn and snndeploy.nn\n\nRun beside their graphs in float64.\n\n" + table(["class", "live"], lines)
     return text + "\nRefused:\n\n" + "\n".join(refused) + "\n"
 

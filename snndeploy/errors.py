@@ -6,6 +6,7 @@ SnnError
 ├── DataError            the samples, labels or events do not fit
 ├── GraphError           a graph that would be invalid is not made
 ├── Unsupported          understood, but it has no exact meaning here
+│   └── Obstacles        several such things at once
 ├── ProfileError         a hardware profile is unknown, incomplete or wrong
 ├── QuantizeError        no integers within the chip's registers represent this layer
 ├── ChipError            a chip network that would be invalid is not made
@@ -53,6 +54,19 @@ class GraphError(SnnError):
 
 class Unsupported(SnnError):
     """The construct is understood, but has no exact meaning here."""
+
+
+class Obstacles(Unsupported):
+    """Several constructs have no exact meaning here; it reads as the first, and ``others`` are all of them, the first included."""
+
+    def __init__(self, where: str, what: str, hint: str = "", others: tuple[SnnError, ...] = ()) -> None:
+        super().__init__(where, what, hint)
+        self.others = others
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        more = [f"{error.where}: {error.what}" for error in self.others[1:]]
+        return "\n".join([text, *(f"also: {line}" for line in more)])
 
 
 class ProfileError(SnnError):

@@ -38,9 +38,20 @@ def from_module(module: Any, x: Any, options: Options | None = None) -> Loaded:
         MissingPackage: torch is not installed.
     """
     chosen = options or Options()
+    whole = _indexes(module)
+    try:
+        return _read(module, x, chosen, whole)
+    except ModelError:
+        if whole or not _part("calling").whole_numbers(x):
+            raise
+    return _read(module, x, chosen, whole=True)
+
+
+def _read(module: Any, x: Any, chosen: Options, whole: bool) -> Loaded:
+    """The module as a graph; ``whole`` numbers of the example stay such."""
     tracing = _part("tracing")
     with _part("restoring").untouched(module) as said, ExitStack() as while_read:
-        calling = _part("carrying").called(module, x)
+        calling = _part("carrying").called(module, x, whole)
         named = while_read.enter_context(_part("naming").adopted(module, chosen))
         notes = while_read.enter_context(_part("probing").probed(module, calling, named))
         loaded: Loaded = tracing.trace_module(module, calling, chosen.timesteps, chosen.dt)
@@ -48,6 +59,11 @@ def from_module(module: Any, x: Any, options: Options | None = None) -> Loaded:
     assumed = tuple(note for note in notes if note.startswith("ASSUMED"))
     loaded = replace(_with_notes(loaded, assumed), probed=tuple(note for note in notes if note not in assumed))
     return _without_rectifiers(loaded) if chosen.relu is None else loaded
+
+
+def _indexes(module: Any) -> bool:
+    """Whether some part looks rows up by whole numbers, which must then stay such."""
+    return any(type(part).__name__ in ("Embedding", "EmbeddingBag") for part in module.modules())
 
 
 def load(path: Path, options: Options) -> Loaded:

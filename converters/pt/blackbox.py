@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from converters.pt.keeping import keep
-from converters.pt.recording import tensors_in
+from converters.pt.recording import quiet, tensors_in
 from snndeploy.arrays import Floats, Shape
 from snndeploy.errors import Unsupported
 
@@ -105,11 +105,11 @@ def _like(state: Any, given: Tensor, x: Tensor) -> Any:
 
 @contextmanager
 def alone(dtype: torch.dtype = torch.float64, seed: int = 0) -> Iterator[None]:
-    """No gradients, new tensors in ``dtype``, and every random generator afterwards as before."""
+    """No gradients, new tensors in ``dtype``, every random generator afterwards as before, and no warnings of what runs inside."""
     usual, python, numpy = torch.get_default_dtype(), random.getstate(), np.random.get_state()  # noqa: NPY002 - the user's
     try:
         torch.set_default_dtype(dtype)
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
+        with torch.random.fork_rng(devices=[]), torch.no_grad(), quiet():
             torch.manual_seed(seed)
             random.seed(seed)
             np.random.seed(seed)  # noqa: NPY002

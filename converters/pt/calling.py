@@ -78,6 +78,12 @@ class Calling:
         kept = mapped(result, lambda path, end: None if any(path[: len(p)] == p for p in own) else end)
         return kept if any(isinstance(end, Tensor) for _, end in flat(kept)) else result
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the data's real numbers; torch's usual one where there are none."""
+        kinds = (x.dtype for x in self.inputs.values() if x.is_floating_point())
+        return next(kinds, torch.get_default_dtype())
+
     def on(self, inputs: Mapping[str, Tensor]) -> Calling:
         """The same loop on other data."""
         return replace(self, inputs=inputs)
@@ -85,8 +91,7 @@ class Calling:
     def doubled(self) -> Calling:
         """The same in float64."""
         wide = {name: mapped(value, lambda _, end: _wide(end)) for name, value in self.begins.items()}
-        data = {name: x.double() for name, x in self.inputs.items()}
-        return replace(self, inputs=data, begins=wide)
+        return replace(self, inputs={name: _wide(x) for name, x in self.inputs.items()}, begins=wide)
 
     def repeated(self, axis: int) -> Calling | None:
         """With every sample twice, where ``axis`` of all data has one; None where it has more."""
@@ -149,14 +154,19 @@ def _as_torch(value: Any) -> Any:
     return mapped(value, lambda _, end: torch.from_numpy(np.array(end)) if isinstance(end, np.ndarray) else end)
 
 
-def data_tensor(value: object, like: Tensor) -> Tensor:
-    """An example of data as a tensor of the model's type. Raises ``ModelError`` for what is none."""
+def whole_numbers(x: object) -> bool:
+    """Whether an example has tensors or arrays of whole numbers."""
+    return any(isinstance(end, Tensor) and not end.is_floating_point() for _, end in flat(_as_torch(x)))
+
+
+def data_tensor(value: object, like: Tensor, whole: bool = False) -> Tensor:
+    """An example of data as a tensor of the model's type; ``whole`` numbers stay such. Raises ``ModelError`` for what is none."""
     if not isinstance(value, Tensor) or value.ndim < 2:
         found = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
         what = f"is {found}, not a tensor or array with a batch axis"
         raise ModelError("the example input", what, "give [B, ...], or a tuple or dict of them")
     check_finite_numbers(value)
-    return value.detach().to(like.device, like.dtype)
+    return value.detach().to(like.device, value.dtype if whole and not value.is_floating_point() else like.dtype)
 
 
 def check_finite_numbers(value: Tensor) -> None:

@@ -29,24 +29,24 @@ LOST = "looks like a state, and nothing that forward returns takes its place at 
 ALONE = "takes what forward returns: whether your loop feeds it back as a state cannot be seen"
 
 
-def called(module: nn.Module, x: object) -> Calling:
+def called(module: nn.Module, x: object, whole: bool = False) -> Calling:
     """How the user's loop calls a module, from an example of what it takes.
 
     ``x`` is a tensor or array with a batch axis, a tuple of what ``forward`` takes in order (states and numbers among it),
-    or a dict by parameter. Raises ``ModelError`` for an example that ``forward`` cannot be given.
+    or a dict by parameter; ``whole`` numbers stay such. Raises ``ModelError`` for an example that ``forward`` cannot be given.
     """
     example = given(module, x)
     like = next((t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()), torch.zeros(()))
     tensors = {n: v for n, v in example.items() if isinstance(v, Tensor) and v.ndim > 1}
     first = next((n for n, v in tensors.items() if v.any()), next(iter(tensors), next(iter(example), "")))
-    plain = Calling({first: data_tensor(example.get(first), like)}, {}) if example else Calling({}, {})
+    plain = Calling({first: data_tensor(example.get(first), like, whole)}, {}) if example else Calling({}, {})
     begins = {n: mapped(v, lambda _, e: state_tensor(e, like)) for n, v in example.items() if n != first}
     optional, missing = _silent(module, example)
     begins |= dict.fromkeys(missing)
     if not begins and not optional:
         return plain
     calling = Calling(plain.inputs, begins, missing)
-    return _split(_tied(module, calling, optional), like)
+    return _split(_tied(module, calling, optional), like, whole)
 
 
 def _silent(module: nn.Module, example: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -67,10 +67,10 @@ def _silent(module: nn.Module, example: Mapping[str, Any]) -> tuple[dict[str, An
     return optional, tuple(missing)
 
 
-def _split(calling: Calling, like: Tensor) -> Calling:
+def _split(calling: Calling, like: Tensor, whole: bool) -> Calling:
     """What the example gives and does not come back: tensors with a batch are data, as the first is."""
     states = {state.name for state in calling.carried} | {name for name, _, _ in calling.unmatched}
-    more = {n: data_tensor(v, like) for n, v in calling.begins.items() if n not in states and isinstance(v, Tensor) and v.ndim > 1}
+    more = {n: data_tensor(v, like, whole) for n, v in calling.begins.items() if n not in states and isinstance(v, Tensor) and v.ndim > 1}
     begins = {n: v for n, v in calling.begins.items() if n not in more}
     return replace(calling, inputs={**calling.inputs, **more}, begins=begins)
 
@@ -127,7 +127,7 @@ class _Watch(TorchFunctionMode):
 def _runs(module: nn.Module, calling: Calling, steps: int) -> tuple[list[Any], Exception | None]:
     """What a module returns, step after step from before its first; what it raised, if it did."""
     results: list[Any] = []
-    with kept(module), alone(next(iter(calling.inputs.values()), torch.zeros(())).dtype):
+    with kept(module), alone(calling.dtype):
         module.eval()
         reset(module)
         try:
@@ -142,7 +142,7 @@ def _runs(module: nn.Module, calling: Calling, steps: int) -> tuple[list[Any], E
 def _holds(module: nn.Module, calling: Calling, optional: Mapping[str, Any]) -> bool:
     """Whether the loop runs, makes use of what it feeds back, and returns the same form at every step."""
     results: list[Any] = []
-    with kept(module), alone(next(iter(calling.inputs.values())).dtype):
+    with kept(module), alone(calling.dtype):
         module.eval()
         reset(module)
         try:

@@ -61,7 +61,7 @@ def _counts(module: nn.Module, calling: Calling, name: str, value: int) -> bool:
 def _run(module: nn.Module, calling: Calling, numbers: Mapping[str, list[int]]) -> list[list[Any]] | None:
     """What comes out, as bytes; None where a step fails."""
     found, before = [], None
-    with kept(module), alone(next(iter(calling.inputs.values())).dtype):
+    with kept(module), alone(calling.dtype):
         module.eval()
         reset(module)
         generator = torch.Generator().manual_seed(0)

@@ -119,7 +119,9 @@ def _lanes(box: Box, *rows: Floats | list[Floats]) -> Floats:
     return np.stack([np.stack([np.broadcast_to(x, box.shape) for x in row]) for row in rows], axis=1)
 
 
-def _measured(box: Box, first: Floats, unit: float) -> Iterator[Measured]:
+@np.errstate(all="ignore")
+def _measured(box: Box, first: Floats, unit: float) -> list[Measured]:
+    """What was asked, in numbers; what never fired is infinite, and its differences are no numbers: then none is left."""
     zero, far = np.zeros(box.shape), first * 2.0**20
     two = smallest(box, _lanes(box, [zero], [first / 2], [-far]), unit)
     three = smallest(box, _lanes(box, [zero, zero], [first / 2, zero], [-far, zero]), unit)
@@ -128,19 +130,17 @@ def _measured(box: Box, first: Floats, unit: float) -> Iterator[Measured]:
     decay = np.where(bounded, near, (two[2] - two[0]) / far)
     third = np.where(bounded, (three[0] - three[1]) / (first / 2), (three[2] - three[0]) / far)
     if not np.isfinite(decay).all() or not np.isfinite(third).all():
-        return
+        return []
     simple = bool((np.abs(third - decay * decay) <= 1e-9).all())
-    with np.errstate(all="ignore"):
-        start = np.where((decay > 0) & (decay < 1), (first - two[0]) / (decay * decay - decay), 0.0)
-        start = np.where(np.abs(start) < 1e-12 * first, 0.0, start)
-        theta = np.where(start == 0, first, first + decay * start)
-        floor = np.where(decay > 0, (theta - two[2]) / decay, 0.0)
+    start = np.where((decay > 0) & (decay < 1), (first - two[0]) / (decay * decay - decay), 0.0)
+    start = np.where(np.abs(start) < 1e-12 * first, 0.0, start)
+    theta = np.where(start == 0, first, first + decay * start)
+    floor = np.where(decay > 0, (theta - two[2]) / decay, 0.0)
     if simple:
-        yield Measured(theta, decay, start, None, floor if bounded.any() else None)
-        return
+        return [Measured(theta, decay, start, None, floor if bounded.any() else None)]
     root = np.sqrt(np.maximum(decay * decay - 4 * (decay * decay - third), 0))
-    for v, i in (((decay + root) / 2, (decay - root) / 2), ((decay - root) / 2, (decay + root) / 2)):
-        yield Measured(first, nice(v), zero, nice(i), None)
+    roots = ((decay + root) / 2, (decay - root) / 2), ((decay - root) / 2, (decay + root) / 2)
+    return [Measured(first, nice(v), zero, nice(i), None) for v, i in roots]
 
 
 def _resetting(box: Box, response: Response, m: Measured) -> Iterator[Node]:
@@ -156,6 +156,7 @@ def _resetting(box: Box, response: Response, m: Measured) -> Iterator[Node]:
         yield from _nodes(response, m, reset, values)
 
 
+@np.errstate(all="ignore")
 def _left(box: Box, m: Measured, low: Floats, high: Floats, unit: float) -> tuple[Floats, Floats, Floats, Floats] | None:
     """Two potentials within a rung, and what was left of each; None where nothing fires behind them."""
     inputs = [low + (high - low) * part for part in (0.25, 0.75)]
@@ -163,25 +164,23 @@ def _left(box: Box, m: Measured, low: Floats, high: Floats, unit: float) -> tupl
     if not np.isfinite(found).all():
         return None
     current = [0.0 if m.current is None else m.current * x for x in inputs]
-    with np.errstate(all="ignore"):
-        a, b = (np.where(m.decay > 0, (m.theta - f - c) / m.decay, 0.0) for f, c in zip(found, current, strict=True))
+    a, b = (np.where(m.decay > 0, (m.theta - f - c) / m.decay, 0.0) for f, c in zip(found, current, strict=True))
     heights = [x + m.decay * m.start for x in inputs]
     return heights[0], heights[1], a, b
 
 
-def _kinds(pairs: list[tuple[Floats, Floats, Floats, Floats]], m: Measured) -> Iterator[tuple[Reset, list[Floats]]]:
+@np.errstate(all="ignore")
+def _kinds(pairs: list[tuple[Floats, Floats, Floats, Floats]], m: Measured) -> list[tuple[Reset, list[Floats]]]:
     """The resets that explain what was left, and their numbers rung by rung."""
     near = 1e-9 * float(np.abs(m.theta).max())
-    if (m.decay == 0).all():
-        yield "none", []
+    found: list[tuple[Reset, list[Floats]]] = [("none", [])] if (m.decay == 0).all() else []
     if all((np.abs(a - b) <= near).all() for _, _, a, b in pairs) and all((np.abs(p[2] - pairs[0][2]) <= near).all() for p in pairs):
-        yield "hard", [np.where(np.abs(pairs[0][2]) <= near, 0.0, pairs[0][2])]
+        found.append(("hard", [np.where(np.abs(pairs[0][2]) <= near, 0.0, pairs[0][2])]))
     if all((np.abs((b - a) - (y - x)) <= near).all() for x, y, a, b in pairs):
         amounts = [np.where(np.abs(x - a - m.theta) <= near, m.theta, x - a) for x, _, a, _ in pairs]
-        if all((np.abs(amount) <= near).all() for amount in amounts):
-            yield "none", []
-        else:
-            yield "subtract", amounts
+        nothing = all((np.abs(amount) <= near).all() for amount in amounts)
+        found.append(("none", []) if nothing else ("subtract", amounts))
+    return found
 
 
 def _nodes(response: Response, m: Measured, reset: Reset, values: list[Floats]) -> Iterator[Node]:
@@ -223,10 +222,10 @@ def threshold(start: Floats) -> tuple[Floats, bool]:
     return compact(below if strict else start), strict
 
 
+@np.errstate(all="ignore")
 def nice(values: Floats) -> Floats:
     """The short number, or the 1 - 1/tau of a short tau, that the measured one is up to rounding; else as measured."""
-    with np.errstate(all="ignore"):
-        tau = 1 - 1 / _short(1 / (1 - values))
+    tau = 1 - 1 / _short(1 / (1 - values))
     found = values
     for near in (tau, _short(values)):
         found = np.where(np.isfinite(near) & (np.abs(near - values) <= 4e-13 * np.maximum(np.abs(values), 1e-300)), near, found)

@@ -14,6 +14,7 @@ from converters.pt.gathers import gather
 from converters.pt.layers import layer
 from converters.pt.neurons import neuron
 from converters.pt.products import product
+from converters.pt.reasons import FUNCTIONS, OTHERWISE
 from converters.pt.streams import Builder, Handler
 from converters.pt.tape import Ref
 from converters.pt.torch_nn import Chain
@@ -26,8 +27,6 @@ from snndeploy.ir.rectifier import Relu
 NO_NODE = "has no exact meaning as a node"
 REASONS: Mapping[str, str] = {
     "matmul": "the product of two signals is no synapse; with fixed weights use nn.Linear",
-    "softmax": "it is not needed to find the largest output; return the logits",
-    "log_softmax": "it is not needed to find the largest output; return the logits",
     "argmax": "the prediction is taken from the outputs afterwards; return the outputs",
     "gt": "a comparison is a neuron's business; make it a module with to_node(), step_mode and reset()",
     "ge": "a comparison is a neuron's business; make it a module with to_node(), step_mode and reset()",
@@ -38,8 +37,10 @@ REASONS: Mapping[str, str] = {
 def unsupported(builder: Builder, place: Place) -> Drive:
     """The error for a function no node expresses: its name, the user's line, and why."""
     call = place.call
+    if call.op in FUNCTIONS:
+        raise Unsupported(str(call), *FUNCTIONS[call.op])
     inside = type(call.module).__name__ if call.module is not None else "forward"
-    hint = REASONS.get(call.op, "use a module of torch.nn or snndeploy.nn, or one that states itself with to_node()")
+    hint = REASONS.get(call.op, OTHERWISE)
     axes = builder.view.axes.of(place.stream[-1][0])
     error = AxesUnknown if axes is None and call.op in RULES else Unsupported
     raise error(str(call), f"{call.op}() in {inside} {NO_NODE}", hint)

@@ -10,6 +10,7 @@ import torch
 from converters.pt import libraries, torch_nn
 from converters.pt.chains import chain, recorded
 from converters.pt.drives import Constant, Drive, Place
+from converters.pt.reasons import MODULES, OTHERWISE
 from converters.pt.streams import Builder
 from converters.pt.tape import Call
 from converters.pt.torch_nn import Chain, Convert
@@ -54,18 +55,23 @@ def path_of(call: Call) -> str:
     return call.path or type(call.module).__name__.lower()
 
 
+def no_entry(call: Call) -> Unsupported:
+    """Why a leaf module is in no table: what its library's table says of it, or its class and the reason."""
+    assert call.module is not None
+    refused = libraries.refusal(call.module)
+    if refused is not None:
+        return Unsupported(str(call), *refused)
+    reason = MODULES.get(type(call.module).__name__, OTHERWISE)
+    return Unsupported(str(call), f"{qualified(type(call.module))} has no exact meaning as a node", reason)
+
+
 def layer(builder: Builder, place: Place) -> Drive:
     """A torch.nn layer, checked against what the module gave for what it got."""
     call = place.call
     assert call.module is not None
     found = entry(call.module)
     if found is None:
-        refused = libraries.refusal(call.module)
-        if refused is not None:
-            raise Unsupported(str(call), *refused)
-        name = type(call.module).__name__
-        reason = torch_nn.REASONS.get(name, "use a supported layer, or a module that states itself with to_node()")
-        raise Unsupported(str(call), f"{qualified(type(call.module))} has no exact meaning as a node", reason)
+        raise no_entry(call)
     name, convert = found
     operand = next(value for value, _ in reversed(place.operands[0]) if value >= 0)
     if builder.view.axes.of(operand) is None and isinstance(builder.source(place.operands[0]), Constant):

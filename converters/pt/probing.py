@@ -106,7 +106,7 @@ def _heard(module: nn.Module, calling: Calling, named: Mapping[str, Named]) -> M
     }
     if not parts:
         return {}
-    with kept(module), listening(parts) as heard, alone(next(iter(calling.inputs.values())).dtype):
+    with kept(module), listening(parts) as heard, alone(calling.dtype):
         module.eval()
         before: Any = None
         try:

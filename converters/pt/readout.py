@@ -10,6 +10,7 @@ import numpy as np
 
 from converters.pt.axes import argument, dims
 from converters.pt.drives import AxesUnknown, Constant, Stream
+from converters.pt.reasons import INSTEAD
 from converters.pt.recording import numbers
 from converters.pt.slices import CASTS, COPIES, Element, resolve
 from converters.pt.streams import Builder
@@ -246,6 +247,9 @@ def _until(builder: Builder, value: int) -> Stream:
     last, k = resolve(builder.view, (value, None))
     if k is not None and k == builder.steps - 1:
         return tuple((last, t) for t in range(builder.steps))
+    if k is None and last in builder.view.tape.unknown:
+        what = f"returns {builder.view.tape.unknown[last]}"
+        raise Unsupported("the forward pass", what, INSTEAD)
     if k is not None or last not in builder.view.tape.producers:
         what = "returns one step that is not the last, or an input itself"
         raise Unsupported("the forward pass", what, "return all steps, or their mean")

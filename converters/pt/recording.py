@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from converters.pt.calling import Calling, call
-from converters.pt.libraries import memory, refusal
+from converters.pt.libraries import memory
 from converters.pt.places import raised_at, user_frames
+from converters.pt.reasons import STATE
 from converters.pt.restoring import kept, reset
 from converters.pt.snndeploy_nn import states_itself
 from converters.pt.tape import Call, Ref, Sample, Tape, leaves, refs
 from converters.pt.trees import branches
-from snndeploy.arrays import Floats
+from snndeploy.arrays import Floats, Shape
 from snndeploy.errors import ModelError, SnnError, Unsupported
 
 DECIDES = frozenset(["__bool__", "__float__", "__int__", "__index__", "item", "tolist", "equal", "allclose", "is_nonzero", "__contains__"])
@@ -50,6 +53,7 @@ class Recorder(TorchFunctionMode):
         self.unknown: dict[int, str] = {}
         self.reset_inside = False
         self.scope: list[str] = []
+        self.modules: tuple[tuple[str, nn.Module], ...] = ()
         self._values: dict[int, int] = {}
         self._pending: list[tuple[Any, Any, Floats | None]] = []
         self._owned: set[int] = set()
@@ -60,6 +64,7 @@ class Recorder(TorchFunctionMode):
     def own(self, module: nn.Module) -> None:
         """Take the module's tensors as they are now for constants."""
         self._owned = {id(tensor) for tensor in owned_tensors(module)}
+        self.modules = tuple(module.named_modules())
 
     def begin(self, calling: Calling, arguments: Mapping[str, Any], first: bool) -> None:
         """States before the first step, and settings at every step, are constants."""
@@ -81,8 +86,17 @@ class Recorder(TorchFunctionMode):
             if id(tensor) in self._owned:
                 self.constants[value] = numbers(tensor)
             else:
-                self.unknown[value] = "a tensor made outside the recorded forward pass, or by code that torch does not show"
+                self.unknown[value] = self._whose(tensor)
         return Ref(self._values[id(tensor)])
+
+    def _whose(self, tensor: Tensor) -> str:
+        """A tensor that no call of the program made: the state of a module, read as its attribute, or of unknown origin."""
+        for path, part in self.modules:
+            for name, value in (*vars(part).items(), *part._buffers.items(), *getattr(part, "_memories", {}).items()):
+                if value is tensor:
+                    read = f"read as {path}.{name}: its potential or current, not what it sends"
+                    return f"{STATE}{name!r} of {path} ({type(part).__name__}), {read}"
+        return "a tensor made outside the recorded forward pass, or by code that torch does not show"
 
     def pack(self, tree: Any) -> Any:
         """Arguments with tensors replaced by ``Ref``."""
@@ -153,9 +167,6 @@ class Recorder(TorchFunctionMode):
         """Forward pre-hook of every module."""
         self.scope.append(path)
         self.reset_inside = self.reset_inside or id(module) in self._forgot
-        refused = None if self._pending or self.leaf(module) != "layer" else refusal(module)
-        if refused is not None:
-            raise Unsupported(f"{path or 'the model'} ({type(module).__name__}) at {user_frames()[0]}", *refused)
         if self.leaf(module) is not None:
             first = next(tensors_in((args, kwargs)), None)
             fresh = id(module) not in self._seen and first is not None
@@ -176,6 +187,13 @@ class Recorder(TorchFunctionMode):
             self._memory[id(module)] = memory(module)
         self.scope.pop()
 
+    def write_failed(self, where: str) -> None:
+        """Append the call of a leaf module that did not come back."""
+        if self._pending and self._pending[-1][1] is not None:
+            module, packed, _ = self._pending[-1]
+            path = self.scope[-1] if self.scope else ""
+            self.calls.append(Call(len(self.calls), "failed", packed[0], packed[1], (), module, path, where, ()))
+
     def _watch_memory(self, module: nn.Module, packed: Any) -> None:
         """A library's neuron that finds another memory than it left, and is given none, was reset on the way."""
         left = self._memory.get(id(module), ())
@@ -194,14 +212,21 @@ class Recorder(TorchFunctionMode):
         return Tape(tuple(self.calls), tuple(self.tensors), shapes, *tables, results, self.reset_inside)
 
 
-def record(module: nn.Module, calling: Calling, steps: int, leaf: Callable[[nn.Module], str | None]) -> Tape:
+Reason: TypeAlias = Callable[[Sequence[Call], Sequence[Shape]], SnnError | None]
+"""What of the calls so far, and the shapes of their values, is why a run broke off; None where nothing of them is."""
+
+
+def record(
+    module: nn.Module, calling: Calling, steps: int, leaf: Callable[[nn.Module], str | None], reason: Reason = lambda *_: None
+) -> Tape:
     """Call ``module`` as its user's loop does, step after step without a reset, and write down what happens.
 
     The module is put into eval mode and its neurons are reset first; afterwards it is as it was, and every hook of ours
     is gone, also after an error.
 
     Raises:
-        ModelError: the forward pass fails.  Unsupported: it depends on the data's numbers.
+        ModelError: the forward pass fails.  Unsupported: it depends on the data's numbers; or what ``reason`` finds in
+        the calls before that.
     """
     recorder = Recorder(leaf)
     results: list[Any] = []
@@ -213,11 +238,25 @@ def record(module: nn.Module, calling: Calling, steps: int, leaf: Callable[[nn.M
         recorder.own(module)
         undo.enter_context(hooked(module, recorder))
         undo.enter_context(torch.no_grad())
-        for step in range(steps):
-            before = _run(module, recorder, step, calling, before)
-            own = before if steps == 1 else calling.outputs(before)
-            results.append(recorder.pack(own))
+        try:
+            for step in range(steps):
+                before = _run(module, recorder, step, calling, before)
+                own = before if steps == 1 else calling.outputs(before)
+                results.append(recorder.pack(own))
+        except SnnError as stopped:
+            told = reason(recorder.calls, [tuple(t.shape) for t in recorder.tensors])
+            if told is None:
+                raise
+            raise told from stopped
     return recorder.tape(tuple(results))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Warnings of the libraries that the user's code calls stay among themselves: what is wrong with it is said by us."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _run(module: nn.Module, recorder: Recorder, step: int, calling: Calling, before: Any) -> Any:
@@ -227,11 +266,12 @@ def _run(module: nn.Module, recorder: Recorder, step: int, calling: Calling, bef
         recorder.inputs[recorder.enter_value(tensor)] = (name if len(fresh) > 1 else "input", step)
     recorder.begin(calling, arguments, not step)
     try:
-        with recorder:
+        with recorder, quiet():
             return call(module, arguments)
     except SnnError:
         raise
     except Exception as error:
+        recorder.write_failed(raised_at(error))
         path = recorder.scope[-1] if recorder.scope else ""
         place = f"{path} ({type(module.get_submodule(path)).__name__})" if path else type(module).__name__
         shapes = ", ".join(f"{name} {list(t.shape)}" for name, t in fresh.items())

@@ -11,6 +11,7 @@ from snndeploy.ir.graph import State
 from snndeploy.ir.on_numpy import NUMPY
 
 
+@np.errstate(all="ignore")
 def replay(meant: Neuron, given: Floats, count: int) -> Floats:
     """What a neuron gives for inputs [T, B, *shape]; ``count``: the spikes a step that a counting neuron is run with."""
     node = (meant.ladder and meant.ladder(count)) or meant.node

@@ -42,7 +42,7 @@ def _run(module: nn.Module, calling: Calling, steps: int, whole: Calling | None 
     """What comes out beside the states of ``whole``, as bytes; None where a step fails."""
     found: list[list[bytes]] = []
     before: Any = None
-    with kept(module), alone(next(iter(calling.inputs.values())).dtype):
+    with kept(module), alone(calling.dtype):
         module.eval()
         reset(module)
         try:

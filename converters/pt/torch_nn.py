@@ -27,17 +27,6 @@ Convert: TypeAlias = Callable[[Any, Shape], Chain]
 TRANSPARENT = ("container", "flatten", "dropout")
 """Modules of torch.nn whose forward is looked into, because functions do their work."""
 
-REASONS: Mapping[str, str] = {
-    "ConvTranspose2d": "transposed convolution has no node yet",
-    "MaxUnpool2d": "un-pooling needs the positions of maxima, which spikes do not carry",
-    "LayerNorm": "its mean and variance are computed from the data at run time, not after training",
-    "GroupNorm": "its mean and variance are computed from the data at run time, not after training",
-    "Softmax": "it is not needed to find the largest output; return the logits",
-    "LogSoftmax": "it is not needed to find the largest output; return the logits",
-    "MultiheadAttention": "attention multiplies two signals, which no synapse does",
-    "LSTM": "its gates multiply two signals, which no synapse does",
-}
-
 
 def array(tensor: Any) -> Floats:
     """A parameter in float64, read-only."""

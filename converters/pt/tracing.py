@@ -23,6 +23,7 @@ from converters.pt.drives import most_telling
 from converters.pt.functions import HANDLERS, NO_NODE, unsupported
 from converters.pt.layers import entry, kind, qualified
 from converters.pt.levels import settle
+from converters.pt.obstacles import obstacles, of_calls
 from converters.pt.readout import Result, outputs
 from converters.pt.recording import numbers, record
 from converters.pt.restoring import doubled
@@ -85,20 +86,30 @@ def _example(module: nn.Module, calling: Calling, timesteps: int | None, dt: flo
     """In float64; a model that insists on its own type is traced in that."""
     try:
         return _traced(module, calling, timesteps, dt, wide=True)
-    except ModelError:
-        return _traced(module, calling, timesteps, dt, wide=False)
+    except SnnError as error:
+        if not isinstance(error, ModelError) and not isinstance(error.__cause__, ModelError):
+            raise
+    return _traced(module, calling, timesteps, dt, wide=False)
 
 
 def _traced(module: nn.Module, calling: Calling, timesteps: int | None, dt: float | None, wide: bool) -> Loaded:
     """One example, in float64 if ``wide``; every reading until one is a graph."""
     errors: list[SnnError] = []
     with doubled(module) if wide else nullcontext():
-        for reading in readings(module, calling.doubled() if wide else calling, timesteps):
-            try:
-                return build(reading, module, timesteps, dt)
-            except (Unsupported, GraphError) as error:  # noqa: PERF203  (at most four ways, each a whole build)
-                errors.append(_of_its_state(error, reading))
-    raise most_telling(errors)
+        given = calling.doubled() if wide else calling
+        tape = record(module, given, 1, kind, of_calls)
+        try:
+            for reading in readings(tape, module, given, timesteps):
+                try:
+                    return build(reading, module, timesteps, dt)
+                except (Unsupported, GraphError) as error:  # noqa: PERF203  (at most four ways, each a whole build)
+                    errors.append(_of_its_state(error, reading))
+        except Unsupported as error:
+            told = obstacles(tape)
+            if told is None:
+                raise
+            raise told from None
+    raise obstacles(tape) or most_telling(errors)
 
 
 def _of_its_state(error: SnnError, reading: Reading) -> SnnError:
@@ -121,9 +132,8 @@ def check_finite(module: nn.Module) -> None:
             raise ModelError(name, f"has {bad} NaN or infinite values of {tensor.numel()}", "the training diverged, or the file is damaged")
 
 
-def readings(module: nn.Module, calling: Calling, timesteps: int | None) -> Iterator[Reading]:
-    """The ways to understand the model, likeliest first."""
-    tape = record(module, calling, 1, kind)
+def readings(tape: Tape, module: nn.Module, calling: Calling, timesteps: int | None) -> Iterator[Reading]:
+    """The ways to understand the model, of which ``tape`` is one call, likeliest first."""
     steps, whole = own_steps(tape)
     if steps > 1 or whole:
         if timesteps not in (None, steps):
@@ -136,7 +146,7 @@ def readings(module: nn.Module, calling: Calling, timesteps: int | None) -> Iter
     if timesteps != 1:
         check_loop(module, calling)
     calling, count = telling(module, calling, longest(module))
-    probes = record(module, calling, count, kind)
+    probes = record(module, calling, count, kind, of_calls)
     one = chooses_time(tape, calling) and (not calling.carried or timesteps is None)
     if probes.reset_inside or timesteps == 1 or one:
         yield from (Reading(tape, layout, 1, False, calling) for layout in layouts(tape, 1, whole))
