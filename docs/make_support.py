@@ -615,7 +615,10 @@ def torch_table() -> str:
     from converters.pt.reasons import MODULES  # noqa: PLC0415
 
     lines = [[f"`{name}`", f"exact {count:,}"] for name, count in torch_cells().items()]
-    refused = [f"- `{name}`: {why}" for name, why in MODULES.items()]
+    reasons: dict[str, list[str]] = {}
+    for name, why in MODULES.items():
+        reasons.setdefault(why, []).append(f"`{name}`")
+    refused = [f"- {', '.join(names)}: {why}" for why, names in reasons.items()]
     text = "\n### torch.nn and snndeploy.nn\n\nRun beside their graphs in float64.\n\n" + table(["class", "live"], lines)
     return text + "\nRefused:\n\n" + "\n".join(refused) + "\n"
 

@@ -57,11 +57,17 @@ class Unsupported(SnnError):
 
 
 class Obstacles(Unsupported):
-    """Several constructs have no exact meaning here; it reads as the first, and ``others`` are all of them, the first included."""
+    """Several constructs have no exact meaning here; it reads as the first.
 
-    def __init__(self, where: str, what: str, hint: str = "", others: tuple[SnnError, ...] = ()) -> None:
+    ``others`` are all of them, the first included; ``maps`` names the parts beside them that have a meaning.
+    """
+
+    def __init__(
+        self, where: str, what: str, hint: str = "", others: tuple[SnnError, ...] = (), maps: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(where, what, hint)
         self.others = others
+        self.maps = maps
 
     def __str__(self) -> str:
         text = super().__str__()

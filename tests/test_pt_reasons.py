@@ -237,3 +237,28 @@ def test_options_do_not_hide_the_reason(tmp_path):
     with pytest.raises(Unsupported, match=r"^1 \(Tanh\)") as refused:
         sd.load(tmp_path / "w.pt", None, Options(arch=f"{tmp_path / 'net.py'}:net", input_shape=(8,)))
     assert refused.value.hint == MODULES["Tanh"]
+
+
+class Halving(nn.Module):
+    """A neuron whose threshold halves at every step: no neuron of the graph."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reset()
+
+    def reset(self) -> None:
+        self.v, self.t = 0.0, 0
+
+    def forward(self, x):
+        level = 2.0 ** -(1 + self.t % 8)
+        self.v, self.t = self.v + x, self.t + 1
+        sent = (self.v >= level).to(x)
+        self.v = self.v - sent * level
+        return sent * level
+
+
+def test_neurons_that_are_not_found_out_stand_beside_the_other_obstacles():
+    net = nn.Sequential(nn.Linear(IN, 5), Halving(), nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3), Halving())
+    refused = refusal(net, EXAMPLE[0])
+    assert isinstance(refused, Obstacles)
+    assert [error.where.partition(" at ")[0] for error in refused.others] == ["1 (Halving)", "5 (Halving)", "3 (Tanh)"]

@@ -19,21 +19,31 @@ from snndeploy.errors import Obstacles, SnnError, Unsupported
 
 def obstacles(tape: Tape) -> SnnError | None:
     """Everything in a recording that reaches a result and cannot be told, in the order of the program; None if nothing is found."""
+    return together([error for _, error in each(tape)], meant(tape.calls, tape.shapes))
+
+
+def each(tape: Tape) -> Iterator[tuple[str, SnnError]]:
+    """The same one by one, each with the path of the module that it is, or stands in."""
     reach = _reached(tape)
     calls = [call for call in tape.calls if call.index in reach]
-    return together([*_found(calls, tape.shapes), *_states(tape, calls)])
+    yield from _found(calls, tape.shapes)
+    yield from _states(tape, calls)
 
 
 def of_calls(calls: Sequence[Call], shapes: Sequence[Shape]) -> SnnError | None:
     """The same of a recording that broke off, where nothing is known to reach a result."""
-    return together(list(_found(calls, shapes)))
+    return together([error for _, error in _found(calls, shapes)], meant(calls, shapes))
 
 
-def together(found: Sequence[SnnError]) -> SnnError | None:
-    """One error for several: the first, with all of them in ``others``."""
-    if len(found) < 2:
-        return found[0] if found else None
-    return Obstacles(found[0].where, found[0].what, found[0].hint, tuple(found))
+def together(found: Sequence[SnnError], maps: tuple[str, ...] = ()) -> SnnError | None:
+    """One error for several: the first, with all of them in ``others``; ``maps`` are the parts that have a meaning."""
+    return Obstacles(found[0].where, found[0].what, found[0].hint, tuple(found), maps) if found else None
+
+
+def meant(calls: Sequence[Call], shapes: Sequence[Shape]) -> tuple[str, ...]:
+    """The layers and neurons that have a meaning of their own, by path."""
+    wrong = {path for path, _ in _found(calls, shapes)}
+    return tuple(dict.fromkeys(call.path for call in calls if call.op in ("layer", "neuron") and call.path and call.path not in wrong))
 
 
 def _reached(tape: Tape) -> set[int]:
@@ -53,17 +63,17 @@ def _reached(tape: Tape) -> set[int]:
     return reached
 
 
-def _found(calls: Sequence[Call], shapes: Sequence[Shape]) -> Iterator[SnnError]:
+def _found(calls: Sequence[Call], shapes: Sequence[Shape]) -> Iterator[tuple[str, SnnError]]:
     seen: set[Hashable] = set()
     for call in calls:
         if call.key not in seen:
             seen.add(call.key)
             wrong = _wrong(call, shapes)
             if wrong is not None:
-                yield wrong
+                yield call.path, wrong
 
 
-def _states(tape: Tape, calls: Sequence[Call]) -> Iterator[SnnError]:
+def _states(tape: Tape, calls: Sequence[Call]) -> Iterator[tuple[str, SnnError]]:
     """States of modules that the program reads as attributes, each once."""
     seen: set[str] = set()
     for call in calls:
@@ -71,7 +81,7 @@ def _states(tape: Tape, calls: Sequence[Call]) -> Iterator[SnnError]:
             what = tape.unknown.get(value, "")
             if what.startswith(STATE) and what not in seen:
                 seen.add(what)
-                yield Unsupported(str(call), f"uses {what}", INSTEAD)
+                yield call.path, Unsupported(str(call), f"uses {what}", INSTEAD)
 
 
 def _wrong(call: Call, shapes: Sequence[Shape]) -> SnnError | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,9 +20,11 @@ from converters.pt.leaking import leaks
 from converters.pt.libraries import ADOPTED
 from converters.pt.naming import Named, adopt
 from converters.pt.neuron import Library, Neuron, NeuronClass, Settings
+from converters.pt.obstacles import each, meant, together
+from converters.pt.recording import record
 from converters.pt.restoring import kept
 from snndeploy.arrays import Shape
-from snndeploy.errors import Unsupported
+from snndeploy.errors import SnnError, Unsupported
 
 TAKES: Mapping[str, tuple[str, ...]] = {"B": ("B",), "TB": ("T", "B"), "BT": ("B", "T")}
 
@@ -33,26 +35,56 @@ def probed(module: nn.Module, calling: Calling, named: Mapping[str, Named]) -> I
 
     ``named`` are the parts that the user named, by path; they are held against what they were named.
 
-    Raises ``Unsupported`` for one that spikes and is none of the graph's neurons, with the first case that differs.
+    Raises ``Unsupported`` for one that spikes and is none of the graph's neurons, with the first case that differs; ``Obstacles``
+    for several, and for what else in a run of the module has no meaning.
     """
     notes: list[str] = []
     heard = _heard(module, calling, named)
     done: list[str] = []
     met: list[Met] = []
+    wrong: dict[str, Unsupported] = {}
     with ExitStack() as undo:
         for path, how in heard.items():
             part = module.get_submodule(path)
             where = f"{path or 'the model'} ({type(part).__name__})"
             if path in named:
                 notes.append(check_named(named[path], how, where))
-            elif not any(path.startswith(f"{other}.") or not other for other in done):
-                found = _met(part, how, where, met)
+            elif not any(path.startswith(f"{other}.") or not other for other in (*done, *wrong)):
+                found = _tried(part, how, where, met, wrong, path)
                 if found is not None:
                     done.append(path)
                     _stand_in(part, found, bool(how.state), undo)
+        if wrong:
+            raise _all(module, inputs, wrong)
         notes += [str(one) for one in met]
         notes += [n.unheard() for path, n in named.items() if path not in heard]
         yield list(dict.fromkeys(notes))
+
+
+def _tried(part: nn.Module, how: Heard, where: str, met: list[Met], wrong: dict[str, Unsupported], path: str) -> Found | None:
+    """What a module is; one that is none of the graph's neurons is noted in ``wrong``, so that the others are looked at too."""
+    try:
+        return _met(part, how, where, met)
+    except Unsupported as error:
+        wrong[path] = error
+        return None
+
+
+def _all(module: nn.Module, inputs: Mapping[str, Tensor], wrong: Mapping[str, Unsupported]) -> SnnError:
+    """The neurons that were not found out, and what else of a run has no meaning, but for what is inside them."""
+    try:
+        tape = record(module, [inputs], kind)
+        maps = meant(tape.calls, tape.shapes)
+        beyond = [error for path, error in each(tape) if not _inside(path, wrong)]
+    except SnnError:
+        maps, beyond = (), []
+    found = together([*wrong.values(), *beyond], tuple(path for path in maps if not _inside(path, wrong)))
+    assert found is not None
+    return found
+
+
+def _inside(path: str, parts: Iterable[str]) -> bool:
+    return any(path == one or path.startswith(f"{one}.") or not one for one in parts)
 
 
 @dataclass(eq=False)
