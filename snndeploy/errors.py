@@ -62,9 +62,7 @@ class Obstacles(Unsupported):
     ``others`` are all of them, the first included; ``maps`` names the parts beside them that have a meaning.
     """
 
-    def __init__(
-        self, where: str, what: str, hint: str = "", others: tuple[SnnError, ...] = (), maps: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, where: str, what: str, hint: str = "", others: tuple[SnnError, ...] = (), maps: tuple[str, ...] = ()) -> None:
         super().__init__(where, what, hint)
         self.others = others
         self.maps = maps

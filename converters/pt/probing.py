@@ -55,7 +55,7 @@ def probed(module: nn.Module, calling: Calling, named: Mapping[str, Named]) -> I
                     done.append(path)
                     _stand_in(part, found, bool(how.state), undo)
         if wrong:
-            raise _all(module, inputs, wrong)
+            raise _all(module, calling, wrong)
         notes += [str(one) for one in met]
         notes += [n.unheard() for path, n in named.items() if path not in heard]
         yield list(dict.fromkeys(notes))
@@ -70,10 +70,10 @@ def _tried(part: nn.Module, how: Heard, where: str, met: list[Met], wrong: dict[
         return None
 
 
-def _all(module: nn.Module, inputs: Mapping[str, Tensor], wrong: Mapping[str, Unsupported]) -> SnnError:
+def _all(module: nn.Module, calling: Calling, wrong: Mapping[str, Unsupported]) -> SnnError:
     """The neurons that were not found out, and what else of a run has no meaning, but for what is inside them."""
     try:
-        tape = record(module, [inputs], kind)
+        tape = record(module, calling, 1, kind)
         maps = meant(tape.calls, tape.shapes)
         beyond = [error for path, error in each(tape) if not _inside(path, wrong)]
     except SnnError:

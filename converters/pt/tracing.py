@@ -104,7 +104,7 @@ def _traced(module: nn.Module, calling: Calling, timesteps: int | None, dt: floa
                     return build(reading, module, timesteps, dt)
                 except (Unsupported, GraphError) as error:  # noqa: PERF203  (at most four ways, each a whole build)
                     errors.append(_of_its_state(error, reading))
-        except Unsupported as error:
+        except Unsupported:
             told = obstacles(tape)
             if told is None:
                 raise
