@@ -319,6 +319,44 @@ def test_a_training_script_is_not_run(weights, monkeypatch, capfd, end, name):
     assert capfd.readouterr().out == ""
 
 
+def test_a_file_of_a_package_and_a_package_of_the_current_folder(weights):
+    """Relative imports, with and without ``__init__.py``; ``pkg.mod:factory`` is opened like a file, its package, too."""
+    loud = "raise RuntimeError('never')\n"
+    text = NET.replace("hidden, T = 8, 3", "from .sizes import T, hidden")
+    files = {"plain/net.py": text, "plain/sizes.py": "hidden, T = 8, 3\n", "pkg/sub/__init__.py": "", "pkg/__init__.py": loud}
+    files |= {"pkg/sub/net.py": text.replace(".sizes", "..sizes") + loud, "pkg/sizes.py": "hidden, T = 8, 3\n" + loud}
+    for name, body in files.items():
+        (weights / name).parent.mkdir(parents=True, exist_ok=True)
+        (weights / name).write_text(body, encoding="utf-8")
+    before = contents(weights)
+    graphs = {
+        str(converters.load("net.pt", Options(arch=arch, input_shape=(6,))).graph)
+        for arch in ("plain/net.py:Net", "pkg/sub/net.py:Net", "pkg.sub.net:Net", "plain.net:Net")
+    }
+    assert len(graphs) == 1
+    assert contents(weights) == before
+
+
+def test_trust_opens_the_classes_that_a_pickle_names(weights, capfd):
+    """The file may run any code; the training script that its class stands in is none of it."""
+    import torch
+
+    written(weights, NET)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(weights)
+        module = __import__("a").Net()
+        torch.save(module, weights / "whole.pt")
+        patch.delitem(sys.modules, "a")
+    before = written(weights, NET + ENDS["rewrites its checkpoint"])
+    for folder in (weights, weights.parent):
+        os.chdir(folder)
+        loaded = converters.load(weights / "whole.pt", Options(trust=True, input_shape=(6,)))
+        assert loaded.steps == 3
+    assert contents(weights) | before == contents(weights)
+    assert {p: b for p, b in contents(weights).items() if "__pycache__" not in p.parts} == before
+    assert capfd.readouterr().out == ""
+
+
 def test_what_was_left_out_of_a_factory_is_said(weights):
     written(weights, NET + "def prune(net): ...\nnet = Net()\nprune(net)\ndef built():\n    return net\n")
     loaded = converters.load("net.pt", Options(arch="a.py:built", input_shape=(6,)))

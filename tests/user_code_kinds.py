@@ -602,6 +602,52 @@ def f(): return sum(A)
 globals().update(a=3)
 def f(): return a
 """),
+    "dunder": (3, """
+import m
+def f(): return m.__version__
+#: m.py
+__version__ = 3
+"""),
+    "circular, the same class": (True, """
+class A: pass
+from b import g
+def f(): return g() is A
+#: b.py
+def g():
+    import a
+    return a.A
+"""),
+    "a file that is not read": (4, """
+def cfg(p=None):
+    if p:
+        return open(p).read()
+    return 4
+T = cfg()
+def f(): return T
+"""),
+    "loud neighbours of neighbours": (6, """
+from one import h
+def f(): return h(2)
+#: one.py
+from two import *
+raise RuntimeError("never")
+def h(x): return x * FACTOR
+#: two.py
+import sys
+sys.exit(1)
+FACTOR = 3
+"""),
+    "parts in a loop": ([2, 2], """
+class M:
+    t = 1
+class N:
+    def __init__(self): self.m = [M(), M()]
+    def modules(self): return self.m
+net = N()
+for part in net.modules():
+    part.t = 2
+def f(): return [m.t for m in net.m]
+"""),
 }  # fmt: skip
 """Kind -> what is given, and the files."""
 REFUSES = {
@@ -751,6 +797,16 @@ def f(): return T + 0
     "open in class -> C": ('reads or writes', """
 class C:
     x = open('z').read()
+"""),
+    "base exception": ("MyExit: x", """
+class MyExit(BaseException): pass
+def f(): raise MyExit('x')
+"""),
+    "a neighbour that does not parse": ("b.py:1: SyntaxError", """
+from b import g
+def f(): return g()
+#: b.py
+def g(:
 """),
 }  # fmt: skip
 """Kind -> words of the refusal, and the files."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -78,14 +78,14 @@ def load(path: Path, options: Options) -> Loaded:
         unchanged(path, code),
         session(ModelError, f"--arch {options.arch}" if options.arch else str(path), whole=options.run_code) as opened,
     ):
-        opened.anyone = options.trust
         return _load(path, options, opened)
 
 
 def _load(path: Path, options: Options, opened: Session) -> Loaded:
     """``load``, while the user's code is open."""
     reading = _part("reading")
-    content = reading.read(path, options.trust)
+    with opened.for_anyone(path.parent) if options.trust else nullcontext():
+        content = reading.read(path, options.trust)
     notes: tuple[str, ...] = ()
     if reading.is_module(content):
         module = content

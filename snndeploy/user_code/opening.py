@@ -28,10 +28,9 @@ class Opened(ModuleType):
     """A module of the user's of which definitions alone run, each when it is first asked for."""
 
     def __getattribute__(self, name: str) -> Any:
-        if not name.startswith("__"):
-            book = ModuleType.__getattribute__(self, "__dict__").get(BOOK)
-            if book is not None:
-                book.open([name])
+        book = ModuleType.__getattribute__(self, "__dict__").get(BOOK)
+        if book is not None:
+            book.open([name])
         return super().__getattribute__(name)
 
 
@@ -58,6 +57,7 @@ class Book:
         self.plan: Plan = planned(tree, self._public())
         self.ran: set[int] = set()
         self.opened: set[str] = set()
+        self.passed_over: list[tuple[Leaf, str]] = []
         self.flags = __future__.annotations.compiler_flag if self.plan.module.lazy_annotations else 0
         self.space[BOOK] = self
 
@@ -90,7 +90,7 @@ class Book:
 
     def left_out(self) -> list[str]:
         """What did not run though it may have changed something that was made, a sentence each."""
-        found = self.plan.left_out(self.ran)
+        found = [*self.plan.left_out(self.ran), *self.passed_over]
         return [f"not run: {self.file.name}:{leaf.line} `{self._text(leaf.line)}`, which is given `{name}`" for leaf, name in found]
 
     # -- running -------------------------------------------------------------------------------------------------
@@ -182,6 +182,8 @@ class Book:
 
     def _poison(self, group: list[Leaf], why: Refused) -> None:
         for leaf in group:
+            if leaf.perhaps and not leaf.own:
+                self.passed_over += [(leaf, name) for name in sorted(leaf.perhaps)[:1]]
             for name in (n for n in leaf.own | (leaf.changes - self.plan.imported) if not n.startswith("within ")):
                 self.space[name] = Unknown(why, self.keeper.heard)
 

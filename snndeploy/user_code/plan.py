@@ -44,7 +44,7 @@ class Plan:
         found: dict[str, list[Leaf]] = defaultdict(list)
         for leaf in self.leaves:
             looped = leaf.kind == "control" or any(mark.startswith("within ") for mark in leaf.reads.now)
-            for name in (leaf.own | leaf.changes) - (BUILTINS if looped else frozenset()):
+            for name in (leaf.own | leaf.changes | leaf.perhaps) - (BUILTINS if looped else frozenset()):
                 found[name].append(leaf)
         return found
 
@@ -167,14 +167,22 @@ def _registry(leaf: Leaf, plan: Plan) -> frozenset[str]:
 
 
 def _through_other_names(leaves: tuple[Leaf, ...]) -> tuple[Leaf, ...]:
-    """A change of ``part`` in ``part = net.fc``, or in ``for part in net.modules()``, is one of ``net``."""
-    same = [pair for leaf in leaves for pair in _aliases(leaf.node)]
-    for _ in range(len(same)):
-        more = tuple(replace(leaf, changes=leaf.changes | {a for a, b in same if b in leaf.changes}) for leaf in leaves)
-        if all(len(new.changes) == len(old.changes) for new, old in zip(more, leaves, strict=True)):
-            break
-        leaves = more
-    return leaves
+    """A change of ``part`` in ``part = net.fc``, or in ``for part in net.modules()``, is perhaps one of ``net``."""
+    holders: dict[str, set[str]] = defaultdict(set)
+    for leaf in leaves:
+        for holder, part in _aliases(leaf.node):
+            holders[part].add(holder)
+    return tuple(replace(leaf, perhaps=_holding(leaf.changes, holders) - leaf.changes) for leaf in leaves)
+
+
+def _holding(names: Iterable[str], holders: Mapping[str, set[str]]) -> frozenset[str]:
+    """All that holds one of these, or holds what holds it."""
+    todo, found = list(names), set[str]()
+    while todo:
+        more = holders.get(todo.pop(), set()) - found
+        found |= more
+        todo += more
+    return frozenset(found)
 
 
 def _aliases(node: ast.AST) -> Iterator[tuple[str, str]]:

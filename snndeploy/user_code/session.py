@@ -6,7 +6,9 @@ import hashlib
 import importlib
 import importlib.util
 import os
+import re
 import sys
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from importlib.abc import Loader, MetaPathFinder
@@ -57,20 +59,22 @@ class Session:
         module = importlib.util.module_from_spec(spec)
         self.files.add(str(path.resolve()))
         sys.modules[spec.name] = module  # dataclasses and pickles look their module up
-        if path.stem not in sys.modules and PathFinder.find_spec(path.stem, self.before) is None:
-            sys.modules[path.stem] = module
+        if path.stem not in sys.modules and not self._taken(path):
+            sys.modules[path.stem] = module  # a neighbour that imports it gets the same
         spec.loader.exec_module(module)
         return module
+
+    def _taken(self, path: Path) -> bool:
+        """Whether another module has the file's name."""
+        spec = PathFinder.find_spec(path.stem, self.before)
+        return spec is not None and (spec.origin is None or Path(spec.origin).resolve() != path.resolve())
 
     def package(self, name: str) -> ModuleType:
         """The module of that dotted name: opened where it is a file of the user's, else imported."""
         if not self.whole and self.locate(name.partition(".")[0], None) is None and name not in sys.modules:
             self._look_on_path(name.partition(".")[0])
-        before, self.anyone = self.anyone, True
-        try:
+        with self.for_anyone():
             return importlib.import_module(name)
-        finally:
-            self.anyone = before
 
     def value(self, module: ModuleType, name: str) -> Any:
         """What a name of a module holds. Raises ``KeyError``: there is none; ``Refused``: it was not computed."""
@@ -95,6 +99,16 @@ class Session:
     def left_out(self) -> tuple[str, ...]:
         """What did not run though it may have changed what was made."""
         return tuple(said for book in self.books for said in book.left_out())
+
+    @contextmanager
+    def for_anyone(self, *folders: Path) -> Iterator[None]:
+        """Whoever imports meanwhile, and not the user's code alone, finds the user's files; those in ``folders``, too."""
+        before, self.anyone = self.anyone, True
+        self.folders += [folder.resolve() for folder in folders]
+        try:
+            yield
+        finally:
+            self.anyone = before
 
     # -- what a book asks ----------------------------------------------------------------------------------------
 
@@ -201,42 +215,73 @@ def session(kind: type[SnnError], where: str, *, whole: bool = False) -> Iterato
         kind: code of the user's needs what no definition gives, raises, or ends the program; file and line are said.
     """
     opened = Session(whole)
-    before = list(sys.argv), list(sys.path), set(sys.modules), sys.dont_write_bytecode
+    with _as_before(opened), redirect_stdout(sys.stderr), _default_dtype(), _in_words(opened, kind, where):
+        yield opened
+
+
+@contextmanager
+def _as_before(opened: Session) -> Iterator[None]:
+    """The interpreter finds the user's files meanwhile, and nothing of them afterwards."""
+    arguments, path, modules, silent = list(sys.argv), list(sys.path), set(sys.modules), sys.dont_write_bytecode
     finder = _Finder(opened)
     sys.dont_write_bytecode = True
-    if whole:
-        sys.path[:0] = [str(Path.cwd())]
+    if opened.whole:
+        sys.path.insert(0, str(Path.cwd()))
     else:
+        sys.path.append(str(Path.cwd()))  # folders without __init__.py are found there, behind what is installed
         sys.meta_path.insert(0, finder)
     try:
-        with redirect_stdout(sys.stderr), _default_dtype():
-            yield opened
-        if opened.heard:
-            raise opened.heard[0]
+        yield
+    finally:
+        sys.argv[:], sys.path[:], sys.dont_write_bytecode = arguments, path, silent
+        if finder in sys.meta_path:
+            sys.meta_path.remove(finder)
+        _forget(modules, opened.folders)
+
+
+@contextmanager
+def _in_words(opened: Session, kind: type[SnnError], where: str) -> Iterator[None]:
+    """Whatever the user's code raises becomes one refusal, also one that it passed over itself."""
+    try:
+        yield
     except Refused as error:
         raise _as(kind, error) from error
     except SnnError as error:
         if opened.heard and not isinstance(error, kind):
             raise _as(kind, opened.heard[0]) from error
         raise
-    except (SystemExit, GeneratorExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if isinstance(error, Exception) and not _in_users(error, opened.files):
+            raise
         raise _as(kind, failed(error, Path(where), opened.files)) from error
-    finally:
-        sys.argv[:], sys.path[:], sys.dont_write_bytecode = before[0], before[1], before[3]
-        if finder in sys.meta_path:
-            sys.meta_path.remove(finder)
-        _forget(before[2])
+    if opened.heard:
+        raise _as(kind, opened.heard[0])
 
 
 def _as(kind: type[SnnError], refusal: Refused) -> SnnError:
     return kind(refusal.where, refusal.what, refusal.hint)
 
 
-def _forget(known: Iterable[str]) -> None:
+def _in_users(error: BaseException, files: set[str]) -> bool:
+    """Whether an error was raised by the user's code, or by what it called, and not by us."""
+    ours = Path(__file__).resolve().parents[1]
+    own = str(ours) + os.sep, str(ours.parent / "converters") + os.sep
+    frames = [f.filename for f in traceback.extract_tb(error.__traceback__)]
+    last = max((i for i, name in enumerate(frames) if name in files), default=-1)
+    return last >= 0 and not any(name.startswith(own) for name in frames[last:])
+
+
+def _forget(known: Iterable[str], folders: Iterable[Path]) -> None:
     """Take what was opened out of Python's table: who imports it later is to get the whole."""
-    kept = set(known)
+    kept, inside = set(known), tuple(str(folder.resolve()) for folder in folders)
     for name, module in list(sys.modules.items()):
-        if isinstance(module, Opened) or (name not in kept and name.startswith(PREFIX)):
+        if name in kept:
+            continue
+        space = getattr(module, "__dict__", {})
+        folder = space.get("__file__") is None and any(str(p).startswith(inside) for p in space.get("__path__", ()))
+        if isinstance(module, Opened) or folder or str(space.get("__name__")).startswith(PREFIX):
             del sys.modules[name]
 
 
@@ -253,15 +298,13 @@ def _default_dtype() -> Iterator[None]:
 
 
 def _dotted(path: Path) -> tuple[str, Path]:
-    """The name by which a file of a package is imported, and the folder of its top package; the stem and its folder for others."""
+    """The name by which a file with relative imports is imported, and the folder of its top package; the stem and its folder for others."""
+    levels = [len(dots) for dots in re.findall(rb"^[ \t]*from[ \t]+(\.+)", path.read_bytes(), re.MULTILINE)]
     parts, folder = [path.stem], path.parent
-    while (folder / "__init__.py").is_file():
+    while levels and ((folder / "__init__.py").is_file() or len(parts) <= max(levels)) and folder != folder.parent:
         parts.insert(0, folder.name)
         folder = folder.parent
-    text = path.read_bytes()
-    if folder != path.parent and (b"from ." in text or b'import_module(".' in text):
-        return ".".join(parts), folder
-    return path.stem, path.parent
+    return ".".join(parts), folder
 
 
 def _of_python(file: Path) -> bool:

@@ -30,7 +30,7 @@ ARGUMENTS = frozenset(["parse_args", "parse_known_args", "parse_intermixed_args"
 REASONS = {
     "open": "reads or writes a file", "imread": "reads a file", "read_image": "reads a file", "File": "reads or writes a file",
     "load_state_dict_from_url": "reads a file", "input": "asks at the keyboard", "save": "writes a file", "savefig": "writes a file",
-    "backward": "trains", "fit": "trains", "exit": "ends the program", "_exit": "ends the program", "quit": "ends the program",
+    "backward": "trains", "exit": "ends the program", "_exit": "ends the program", "quit": "ends the program",
 }  # fmt: skip
 """What the call of a function or method of that name does that no definition does."""
 FROM_ARGUMENTS = "depends on the arguments of the command line"
@@ -45,6 +45,7 @@ class Leaf:
         node: what is kept or left out; an ``ast.alias`` for an import.
         own: the names that it binds itself.
         changes: the names whose objects it changes (``CFG["T"] = 4``, ``LAYERS.append(3)``).
+        perhaps: names that what it changes may be a part of (``part`` in ``for part in net.modules()``).
         reads: what it and the heads around it read.
         calls: functions that are called by name when it runs; with its decorators.
         reason: why it does not run as a definition, or empty.
@@ -57,6 +58,7 @@ class Leaf:
     kind: Kind
     own: frozenset[str] = frozenset()
     changes: frozenset[str] = frozenset()
+    perhaps: frozenset[str] = frozenset()
     reads: Reads = Reads()
     calls: frozenset[str] = frozenset()
     reason: str = ""
@@ -140,8 +142,9 @@ def reason_of(node: ast.AST) -> str:
 
 
 def anywhere(node: ast.AST) -> str:
-    """The same for the whole body of a function that is called."""
-    return next((why for part in ast.walk(node) if (why := _reason(part))), "")
+    """The same for the whole body of a function that is called, but for what is seen when it happens (``guards``)."""
+    seen = (why for part in ast.walk(node) if (why := _reason(part)))
+    return next((why for why in seen if why not in (FROM_ARGUMENTS, REASONS["open"])), "")
 
 
 def called(node: ast.AST) -> frozenset[str]:
@@ -217,7 +220,7 @@ class _Gatherer:
         reason = around.reason or next((why for part in parts if (why := reason_of(part))), "")
         changes = changed(n for part in parts for n in at_once(part)) if kind != "definition" else frozenset()
         line = getattr(node, "lineno", 0)
-        leaf = Leaf(len(self.leaves), around.top, node, line, kind, own, changes, own_reads, calls, reason)
+        leaf = Leaf(len(self.leaves), around.top, node, line, kind, own, changes, frozenset(), own_reads, calls, reason)
         self.leaves.append(leaf)
         return leaf
 
