@@ -648,6 +648,13 @@ for part in net.modules():
     part.t = 2
 def f(): return [m.t for m in net.m]
 """),
+    "changed by a function": (3, """
+def grow(l, n):
+    l.append(n)
+L = [1]
+grow(L, 2)
+def f(): return sum(L)
+"""),
 }  # fmt: skip
 """Kind -> what is given, and the files."""
 REFUSES = {

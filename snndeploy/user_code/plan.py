@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from snndeploy.user_code.scopes import FUNCTIONS, bound, dotted, root
+from snndeploy.user_code.scopes import FUNCTIONS, at_once, bound, dotted, root
 from snndeploy.user_code.statements import GLOBAL_SETTERS, MUTATORS, Leaf, Module, anywhere, called, changed, taken_apart
 
 BY_NAME = frozenset(["globals", "eval", "exec", "vars", "locals"])
@@ -54,9 +54,13 @@ class Plan:
         return frozenset(n for leaf in self.leaves for n in leaf.own if not n.startswith("within "))
 
     @cached_property
-    def functions(self) -> Mapping[str, ast.AST]:
-        """The module's own functions."""
-        return {leaf.node.name: leaf.node for leaf in self.leaves if isinstance(leaf.node, FUNCTIONS)}
+    def functions(self) -> Mapping[str, list[ast.AST]]:
+        """The module's own functions by name, all that have it."""
+        found: dict[str, list[ast.AST]] = defaultdict(list)
+        for leaf in self.leaves:
+            if isinstance(leaf.node, FUNCTIONS):
+                found[leaf.node.name].append(leaf.node)
+        return found
 
     @cached_property
     def imported(self) -> frozenset[str]:
@@ -114,7 +118,8 @@ class Plan:
         """Why a leaf is no definition: by itself, or by what a function of the module does that it calls."""
         if leaf.reason or leaf.kind == "import":
             return leaf.reason
-        return next((why for name in sorted(self._reached(leaf.calls)) if (why := anywhere(self.functions[name]))), "")
+        reached = [node for name in sorted(self._reached(leaf.calls)) for node in self.functions[name]]
+        return next((why for node in reached if (why := anywhere(node))), "")
 
     def _reached(self, calls: Iterable[str]) -> set[str]:
         """The module's functions that are called, with those that they call."""
@@ -123,12 +128,12 @@ class Plan:
             name = todo.pop()
             if name not in found:
                 found.add(name)
-                todo += [n for n in _called_inside(self.functions[name]) if n in self.functions]
+                todo += [n for node in self.functions[name] for n in _called_inside(node) if n in self.functions]
         return found
 
     def effects(self, calls: Iterable[str]) -> frozenset[str]:
         """Global names that the functions called bind anew or change."""
-        return frozenset(n for name in self._reached(calls) for n in _effects(self.functions[name]))
+        return frozenset(n for name in self._reached(calls) for node in self.functions[name] for n in _effects(node))
 
     def left_out(self, ran: set[int]) -> Iterator[tuple[Leaf, str]]:
         """Calls that did not run though they are given an object that was made, with its name: they may have changed it."""
@@ -148,7 +153,7 @@ def planned(tree: ast.Module, public: Public) -> Plan:
     module = taken_apart(tree)
     leaves = tuple(_with_stars(leaf, public) for leaf in module.leaves)
     plan = Plan(module, leaves)
-    known = tuple(replace(leaf, changes=leaf.changes | _registry(leaf, plan)) for leaf in leaves)
+    known = tuple(replace(leaf, changes=leaf.changes | _registry(leaf, plan), perhaps=_given_to_be_changed(leaf, plan)) for leaf in leaves)
     return Plan(module, _through_other_names(known))
 
 
@@ -166,13 +171,29 @@ def _registry(leaf: Leaf, plan: Plan) -> frozenset[str]:
     return frozenset(objects | plan.effects(leaf.calls))
 
 
+def _given_to_be_changed(leaf: Leaf, plan: Plan) -> frozenset[str]:
+    """What a leaf hands to a function of the module that changes that argument."""
+    calls = [n for n in at_once(leaf.node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+    pairs = [(call, node) for call in calls for node in plan.functions.get(dotted(call.func), ())]
+    return frozenset(name for call, node in pairs for name in _matched(call, node))
+
+
+def _matched(call: ast.Call, function: ast.AST) -> Iterator[str]:
+    assert isinstance(function, FUNCTIONS)
+    mutated = changed(ast.walk(function))
+    places = [arg.arg for arg in (*function.args.posonlyargs, *function.args.args)]
+    given = [*zip(places, call.args, strict=False), *((word.arg, word.value) for word in call.keywords)]
+    yield from (root(value) for name, value in given if name in mutated and root(value))
+
+
 def _through_other_names(leaves: tuple[Leaf, ...]) -> tuple[Leaf, ...]:
     """A change of ``part`` in ``part = net.fc``, or in ``for part in net.modules()``, is perhaps one of ``net``."""
     holders: dict[str, set[str]] = defaultdict(set)
     for leaf in leaves:
         for holder, part in _aliases(leaf.node):
             holders[part].add(holder)
-    return tuple(replace(leaf, perhaps=_holding(leaf.changes, holders) - leaf.changes) for leaf in leaves)
+    every = ((leaf, leaf.changes | leaf.perhaps) for leaf in leaves)
+    return tuple(replace(leaf, perhaps=(names | _holding(names, holders)) - leaf.changes) for leaf, names in every)
 
 
 def _holding(names: Iterable[str], holders: Mapping[str, set[str]]) -> frozenset[str]:

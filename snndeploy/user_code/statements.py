@@ -161,6 +161,8 @@ def changed(nodes: Iterable[ast.AST]) -> frozenset[str]:
 def _changed(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
         yield root(node)
+    if isinstance(node, ast.AugAssign):
+        yield root(node.target)  # of a list it is a change, which other names of it see
     if isinstance(node, ast.Call):
         if isinstance(node.func, ast.Attribute) and node.func.attr in MUTATORS:
             yield root(node.func)
