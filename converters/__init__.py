@@ -15,7 +15,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Literal, TypeAlias
@@ -62,13 +62,15 @@ class Witness:
         steps: T.
         inputs: by Input name, [T, B, *shape], or [1, B, *shape] where the Input is static.
         outputs: by Output name, what the model gave: [T, B, *shape] where the Output decodes "none", else [B, *shape].
-        tolerance: the relative difference that the number type of the run explains.
+        told: by node name, what the neurons sent in that run, [T, B, *shape], NaN where it is not known.
+        arithmetic: the coarsest float type that the run computed in; a difference that its rounding explains is a tie.
     """
 
     steps: int
     inputs: Mapping[str, Floats]
     outputs: Mapping[str, Floats]
-    tolerance: float = 1e-9
+    told: Mapping[str, Floats] = field(default_factory=dict)
+    arithmetic: str = "float64"
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ class Loaded:
         semantics: one entry a layer, in running order.
         assumptions: what was taken for granted, each with the option that changes it.
         steps: T where the model or the user says it, else None.
-        witness: a run of the original model, where there is one to run.
+        witness: a run of the original model, where there is one to run: in float64 if it can.
+        own: a run in the model's own number type, where that is another.
         probed: what running its parts showed them to be; the case count is in each.
         say: layers and the neurons that they shall be -> how the user says so in their library's words; "" where no words do.
     """
@@ -92,6 +95,7 @@ class Loaded:
     witness: Witness | None = None
     probed: tuple[str, ...] = ()
     say: Callable[[Mapping[str, Node]], str] = lambda _: ""
+    own: Witness | None = None
 
 
 @dataclass(frozen=True)

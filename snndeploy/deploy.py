@@ -29,8 +29,9 @@ from snndeploy.flow.chips import (
 from snndeploy.flow.deployment import Deployment, Wishes
 from snndeploy.flow.feeding import Feed, calibrated_on, chip_predictions, describe_inputs, float_predictions, silent
 from snndeploy.flow.given import as_samples, example, fed, held_to, model_of, nothing_more, stand_in, with_decoding, with_time
-from snndeploy.flow.lowering import hold_against_original, to_normal_form
+from snndeploy.flow.lowering import to_normal_form
 from snndeploy.flow.nearest import priced, substituted
+from snndeploy.flow.original import hold_against_original, hold_against_own_type
 from snndeploy.flow.rates import as_spiking, curve, original_predictions, spiking
 from snndeploy.flow.recording import read_record
 from snndeploy.flow.silence import silenced
@@ -143,9 +144,9 @@ def _deploy(name: str, loaded: converters.Loaded, everything: Feed, seen: Feed, 
     loss = curve(artificial, graph, float_trace, everything)
     answers = original_predictions(artificial, everything) if loss else float_predictions(graph, float_trace, everything.labels)
     near = fidelity(answers, chip_predictions(built.network, chip_trace), everything.labels)
-    original = hold_against_original(loaded)
+    original = hold_against_original(loaded), hold_against_own_type(loaded)
     lowering = hold_lowered(built, everything.first(wishes.check_samples))
-    pairs = (original, *(p.pair for p in passes if p.changed), *(o.pair for o in built.lowered.offers), lowering, pair)
+    pairs = (*original, *(p.pair for p in passes if p.changed), *(o.pair for o in built.lowered.offers), lowering, pair)
     found = tuple(p for p in pairs if p)
     faults = (*chip_trace.faults, *silenced(built.network, chip_trace, float_trace))
     verdict = Verdict(found, near, rates=loss, model_only=built.network.model_only, faults=faults)

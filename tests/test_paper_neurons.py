@@ -15,7 +15,7 @@ from converters import Options, nir  # noqa: E402  (behind importorskip)
 from converters.pt import from_module, load  # noqa: E402
 from converters.pt.libraries import LIBRARIES  # noqa: E402
 from converters.pt.neuron import Settings  # noqa: E402
-from converters.pt.neurons import replay  # noqa: E402
+from converters.pt.replaying import replay  # noqa: E402
 from snndeploy.arrays import frozen  # noqa: E402
 from snndeploy.errors import GraphError, ModelError, OptionError, Unsupported  # noqa: E402
 from snndeploy.ir.graph import Edge, Graph  # noqa: E402

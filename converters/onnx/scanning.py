@@ -15,7 +15,7 @@ from converters.onnx.loops import LOOPS, Loop, damaged, decoding, open_loop
 from converters.onnx.parts import dims
 from converters.onnx.steps import Read, read_step
 from converters.onnx.values import Constant
-from converters.onnx.witness import TOLERANCES, answers, session, widened
+from converters.onnx.witness import KINDS, answers, session, widened
 from snndeploy.arrays import Floats, Shape
 from snndeploy.errors import ModelError, OptionError, SnnError, Unsupported
 from snndeploy.ir.graph import Edge, Graph, Node
@@ -142,7 +142,7 @@ def _witness(model: ModelProto, loop: Loop, kinds: Mapping[str, tuple[str, bool]
     rng = np.random.default_rng(0)
     times = {e.source: e.time for e in loop.entering.values()}
     given = {n: rng.integers(0, 17, shape) / 8.0 if n in times else np.zeros(shape) for n, shape in sizes.items()}
-    for kind, tolerance in TOLERANCES.items():
+    for kind, arithmetic in KINDS.items():
         made = session(runtime, widened(model) if kind is np.float64 else model)
         results = answers(made, list(kinds), {n: v.astype(kind) for n, v in given.items()})
         if results is None:
@@ -152,5 +152,5 @@ def _witness(model: ModelProto, loop: Loop, kinds: Mapping[str, tuple[str, bool]
             value = results[name]
             outputs[name] = np.moveaxis(value, 0, 1).astype(np.float64) if first else value.astype(np.float64)
         inputs = {n: given[n][None] if t is None else np.moveaxis(given[n], t, 0) for n, t in times.items()}
-        return Witness(loop.steps, inputs, outputs, tolerance)
+        return Witness(loop.steps, inputs, outputs, arithmetic=arithmetic)
     return None

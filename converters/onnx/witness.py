@@ -20,7 +20,8 @@ from snndeploy.arrays import Floats
 
 STEPS = 12
 SAMPLES = 4
-TOLERANCES = {np.float64: 1e-9, np.float32: 1e-4}
+KINDS = {np.float64: "float64", np.float32: "float32"}
+"""The float types that onnxruntime may run a file in, the finest first."""
 
 
 def witness(model: ModelProto, net: Net, outputs: Mapping[str, str], steps: int | None) -> Witness | None:
@@ -34,11 +35,11 @@ def witness(model: ModelProto, net: Net, outputs: Mapping[str, str], steps: int 
     shapes = {name: (batch, *shape[1:]) for name, shape in net.inputs.items()}
     data = {n: rng.integers(0, 17, (steps, *shape)) / 8.0 for n, shape in shapes.items() if n not in net.pairs}
     start = {name: np.zeros(shapes[name]) for name in net.pairs}
-    for kind, tolerance in TOLERANCES.items():
+    for kind, arithmetic in KINDS.items():
         whole = widened(model) if kind is np.float64 else model
         found = _run(runtime, whole, data, start, net.pairs, list(outputs), kind)
         if found is not None:
-            return Witness(steps, data, {outputs[name]: series for name, series in found.items()}, tolerance)
+            return Witness(steps, data, {outputs[name]: series for name, series in found.items()}, arithmetic=arithmetic)
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from converters.pt.keeping import keep
+from converters.pt.precision import NAMES, Watched, Widened, coarser
 from converters.pt.recording import quiet, tensors_in
 from snndeploy.arrays import Floats, Shape
 from snndeploy.errors import Unsupported
@@ -48,6 +49,7 @@ class Box:
         lead: one step a call ("B"), or all of them: [T, B, ...] or [B, T, ...].
         heard: how it is called.
         seed: of the random generators it may use.
+        casts: it rounds to a narrower type inside; in float64 such casts are widened.
     """
 
     module: nn.Module
@@ -56,6 +58,7 @@ class Box:
     heard: Heard
     dtype: torch.dtype = torch.float64
     seed: int = 0
+    casts: bool = False
 
     def run(self, given: Floats) -> Floats:
         """What it gives for [T, B, *shape], from a fresh start."""
@@ -63,7 +66,7 @@ class Box:
 
     def again(self, part: nn.Module, given: Floats) -> Floats:
         """The same from the state that ``part`` is in."""
-        with alone(self.dtype, self.seed):
+        with alone(self.dtype, self.seed), Widened() if self.casts and self.dtype == torch.float64 else nullcontext():
             x = torch.from_numpy(np.array(given, order="C")).to(self.dtype)
             if self.lead != "B":
                 out = self._call(part, x if self.lead == "TB" else x.transpose(0, 1), self._start(x[0]))[0]
@@ -74,6 +77,22 @@ class Box:
                 steps.append(numbers(outs))
                 state = rest if state else ()
             return np.stack(steps)
+
+    def rounded(self, given: Floats) -> Floats:
+        """Inputs as its own type holds them."""
+        return numbers(torch.from_numpy(np.array(given, order="C")).to(self.dtype))
+
+    def arithmetic(self, given: Floats) -> str:
+        """The type that it computes in: float64, to which its own casts are widened, or the coarsest that it rounds to."""
+        if self.dtype == torch.float64:
+            return NAMES[self.dtype]
+        return self.watched(given)
+
+    def watched(self, given: Floats) -> str:
+        """The coarsest type that it rounds to."""
+        with Watched() as seen:
+            self.run(given[:, :1])
+        return coarser(seen.arithmetic, torch.full((1,), 0.5, dtype=self.dtype))
 
     def _call(self, part: nn.Module, x: Tensor, state: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
         """The spikes, and whatever came with them: the state to hand back."""
@@ -110,7 +129,7 @@ def alone(dtype: torch.dtype = torch.float64, seed: int = 0) -> Iterator[None]:
     try:
         torch.set_default_dtype(dtype)
         with torch.random.fork_rng(devices=[]), torch.no_grad(), quiet():
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # not torch.manual_seed, which formats the stack for other devices
             random.seed(seed)
             np.random.seed(seed)  # noqa: NPY002
             yield
@@ -132,7 +151,9 @@ def box(module: nn.Module, heard: Heard, where: str, dtype: torch.dtype = torch.
             keep(part)
         lead = _lead(part, heard, where, hint, dtype)
         shape = tuple(heard.given.shape[1 if lead == "B" else 2 :])
-        return _smaller(Box(part, shape, lead, heard, dtype))
+        asked = _smaller(Box(part, shape, lead, heard, dtype))
+        trial = np.random.default_rng(3).normal(0.5, 1.0, (3, 2, *asked.shape))
+        return replace(asked, casts=dtype == torch.float64 and asked.watched(trial) != NAMES[dtype])
 
 
 @contextmanager

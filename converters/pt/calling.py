@@ -90,8 +90,13 @@ class Calling:
 
     def doubled(self) -> Calling:
         """The same in float64."""
-        wide = {name: mapped(value, lambda _, end: _wide(end)) for name, value in self.begins.items()}
-        return replace(self, inputs={name: _wide(x) for name, x in self.inputs.items()}, begins=wide)
+        return self.typed(torch.float64)
+
+    def typed(self, dtype: torch.dtype) -> Calling:
+        """The same in a float type."""
+        begins = {name: mapped(value, lambda _, end: _typed(end, dtype)) for name, value in self.begins.items()}
+        data = {name: _typed(x, dtype) for name, x in self.inputs.items()}
+        return replace(self, inputs=data, begins=begins)
 
     def repeated(self, axis: int) -> Calling | None:
         """With every sample twice, where ``axis`` of all data has one; None where it has more."""
@@ -102,8 +107,8 @@ class Calling:
         return replace(self, inputs=data, begins=twice)
 
 
-def _wide(end: Any) -> Any:
-    return end.double() if isinstance(end, Tensor) and end.is_floating_point() else end
+def _typed(end: Any, dtype: torch.dtype) -> Any:
+    return end.to(dtype) if isinstance(end, Tensor) and end.is_floating_point() else end
 
 
 def _twice(end: Any) -> Any:

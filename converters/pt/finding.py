@@ -17,14 +17,13 @@ from converters.pt.fitting import FAR, RUNGS, Response, candidates, compact, res
 from converters.pt.keeping import resets_of
 from converters.pt.naming import Named
 from converters.pt.neuron import Neuron
+from converters.pt.replaying import judged
 from converters.pt.trials import STEPS, Trial, compare, forgets, inputs
 from snndeploy.arrays import Floats
 from snndeploy.errors import SnnError, Unsupported
 
 FEW = 20_000
 """Steps that sort candidates out before the whole trial."""
-MOST_ROUNDED = 1e-3
-"""The share of steps that rounding may turn around in the module's own type, and on grids that meet thresholds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,14 +78,14 @@ def _identified(asked: Box, part: nn.Module, where: str, hint: str) -> Found:
     response = respond(asked)
     if response is None:
         raise Unsupported(where, "fires, but what one step gives does not rise with its input through a few levels from 0", hint)
+    start = response.starts[0]
+    few = [(compare(asked, meant, start, FEW), meant) for meant in _likely(asked, response)]
     worst: tuple[int, str] | None = None
-    for meant in _likely(asked, response):
-        start = response.starts[0]
-        trial = compare(asked, meant, start, FEW)
+    for trial, meant in sorted(few, key=lambda one: (one[0].different, one[0].ties)):
         if not trial.different:
             trial = compare(asked, meant, start)
-        if not trial.different and trial.ties <= MOST_ROUNDED * max(trial.tied, 1):
-            said = f"{_said(trial)}{_checked(asked, start, where, hint, part)}"
+        if not trial.different:
+            said = f"{trial}{_checked(asked, meant, start, where, hint, part)}"
             return Found(meant, asked.lead, said, compact(start))
         if trial.first is not None and (worst is None or trial.different < worst[0]):
             worst = trial.different, f"the nearest, a {type(meant.node).__name__}, differs at {trial.first}"
@@ -126,8 +125,8 @@ def _potentials(asked: Box, x: Floats) -> dict[str, Floats]:
     return {n: numbers(v)[0] for n, v in held.items() if isinstance(v, Tensor) and v.shape == (1, *asked.shape)}
 
 
-def _checked(asked: Box, start: Floats, where: str, hint: str, part: nn.Module) -> str:
-    """What else must hold: its reset brings it back, and its own number type gives nearly the same."""
+def _checked(asked: Box, meant: Neuron, start: Floats, where: str, hint: str, part: nn.Module) -> str:
+    """What else must hold: its reset brings it back, and its own number type gives the same but for ties."""
     given = next(x for name, x in inputs(asked, start, FEW, plain=False) if name == "random")
     if not repeats(asked, given):
         raise Unsupported(where, RANDOM, hint)
@@ -138,18 +137,14 @@ def _checked(asked: Box, start: Floats, where: str, hint: str, part: nn.Module) 
     if own == torch.float64:
         return ""
     narrow = replace(asked, module=copy.deepcopy(asked.module).to(own), dtype=own)
-    theirs, rounded = asked.run(given), narrow.run(given)
-    differ = int((theirs != rounded).sum())
-    if differ > MOST_ROUNDED * theirs.size:
-        raise Unsupported(
-            where, f"computes something else in {str(own)[6:]}: {differ} of {theirs.size} spikes are not those of float64", hint
-        )
-    return f"; in {str(own)[6:]} it rounds {differ} of {theirs.size:,} otherwise" if differ else ""
-
-
-def _said(trial: Trial) -> str:
-    rounding = f", {trial.ties} of {trial.tied:,} where only rounding decides" if trial.ties else ""
-    return f"{trial.different} of {trial.compared:,} differ{rounding}"
+    given = narrow.rounded(given)
+    theirs, arithmetic = narrow.run(given), narrow.arithmetic(given)
+    found = judged(meant, given, theirs, 1, lambda: arithmetic)
+    if found.wrong.any():
+        differ = f"{int(found.wrong.sum())} of {theirs.size} spikes are not those of float64, and not for rounding"
+        raise Unsupported(where, f"computes something else in {str(own)[6:]}: {differ}", hint)
+    ties = int(found.ties.sum())
+    return f"; in {arithmetic} {ties:,} of {theirs.size:,} are ties that rounding decides otherwise" if ties else ""
 
 
 def check_named(named: Named, heard: Heard, where: str) -> str:
@@ -166,7 +161,7 @@ def check_named(named: Named, heard: Heard, where: str) -> str:
     if trial.different:
         what = f"is not {text}: {trial.different:,} of {trial.compared:,} differ, first {trial.first}"
         raise Unsupported(where, what, f"leave {named.flag} out to have it found, or say another")
-    return f"{type(part).__name__} = {text} ({named.flag}): {_said(trial)}"
+    return f"{type(part).__name__} = {text} ({named.flag}): {trial}"
 
 
 def _against(asked: Box, meant: Neuron, response: Response | None) -> Trial:

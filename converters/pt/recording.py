@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from converters.pt.calling import Calling, call
 from converters.pt.libraries import memory
 from converters.pt.places import raised_at, user_frames
+from converters.pt.precision import coarser
 from converters.pt.reasons import STATE
 from converters.pt.restoring import kept, reset
 from converters.pt.snndeploy_nn import states_itself
@@ -52,6 +53,7 @@ class Recorder(TorchFunctionMode):
         self.inputs: dict[int, tuple[str, int]] = {}
         self.unknown: dict[int, str] = {}
         self.reset_inside = False
+        self.arithmetic = "float64"
         self.scope: list[str] = []
         self.modules: tuple[tuple[str, nn.Module], ...] = ()
         self._values: dict[int, int] = {}
@@ -115,7 +117,9 @@ class Recorder(TorchFunctionMode):
         """Run a torch function and write it down; inside a leaf module, only run it."""
         kwargs = kwargs or {}
         if self._pending:
-            return func(*args, **kwargs)
+            result = func(*args, **kwargs)
+            self.arithmetic = coarser(self.arithmetic, result)
+            return result
         name = function_name(func)
         packed = self.pack((args, kwargs))
         source = packed[0][:1] if name in LIKE else packed
@@ -126,6 +130,7 @@ class Recorder(TorchFunctionMode):
         changed = args[0] if name == "__setitem__" or (name.endswith("_") and not name.endswith("__")) else None
         before = {} if changed is None else {i: self.tensors[i].clone() for i in self._sharing(changed)}
         result = func(*args, **kwargs)
+        self.arithmetic = coarser(self.arithmetic, result)
         outs = [changed] if changed is not None else list(tensors_in(result))
         if outs and (name in RANDOM or (self.depends(source) and name not in MAKES)):
             self.write(name, packed, outs, None)
@@ -209,7 +214,7 @@ class Recorder(TorchFunctionMode):
         """The finished recording."""
         shapes = tuple(tuple(t.shape) for t in self.tensors)
         tables = (self.producers, self.constants, self.inputs, self.unknown)
-        return Tape(tuple(self.calls), tuple(self.tensors), shapes, *tables, results, self.reset_inside)
+        return Tape(tuple(self.calls), tuple(self.tensors), shapes, *tables, results, self.reset_inside, self.arithmetic)
 
 
 Reason: TypeAlias = Callable[[Sequence[Call], Sequence[Shape]], SnnError | None]

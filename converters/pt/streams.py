@@ -41,6 +41,7 @@ class Builder:
         self.bases: list[tuple[int, str, bool]] = []
         self.was: dict[int, str] = {}
         self.meant: dict[int, Neuron] = {}
+        self.told: dict[int, Floats] = {}
         self.notes: list[str] = []
         self.nodes: dict[int, Node] = {}
         self.edges: set[tuple[int, int, int, int]] = set()

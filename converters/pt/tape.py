@@ -85,6 +85,7 @@ class Tape:
         unknown: value -> why it cannot be followed.
         results: what the model returned, one entry a run, tensors replaced by ``Ref``.
         reset_inside: the model itself reset a neuron between two of its steps.
+        arithmetic: the coarsest float type that a number was rounded to.
     """
 
     calls: tuple[Call, ...]
@@ -96,6 +97,7 @@ class Tape:
     unknown: Mapping[int, str]
     results: tuple[Any, ...]
     reset_inside: bool
+    arithmetic: str = "float64"
 
     def op(self, value: int) -> str:
         """The name of the function that made a value; "" for inputs and constants."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from converters.pt.functions import HANDLERS, NO_NODE, unsupported
 from converters.pt.layers import entry, kind, qualified
 from converters.pt.levels import settle
 from converters.pt.obstacles import obstacles, of_calls
+from converters.pt.precision import Widened
 from converters.pt.readout import Result, outputs
 from converters.pt.recording import numbers, record
 from converters.pt.restoring import doubled
@@ -33,12 +35,16 @@ from converters.pt.stating import facts
 from converters.pt.streams import Builder
 from converters.pt.tape import Tape
 from converters.pt.telling import telling
+from converters.pt.tie_notes import with_ties
 from converters.pt.timing import longest
 from converters.pt.timing import own_steps as table_steps
 from snndeploy.arrays import Floats
 from snndeploy.errors import GraphError, ModelError, SnnError, Unsupported
 from snndeploy.ir.graph import Node
 from snndeploy.ir.layers import Input
+
+ROUND = ("sinabs",)
+"""Libraries whose casts the graph computes as well: they are left as they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,33 +89,61 @@ def examples(calling: Calling) -> Iterator[Calling]:
 
 
 def _example(module: nn.Module, calling: Calling, timesteps: int | None, dt: float | None) -> Loaded:
-    """In float64; a model that insists on its own type is traced in that."""
+    """In float64; a model that casts to its own type inside with the casts widened; else in its own type."""
+    rounds = any((library := libraries.library_of(part)) is not None and library.name in ROUND for part in module.modules())
     try:
-        return _traced(module, calling, timesteps, dt, wide=True)
+        loaded = _traced(module, calling, timesteps, dt, (doubled(module),))
     except SnnError as error:
         if not isinstance(error, ModelError) and not isinstance(error.__cause__, ModelError):
             raise
-    return _traced(module, calling, timesteps, dt, wide=False)
+        loaded = None
+    if loaded is not None and (rounds or loaded.witness is None or loaded.witness.arithmetic == "float64"):
+        return loaded
+    if not rounds:
+        with suppress(SnnError):
+            return _traced(module, calling, timesteps, dt, (doubled(module), Widened()))
+    return loaded if loaded is not None else _traced(module, calling, timesteps, dt, ())
 
 
-def _traced(module: nn.Module, calling: Calling, timesteps: int | None, dt: float | None, wide: bool) -> Loaded:
-    """One example, in float64 if ``wide``; every reading until one is a graph."""
+def _traced(
+    module: nn.Module, calling: Calling, timesteps: int | None, dt: float | None, wide: tuple[AbstractContextManager[Any], ...]
+) -> Loaded:
+    """One example, in float64 inside ``wide``, which widens; every reading until one is a graph."""
     errors: list[SnnError] = []
-    with doubled(module) if wide else nullcontext():
+    with ExitStack() as undo:
+        for mode in wide:
+            undo.enter_context(mode)
         given = calling.doubled() if wide else calling
         tape = record(module, given, 1, kind, of_calls)
         try:
             for reading in readings(tape, module, given, timesteps):
                 try:
-                    return build(reading, module, timesteps, dt)
-                except (Unsupported, GraphError) as error:  # noqa: PERF203  (at most four ways, each a whole build)
+                    loaded = build(reading, module, timesteps, dt)
+                    break
+                except (Unsupported, GraphError) as error:
                     errors.append(_of_its_state(error, reading))
+            else:
+                raise obstacles(tape) or most_telling(errors)
         except Unsupported:
             told = obstacles(tape)
             if told is None:
                 raise
             raise told from None
-    raise obstacles(tape) or most_telling(errors)
+    return with_own(loaded, reading, module, calling, timesteps, dt) if wide else with_ties(loaded, loaded.witness)
+
+
+def with_own(loaded: Loaded, reading: Reading, module: nn.Module, calling: Calling, timesteps: int | None, dt: float | None) -> Loaded:
+    """The same with a run of the model as it is, in its own number type, if it runs so and is the same network."""
+    own = next((x.dtype for x in calling.inputs.values() if x.is_floating_point()), torch.float64)
+    if own == torch.float64:
+        return loaded
+    try:
+        tape = record(module, reading.calling.typed(own), reading.steps if reading.outside else 1, kind)
+        again = build(replace(reading, tape=tape), module, timesteps, dt)
+    except SnnError:
+        return loaded
+    same = again.graph.order == loaded.graph.order
+    return with_ties(replace(loaded, own=again.witness), again.witness) if same else loaded
 
 
 def _of_its_state(error: SnnError, reading: Reading) -> SnnError:
@@ -217,6 +251,8 @@ def build(reading: Reading, module: nn.Module, timesteps: int | None, dt: float 
     used = {reading.tape.calls[order].path for h in names if 0 <= (order := builder.bases[h][0]) < len(reading.tape.calls)}
     steps = timesteps if reading.outside else reading.steps
     witness = _witness(reading, results, {n: node.static for n, node in graph.named(Input).items()})
+    told = {names[h]: series for h, series in builder.told.items() if h in names}
+    witness = replace(witness, told=told, arithmetic=reading.tape.arithmetic)
     notes = (*_notes(reading, module, used, steps), *builder.notes)
     say = partial(as_code, {names[h]: _place(builder, h, names[h]) for h in builder.meant if h in names})
     return Loaded(graph, semantics, notes, table_steps(graph, steps), witness, say=say)

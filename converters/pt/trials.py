@@ -6,13 +6,15 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from converters.pt.blackbox import Box
 from converters.pt.neuron import Neuron
-from converters.pt.replaying import replay
+from converters.pt.replaying import judged, replay
 from snndeploy.arrays import Floats
+from snndeploy.ir.following import Mask
 
 STEPS = 1_000_000
 LENGTH = 400
@@ -38,13 +40,19 @@ class Difference:
 
 @dataclass(frozen=True)
 class Trial:
-    """How many values were compared, how many differ, and the first that does; the same for ties that rest on rounding."""
+    """How many values were compared, how many differ, and the first that does; and the spikes that only rounding decides.
+
+    ``ties`` lie within the rounding bound of a threshold, and are no difference.
+    """
 
     compared: int
     different: int
     first: Difference | None
     ties: int = 0
-    tied: int = 0
+
+    def __str__(self) -> str:
+        rounding = f", {self.ties:,} more are ties that only rounding decides" if self.ties else ""
+        return f"{self.different:,} of {self.compared:,} differ{rounding}"
 
 
 def inputs(box: Box, start: Floats, steps: int, plain: bool) -> Iterator[tuple[str, Floats]]:
@@ -72,17 +80,17 @@ def edges(box: Box, start: Floats) -> Floats:
 def compare(box: Box, meant: Neuron, start: Floats, steps: int = STEPS, count: int = 1) -> Trial:
     """Both run on the same sequences. ``count``: the levels that a counting neuron is run with."""
     plain = exact(meant)
-    compared = different = 0
+    compared = different = ties = 0
     first: Difference | None = None
-    for kind, given in (("at the threshold", edges(box, start)), *inputs(box, start, steps, plain)):
-        theirs, ours = box.run(given), replay(meant, given, count)
-        wrong = theirs != ours
-        compared, different = compared + wrong.size, different + int(wrong.sum())
-        first = first or (_first(kind, given, theirs, ours) if wrong.any() else None)
+    met = () if plain else (("grid that meets the threshold", _grid(box, start)),)
+    for kind, given in (("at the threshold", edges(box, start)), *inputs(box, start, steps, plain), *met):
+        theirs = box.run(given)
+        found = judged(meant, given, theirs, count, partial(box.arithmetic, given))
+        compared, different, ties = compared + theirs.size, different + int(found.wrong.sum()), ties + int(found.ties.sum())
+        first = first or (_first(kind, given, theirs, replay(meant, given, count), found.sure) if found.sure.any() else None)
         if first is not None and steps < STEPS:
             break
-    ties = 0 if plain else _ties(box, meant, start, count)
-    return Trial(compared, different, first, ties, 0 if plain else _grid(box, start).size)
+    return Trial(compared, different, first, ties)
 
 
 def exact(meant: Neuron) -> bool:
@@ -95,13 +103,8 @@ def _grid(box: Box, start: Floats) -> Floats:
     return np.random.default_rng(2).integers(-4, 13, (200, 4, *box.shape)) / 8.0 * start
 
 
-def _ties(box: Box, meant: Neuron, start: Floats, count: int) -> int:
-    given = _grid(box, start)
-    return int((box.run(given) != replay(meant, given, count)).sum())
-
-
-def _first(kind: str, given: Floats, theirs: Floats, ours: Floats) -> Difference:
-    step, lane, *place = (int(i) for i in np.argwhere(theirs != ours)[0])
+def _first(kind: str, given: Floats, theirs: Floats, ours: Floats, wrong: Mask) -> Difference:
+    step, lane, *place = (int(i) for i in np.argwhere(wrong)[0])
     at = (lane, *place)
     sequence = tuple(float(x[at]) for x in given[: step + 1])
     return Difference(kind, step + 1, sequence, float(theirs[(step, *at)]), float(ours[(step, *at)]))

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-import converters
-from snndeploy.data import decode
 from snndeploy.errors import GraphError
 from snndeploy.flow.feeding import Feed
+from snndeploy.flow.original import hold_against_original as hold_against_original  # noqa: PLC0414 - where it was, for those who import it
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Output
 from snndeploy.ir.normal import check_normal_form
@@ -67,25 +64,6 @@ def _did(before: Graph, after: Graph) -> str:
     changes = {kind: new.get(kind, 0) - old.get(kind, 0) for kind in sorted({*old, *new})}
     words = [f"{'+' if by > 0 else '-'}{abs(by)} {kind}" for kind, by in changes.items() if by]
     return ", ".join(words) or "the same nodes with other numbers"
-
-
-def hold_against_original(loaded: converters.Loaded) -> Pair | None:
-    """The graph against the original model's own trial run, both in float64: every output, to within rounding.
-
-    None where there was no model to run.
-    """
-    if loaded.witness is None or not loaded.witness.outputs:
-        return None
-    trace = run_reference(loaded.graph, loaded.witness.inputs, loaded.witness.steps)
-    compared = different = 0
-    for name, wanted in loaded.witness.outputs.items():
-        output = loaded.graph.nodes[name]
-        assert isinstance(output, Output)
-        series = trace.outputs[name]
-        got = series if output.decode == "none" else decode(series, output.decode, output.vote)
-        apart = np.abs(got.reshape(wanted.shape) - wanted) > loaded.witness.tolerance * np.maximum(1.0, np.abs(wanted))
-        compared, different = compared + wanted.size, different + int(apart.sum())
-    return Pair("original model", "graph", compared, different)
 
 
 def compare_spikes(a_graph: Graph, a: Trace, b_graph: Graph, b: Trace) -> Pair:
