@@ -14,15 +14,14 @@ import converters
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.data import Encoding, Samples
 from snndeploy.energy import count_events, estimate
-from snndeploy.errors import DataError, DoesNotFit, ModelError, OptionError, QuantizeError, Unsupported
-from snndeploy.flow import making, reporting, saved, transferring, writing
+from snndeploy.errors import DataError, DoesNotFit, ModelError, OptionError, Unsupported
+from snndeploy.flow import checking, making, reporting, saved, transferring, writing
 from snndeploy.flow.chips import (
     Built,
     build,
     hold_against_definition,
     hold_lowered,
     must_simulate,
-    rule_in,
     wished_settings,
     without_proven,
 )
@@ -39,7 +38,7 @@ from snndeploy.hw import Profile, load_profile
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input
 from snndeploy.place import place
-from snndeploy.placement import Finding, Placement
+from snndeploy.placement import Placement
 from snndeploy.report.report import Report
 from snndeploy.sim.reference import run_reference
 from snndeploy.verdict import Verdict
@@ -240,28 +239,32 @@ def check(
     """Run the real pipeline up to placement and collect every finding; writes nothing.
 
     A network that is integers already is only placed. Without ``data`` the original model's own trial run, or the file's, stands in for it.
-    A layer that no pass or quantizer can take is a blocker with the same words as the error. ``reach`` stays empty.
+    What cannot be read, and every layer that no pass or quantizer can take, is a blocker with the same words as the error;
+    what would map beside them is a note. ``reach`` stays empty.
     """
     wishes = wishes or Wishes()
     profile = load_profile(wishes.chip)
     samples = None if data is None else as_samples(data)
     options = options or converters.Options()
     options = with_time(model, samples, options)
-    loaded = read(model, example(samples) if samples else None, options)
+    try:
+        loaded = read(model, example(samples) if samples else None, options)
+    except Unsupported as refusal:
+        return checking.refused(refusal, profile.id)
     if isinstance(loaded, ChipNetwork):
         return transferring.onto(loaded, profile, wishes)[1]
     everything = stand_in(loaded) if samples is None else fed(samples, loaded, wishes, options)
     graph, _ = describe_inputs(loaded.graph, everything)
     seen = everything.first(wishes.calibration_samples)
-    try:
-        graph, _ = spiking(graph, seen)
-        lowered, _ = to_normal_form(graph, seen.first(wishes.check_samples))
-        lowered = substituted(lowered, seen, wishes.check_samples).graph if wishes.substitute else lowered
-        built = _built(loaded, lowered, profile, seen, wishes)
-    except (Unsupported, QuantizeError) as refusal:
-        blocker = Finding(rule_in(str(refusal)), "blocker", refusal.where, float("nan"), float("nan"), refusal.what, refusal.hint)
-        return Placement(profile.id, (), 0, (blocker,))
-    return without_proven(place(built.network, profile, built.payloads(), routes=False), built)
+
+    def attempt(now: Graph) -> Placement:
+        spikes, _ = spiking(now, seen)
+        lowered, _ = to_normal_form(spikes, seen.first(wishes.check_samples))
+        settings = wished_settings(lowered, profile, seen.steps, wishes.bits, wishes.burst)
+        built = build(lowered, profile, seen, settings, wishes.burst, run_reference(lowered, seen.inputs, seen.steps))
+        return without_proven(place(built.network, profile, built.payloads(), routes=False), built)
+
+    return checking.every(graph, attempt, profile.id)
 
 
 def show(path: str | Path, options: converters.Options | None = None) -> str:

@@ -30,7 +30,8 @@ from snndeploy.cli.reporting import command_line, kind_of, put
 from snndeploy.cli.terminal import working
 from snndeploy.cli.unheard import CHOOSING, READING, refuse
 from snndeploy.data import Samples
-from snndeploy.errors import OptionError
+from snndeploy.errors import OptionError, Unsupported
+from snndeploy.flow.checking import refused
 from snndeploy.flow.deployment import Wishes
 from snndeploy.flow.given import with_decoding, with_time
 from snndeploy.flow.making import files_of
@@ -40,6 +41,7 @@ from snndeploy.flow.saved import chip_inputs
 from snndeploy.flow.transferring import remembering
 from snndeploy.hw import load_profile, profile_names
 from snndeploy.ir.rectifier import Relu
+from snndeploy.placement import Placement
 from snndeploy.report import check_to_json, check_to_text
 from snndeploy.report.conversion import conversion_to_json, conversion_to_text, graph_to_json, graph_to_text
 from snndeploy.report.report import LayerRow, Report
@@ -116,18 +118,30 @@ def check(model: str, *, as_json: bool, **given: Any) -> None:
     options, wishes = options_of(given), wishes_of(given)
     samples = samples_of(given, shape=options.input_shape or _entering(model, given, options))
     with working(f"checking {Path(model).name}"):
-        noun = deploy.read(model, None, with_time(model, samples, options))
-        if isinstance(noun, ChipNetwork):
-            refuse(("data", "decode", "calibration_samples"), INTEGERS)
-        loaded = noun if isinstance(noun, ChipNetwork) else with_decoding(noun, given["decode"])
-        placement = deploy.check(loaded, samples, wishes, still_open(options))
+        noun: converters.Loaded | ChipNetwork | None = None
+        try:
+            noun = deploy.read(model, None, with_time(model, samples, options))
+        except Unsupported as refusal:
+            placement = refused(refusal, load_profile(given["chip"]).id)
+        if noun is not None:
+            placement = _checked(noun, samples, wishes, given, options)
     if as_json:
         click.echo(json.dumps(check_to_json(model, placement), allow_nan=False))
     else:
         click.echo(check_to_text(model, placement), nl=False)
-        if samples is None and not isinstance(loaded, ChipNetwork):
+        if samples is None and isinstance(noun, converters.Loaded):
             click.echo("\nASSUMED: random spikes stood in for data, and scales depend on data; give --data.")
     finish(placement.fits)
+
+
+def _checked(
+    noun: converters.Loaded | ChipNetwork, samples: Samples | None, wishes: Wishes, given: Mapping[str, Any], options: converters.Options
+) -> Placement:
+    """What was read, as far as a placement."""
+    if isinstance(noun, ChipNetwork):
+        refuse(("data", "decode", "calibration_samples"), INTEGERS)
+    loaded = noun if isinstance(noun, ChipNetwork) else with_decoding(noun, given["decode"])
+    return deploy.check(loaded, samples, wishes, still_open(options))
 
 
 def still_open(options: converters.Options) -> converters.Options:

@@ -172,7 +172,10 @@ def fit(placement: Placement) -> Statement:
     blockers = [f for f in placement.findings if f.severity == "blocker"]
     if blockers:
         first = blockers[0]
-        sentence = f"{cores}. {first.code} {first.where}: {number(first.value)} against {number(first.limit)}, {first.why}."
+        amounts = "" if math.isnan(first.value) else f"{number(first.value)} against {number(first.limit)}, "
+        placed = f"{cores}. " if placement.cores else ""
+        more = f" {plural(len(blockers), 'blocker')} in all." if blockers[1:] else ""
+        sentence = f"{placed}{first.code} {first.where}: {amounts}{first.why}.{more}"
         return Statement("Fit", "Does not fit", sentence, "bad")
     warnings = sum(f.severity == "warning" for f in placement.findings)
     sentence = f"Fits: {cores}{', with ' + plural(warnings, 'warning') if warnings else ''}."
