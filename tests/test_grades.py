@@ -30,3 +30,10 @@ GRADES = {
 def test_verdict_says_whether_grade_says_what_and_ties_are_counted(case):
     verdict, equal, grade, ties = GRADES[case]
     assert (verdict.verdict, verdict.grade, verdict.ties) == (equal, grade, ties)
+
+
+def test_a_record_can_worsen_a_verdict_and_never_makes_one():
+    assert Verdict((), recorded=(EQUAL,)).grade == "not_checked"
+    assert Verdict((EQUAL,), recorded=(APART,)).grade == "different"
+    assert Verdict((EQUAL,), recorded=(TIED,), model_only=()).grade == "exact but for 3 ties"
+    assert Verdict((EQUAL,), recorded=(EQUAL, TIED), model_only=("n",)).grade == "model only, but for 3 ties"

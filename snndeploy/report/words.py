@@ -273,7 +273,9 @@ def made(making: Making | None) -> list[str]:
         labels = "labelled" if making.data.labels else "without labels"
         run = f"{plural(making.data.samples, 'sample')} of {plural(making.data.steps, 'step')}, {labels}"
         lines.append(f"fed: {run}, SHA-256 {making.data.sha256[:16]}..")
-    return [*lines, f"with: {listing(f'{name} {version}' for name, version in making.versions.items())}"] if making.versions else lines
+    return (
+        [*lines, f"with: {listing(f'{name} {version}' for name, version in sorted(making.versions.items()))}"] if making.versions else lines
+    )
 
 
 def citations(cost: Cost | None) -> dict[str, str]:
