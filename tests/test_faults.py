@@ -300,3 +300,47 @@ def test_run_verify_report_and_transfer_all_say_it(tmp_path, monkeypatch, weight
 def test_every_kind_has_its_words():
     for kind in KINDS:
         assert KINDS[kind] in str(Fault("a", kind, 1, 0, 0, (), 1.0, 0.0))
+
+
+# the two examples of registers that leave their range where every step's sum is small
+
+
+def test_a_membrane_that_saturates_over_hundreds_of_steps_is_named(tmp_path, monkeypatch):
+    """60 inhibitory inputs push v to where the chip clips it, 4 excitatory ones lift it; the float neuron, without a floor, is silent."""
+    torch = pytest.importorskip("torch")
+    from snndeploy.nn import IF
+
+    monkeypatch.chdir(tmp_path)
+    net = torch.nn.Sequential(torch.nn.Linear(64, 4, bias=False), IF())
+    with torch.no_grad():
+        net[0].weight[:, :60], net[0].weight[:, 60:] = -0.9, 1.0
+    bad = np.zeros((2, 180, 64), np.float32)
+    bad[1:, :20, :60] = bad[1:, 20:, 60:] = 1
+    mild = (np.random.default_rng(0).random((2, 180, 64)) < np.repeat([0.001, 0.05], [60, 4])).astype(np.float32)
+    made = sd.convert(net, bad, chip="loihi2", timesteps=180, calibration=mild)
+    assert made.chip_trace.activity["1"].own > 0 == made.float_trace.activity["1"].own
+    (fault,) = made.faults
+    assert (fault.layer, fault.kind, fault.sample, fault.samples) == ("1", "membrane", 1, 1)
+    assert fault.step < 20, "long before the first spike, which is its consequence"
+    assert made.verdict.verdict == "exact"
+    assert not made.ok
+    fine = sd.convert(net, mild, chip="loihi2", timesteps=180, calibration=mild)
+    assert fine.faults == ()
+    assert fine.ok
+
+
+@pytest.mark.parametrize(("rate", "wraps"), [(1.0, 2 * 8 * 5), (0.01, 0)])
+def test_a_slow_current_that_wraps_is_named_and_foretold(tmp_path, rate, wraps):
+    """iDecay 8: u keeps 4087/4096 of itself, so 64 inputs of weight 100 pass 2**23 in the 21st step."""
+    files = pytest.importorskip("net_files")
+    front = {"type": "input", "shape": [64], "neuron/type": "LOIHI", "neuron/iDecay": 4096, "neuron/vDecay": 4096, "neuron/vThMant": 1}
+    slow = {"neuron/type": "CUBA", "neuron/iDecay": 8, "neuron/vDecay": 4096, "neuron/vThMant": 100_000}
+    path = files.net(tmp_path / "slow.net", [front, files.dense(np.full((8, 64), 100), slow)], steps=200)
+    x = (np.random.default_rng(0).random((2, 200, 64)) < rate).astype(np.float32)
+    made = sd.transfer(path, x, chip="loihi2", options=converters.Options(source="slayer"))
+    found = {(f.layer, f.kind): (f.count, f.step, f.sample) for f in made.faults}
+    assert found == ({("dense1", "current"): (wraps, 21, 0)} if wraps else {})
+    assert made.ok is (wraps == 0)
+    (warning,) = [f for f in made.placement.findings if f.code == "L013"]
+    assert (warning.where, warning.severity) == ("dense1", "warning")
+    assert "after 21 steps at the soonest" in warning.why
