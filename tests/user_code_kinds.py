@@ -655,6 +655,84 @@ L = [1]
 grow(L, 2)
 def f(): return sum(L)
 """),
+    "try/else": (2, """
+try:
+    import json
+except ImportError:
+    K = 1
+else:
+    K = 2
+def f(): return K
+"""),
+    "nested with open else": (5, """
+K = 5
+with open('log.txt', 'w') as h:
+    h.write('x')
+def f(): return K
+"""),
+    "main call binds": (1, """
+def main():
+    global net
+    net = 3
+    open('x', 'w').close()
+    return 0
+main()
+def f(): return 1
+"""),
+    "threads": (1, """
+import threading
+t = threading.Thread(target=lambda: open('x','w'))
+t.start()
+t.join()
+def f(): return 1
+"""),
+    "sibling importing arch back": (7, """
+from model import Net
+T = 7
+def f(): return Net().t()
+#: model.py
+class Net:
+    def t(self):
+        from a import T
+        return T
+"""),
+    "class var mutated": (5, """
+class C:
+    reg = []
+C.reg.append(5)
+def f(): return C.reg[0]
+"""),
+    "assign tuple dict": (9, """
+cfg = {}
+cfg['a'], cfg['b'] = 4, 5
+def f(): return sum(cfg.values())
+"""),
+    "sys.exit if": (1, """
+import sys
+if len(sys.argv) < 2:
+    print('usage')
+    sys.exit(1)
+T = int(sys.argv[1])
+def f(): return 1
+"""),
+    "singledispatch": (2, """
+from functools import singledispatch
+@singledispatch
+def g(x): return 1
+@g.register
+def _(x: int): return 2
+def f(): return g(3)
+"""),
+    "property setter": (4, """
+class C:
+    @property
+    def t(self): return self._t
+    @t.setter
+    def t(self, v): self._t = v
+c = C()
+c.t = 4
+def f(): return c.t
+"""),
 }  # fmt: skip
 """Kind -> what is given, and the files."""
 REFUSES = {
@@ -814,6 +892,63 @@ from b import g
 def f(): return g()
 #: b.py
 def g(:
+"""),
+    "opts obj": ('depends on the arguments', """
+import argparse
+class Opt:
+    def __init__(self):
+        self.p = argparse.ArgumentParser()
+    def parse(self): return self.p.parse_args()
+opt = Opt().parse()
+T = opt.T
+def f(): return T + 1
+"""),
+    "argv star": ('depends on the arg', """
+from sys import argv
+T = argv[1] if len(argv) > 1 else 4
+def f(): return T + 1
+"""),
+    "main returns": ('reads the file w.npz', """
+import numpy as np
+def load():
+    return np.load('w.npz')
+W = load()
+def f(): return W['a']
+"""),
+    "rebinding const in with open": ('a.py', """
+K = 5
+with open('log.txt', 'w') as h:
+    K = h.write('x')
+def f(): return K + 1
+"""),
+    "main call binds needed": ('a.py', """
+def main():
+    global net
+    net = 3
+    open('x', 'w').close()
+    return 0
+main()
+def f(): return net + 1
+"""),
+    "inherit from sibling arg -> C": ('m.py:2', """
+from m import B
+class C(B): pass
+#: m.py
+import sys
+N = int(sys.argv[1])
+class B:
+    n = N + 1
+"""),
+    "tempfile": ('changes files', """
+import tempfile
+D = tempfile.mkdtemp(dir='.')
+def f(): return D + 'x'
+"""),
+    "argv helper": ('depends on the arg', """
+import sys
+def get(): return int(sys.argv[1]) if len(sys.argv) > 1 else 4
+T = get()
+def f(): return T + 1
 """),
 }  # fmt: skip
 """Kind -> words of the refusal, and the files."""

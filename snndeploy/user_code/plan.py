@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from snndeploy.user_code.scopes import FUNCTIONS, at_once, bound, dotted, root
-from snndeploy.user_code.statements import GLOBAL_SETTERS, MUTATORS, Leaf, Module, anywhere, called, changed, taken_apart
+from snndeploy.user_code.statements import FROM_ARGUMENTS, GLOBAL_SETTERS, MUTATORS, Leaf, Module, anywhere, called, changed, taken_apart
 
 BY_NAME = frozenset(["globals", "eval", "exec", "vars", "locals"])
 """Who calls these may look names up that stand nowhere in the code."""
@@ -67,6 +67,12 @@ class Plan:
         """Names that an import binds."""
         return frozenset(n for leaf in self.leaves if leaf.kind == "import" for n in leaf.own)
 
+    @cached_property
+    def arguments(self) -> frozenset[str]:
+        """Names under which ``sys.argv`` is imported."""
+        found = [leaf for leaf in self.leaves if isinstance(leaf.source, ast.ImportFrom) and leaf.source.module == "sys"]
+        return frozenset(n for leaf in found if isinstance(leaf.node, ast.alias) and leaf.node.name == "argv" for n in leaf.own)
+
     def closure(self, names: Iterable[str], more: Iterable[Leaf] = ()) -> list[Leaf]:
         """The leaves that give these names, with all that they read when they run and when they are called, in order.
 
@@ -118,6 +124,8 @@ class Plan:
         """Why a leaf is no definition: by itself, or by what a function of the module does that it calls."""
         if leaf.reason or leaf.kind == "import":
             return leaf.reason
+        if leaf.reads.now & self.arguments:
+            return FROM_ARGUMENTS
         reached = [node for name in sorted(self._reached(leaf.calls)) for node in self.functions[name]]
         return next((why for node in reached if (why := anywhere(node))), "")
 

@@ -143,8 +143,9 @@ def reason_of(node: ast.AST) -> str:
 
 def anywhere(node: ast.AST) -> str:
     """The same for the whole body of a function that is called, but for what is seen when it happens (``guards``)."""
-    seen = (why for part in ast.walk(node) if (why := _reason(part)))
-    return next((why for why in seen if why not in (FROM_ARGUMENTS, REASONS["open"])), "")
+    seen = ((part, why) for part in ast.walk(node) if (why := _reason(part)))
+    watched = (FROM_ARGUMENTS, REASONS["open"])
+    return next((why for part, why in seen if not isinstance(part, ast.Call) or why not in watched), "")
 
 
 def called(node: ast.AST) -> frozenset[str]:
