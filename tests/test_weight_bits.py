@@ -6,14 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_quantize import STEPS, chain, outputs, run_quantize, spikes
+from test_quantize import STEPS, chain, outputs, run_quantize, spikes, two_bursts
 
 from snndeploy.arrays import frozen
+from snndeploy.flow import choosing
+from snndeploy.flow.feeding import Feed
 from snndeploy.ir.graph import Edge, Graph
 from snndeploy.ir.layers import Input, Linear, Output
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF
-from snndeploy.quantize import choice
+from snndeploy.quantize import Settings, choice
 from snndeploy.sim.reference import run_reference
 
 
@@ -125,3 +127,45 @@ def test_small_weights_beside_large_ones_keep_their_few_bits():
     edges = (Edge("x", "fc"), Edge("fc", "n"), Edge("n", "back", 1), Edge("back", "n"), Edge("n", "y"))
     q = run_quantize(Graph(nodes, edges), spikes(9), weight_bits={"*": 4})
     assert levels(q.graph.nodes["back"].weight) >= 4
+
+
+def test_a_burst_neurons_levels_leave_few_bits_all_of_theirs():
+    """Rungs several units apart multiply the weights: 4 bits still have their 7 levels a side, low in the mantissa."""
+    bursts = two_bursts(1.37)
+    four, eight = (run_quantize(bursts, spikes(9), decoupled=True, weight_bits={"*": bits}) for bits in (4, 8))
+    assert levels(four.graph.nodes["c"].weight) == 7
+    assert not any("left by its levels" in note for layer in four.layers for note in layer.notes)
+    assert any("left by its levels" in note for layer in eight.layers for note in layer.notes)
+
+
+class Choosing:
+    """A two-layer network whose choice by layers, or whose plain rule, was made to answer nothing."""
+
+    def __init__(self, monkeypatch, spoiled: bool) -> None:
+        self.graph = wide(0.03, 1)
+        x = np.random.default_rng(1).random((1, 20, 784))
+        self.data = Feed({"x": x}, None, STEPS)
+        self.trace = run_reference(self.graph, {"x": x}, STEPS)
+        self.seen = {**self.trace.outputs, "x": np.broadcast_to(x, (STEPS, *x.shape[1:]))}
+        real = choosing.quantize
+
+        def made(graph, settings, *rest):
+            q = real(graph, settings, *rest)
+            c = Linear(q.graph.nodes["c"].weight * 0)
+            return replace(q, graph=q.graph.replace({"c": c})) if settings.plain == spoiled else q
+
+        monkeypatch.setattr(choosing, "quantize", made)
+
+    def notes(self, **settings) -> list[str]:
+        q = choosing.quantized(self.graph, Settings(STEPS, programs=True, **settings), self.seen, self.data, self.trace, self.data)
+        return [note for layer in q.layers for note in layer.notes if note == choosing.PLAIN]
+
+
+def test_the_plain_rule_is_taken_where_the_whole_network_is_nearer_so(monkeypatch):
+    chosen = Choosing(monkeypatch, spoiled=False)
+    assert chosen.notes(weight_bits={"*": 5}) == [choosing.PLAIN] * 2
+    assert chosen.notes() == chosen.notes(weight_bits={"*": 8}) == []
+
+
+def test_the_choice_by_layers_stays_where_the_plain_rule_is_worse(monkeypatch):
+    assert Choosing(monkeypatch, spoiled=True).notes(weight_bits={"*": 5}) == []

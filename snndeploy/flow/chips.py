@@ -11,6 +11,7 @@ from snndeploy.arrays import Floats
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.errors import NoEffect, ProfileError, Unsupported
 from snndeploy.flow.bursts import Lowered, lower_bursts, with_constant
+from snndeploy.flow.choosing import integer_inputs, quantized
 from snndeploy.flow.feeding import Feed
 from snndeploy.flow.phased import run_phased
 from snndeploy.hw import Profile
@@ -24,7 +25,7 @@ from snndeploy.ir.paths import neurons, paths_into
 from snndeploy.passes import drive
 from snndeploy.passes.align import align
 from snndeploy.placement import Placement
-from snndeploy.quantize import Quantized, Settings, quantize
+from snndeploy.quantize import Quantized, Settings
 from snndeploy.quantize.assemble import Ports, Timing, assemble_network
 from snndeploy.quantize.programmed import is_at_rest
 from snndeploy.sim.host import run_hosted
@@ -97,14 +98,14 @@ def build(
     """
     seen = {**reference.outputs, **{name: _through_time(values, data.steps) for name, values in data.inputs.items()}}
     ranged = data if everything is None else everything
-    quantized = quantize(graph, settings, seen, ranged.inputs)
-    whole = integer_inputs(quantized, data.first(PROBE))
-    lowered = lower_bursts(quantized, profile, burst, whole, data.steps)
+    found = quantized(graph, settings, seen, data, reference, ranged)
+    whole = integer_inputs(found, data.first(PROBE))
+    lowered = lower_bursts(found, profile, burst, whole, data.steps)
     # at two steps for one its biases are driven already: a register would act at the second step
     integer = drive.apply(lowered.graph, clears=profile.features["programs"]) if lowered.phases == 1 else lowered.graph
     check_normal_form(integer)
-    network = _assemble(integer, profile, quantized, ranged, settings, lowered)
-    return Built(quantized, lowered, integer, network)
+    network = _assemble(integer, profile, found, ranged, settings, lowered)
+    return Built(found, lowered, integer, network)
 
 
 def _assemble(integer: Graph, profile: Profile, q: Quantized, data: Feed, settings: Settings, lowered: Lowered) -> ChipNetwork:
@@ -179,11 +180,6 @@ def without_worst_case(placement: Placement, layers: Iterable[str]) -> Placement
         return any(where.startswith(f"{layer}.") for layer in layers)
 
     return replace(placement, findings=tuple(f for f in placement.findings if f.code != "L013" or not proven(f.where)))
-
-
-def integer_inputs(q: Quantized, data: Feed) -> dict[str, Floats]:
-    """The data in whole units of each input, and the constant 1 where the integer graph asks for it."""
-    return with_constant(q.graph, {name: np.round(values / q.units[name]) for name, values in data.inputs.items()})
 
 
 def hold_against_definition(built: Built, data: Feed) -> tuple[Pair, Trace]:

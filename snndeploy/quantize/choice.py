@@ -27,7 +27,7 @@ from snndeploy.quantize.layer import Layer
 from snndeploy.quantize.neuron import BIAS_EXP_MAX, BIAS_MANT_MAX, UNIT, VTH_MAX, ladder, threshold_grid, to_integers
 from snndeploy.quantize.programmed import by_registers
 from snndeploy.quantize.settings import LayerScale, Settings
-from snndeploy.quantize.synapses import EXPONENT_MAX, Synapse
+from snndeploy.quantize.synapses import EXPONENT_MAX, Synapse, full_levels
 from snndeploy.quantize.ties import Fit, at_ties, has_few_bits, nudged
 
 CLIPS = (1.0, 0.92, 0.84, 0.76, 0.68, 0.6, 0.5, 0.4)
@@ -62,21 +62,21 @@ def choose(graph: Graph, layer: Layer, settings: Settings, payloads: Mapping[str
             least = min(least, loss)
             yield loss, nodes, held
 
-    first = [_on_threshold(layer, Fit(wanted, clip), settings) for wanted, clip in _scales(layer)]
+    first = [_on_threshold(layer, Fit(wanted, clip), settings) for wanted, clip in _scales(layer, settings)]
     best = min(tried(first), key=lambda found: found[0])
     if best[0] > (False, 0):
         best = min([best, *tried(at_ties(layer, best[2], settings), best[0])], key=lambda found: found[0])
     return best[1], _describe(graph, layer, *best, settings, payloads)
 
 
-def _scales(layer: Layer) -> Iterator[tuple[float, float]]:
+def _scales(layer: Layer, settings: Settings) -> Iterator[tuple[float, float]]:
     """Scales to try, and what fraction of the largest weight they keep. Synapses without an exponent decide; others follow."""
     synapses = [s for s in layer.synapses if not s.host and not s.driven and s.peak]
     free, rigid = [s.peak for s in synapses], [s.peak for s in synapses if not s.exponents]
     floor = 1.01 * UNIT * layer.host_peak / (BIAS_MANT_MAX << BIAS_EXP_MAX)
     if free:
         base = max(rigid) if rigid else max(min(free), max(free) / 2**EXPONENT_MAX)
-        yield from ((max(base * clip, floor), clip) for clip in CLIPS)
+        yield from ((max(base * clip, floor), clip) for clip in (CLIPS[:1] if settings.plain else CLIPS))
     else:
         yield floor or _largest_number(layer) / FREE_UNITS or 1.0, 1.0
 
@@ -340,6 +340,6 @@ def _notes(layer: Layer, neuron: IntegerNeuron) -> tuple[str, ...]:
     if isinstance(layer.node, Burst):
         lost = float(np.abs(neuron.levels * layer.unit - layer.node.levels).max())
         notes.append(f"levels in units of {layer.unit:g}" + (f", off by at most {lost:.3g}" if lost else ", exact"))
-    narrow = [s for s in layer.synapses if not s.driven and 0 < s.limit < 256 - s.step]
+    narrow = [s for s in layer.synapses if s.trained and s.limit < 256 - s.step and s.limit / s.step < full_levels(s)]
     notes += [f"{s.path.source}: {np.log2(2 * s.limit / s.step + 1):.1f} weight bits are left by its levels" for s in narrow]
     return tuple(notes)

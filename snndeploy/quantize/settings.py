@@ -24,6 +24,7 @@ class Settings:
         decoupled: burst neurons will become several plain ones, so each rung's weights must fit the synapse grid.
         host_inputs: real-valued inputs whose first layer the host computes (chips without graded spikes).
         snap: soft-reset thresholds are rounded so that lateral synapses are whole.
+        plain: no weight is clipped, as the plainest rule does it; what a choice of clips is held against.
     """
 
     steps: int
@@ -33,6 +34,7 @@ class Settings:
     decoupled: bool = False
     snap: bool = False
     host_inputs: frozenset[str] = frozenset()
+    plain: bool = False
 
     def bits(self, layer: str, synapse: str = "") -> int:
         """Weight bits of a neuron layer's ``synapse``; either name may be meant. Raises ``OptionError`` outside 2..8."""

@@ -40,6 +40,8 @@ class Synapse:
     host: str = ""
     driven: bool = False
     bits: int = FULL_BITS
+    lowest: int = 0
+    """The exponent at which the steps are the mantissa's own."""
 
     @property
     def trained(self) -> bool:
@@ -58,8 +60,7 @@ class Synapse:
 
     def bits_of(self, levels: float) -> float:
         """The bits that hold so many levels, on both sides of 0 where the weights are."""
-        mixed = self.weights.min(initial=0.0) < 0 < self.weights.max(initial=0.0)
-        return float(np.log2((2 if mixed else 1) * levels + 1))
+        return float(np.log2((2 if is_mixed(self.weights) else 1) * levels + 1))
 
     def exponent(self, scale: float, clip: float = 1.0) -> int:
         """The smallest exponent whose grid holds ``clip`` times the largest; negative where few bits lie low in the mantissa."""
@@ -68,11 +69,6 @@ class Synapse:
         while exponent < self.exponents and largest > self.limit * 2.0**exponent:
             exponent += 1
         return exponent
-
-    @property
-    def lowest(self) -> int:
-        """The exponent at which the steps are the mantissa's own."""
-        return self.bits - FULL_BITS
 
     def at(self, scale: float, clip: float = 1.0) -> Floats:
         """The whole weights at this scale, on the grid of the smallest exponent that holds ``clip`` times the largest."""
@@ -84,6 +80,16 @@ class Synapse:
         np.rint(whole, out=whole)
         whole *= step
         return np.clip(whole, -top, top, out=whole)
+
+
+def is_mixed(weights: Floats) -> bool:
+    """Whether weights of both signs lie in one matrix."""
+    return bool(weights.min(initial=0.0) < 0 < weights.max(initial=0.0))
+
+
+def full_levels(s: Synapse) -> int:
+    """The levels a side that a synapse of so many bits has where nothing narrows it."""
+    return (1 << (s.bits - 1)) - 1 if is_mixed(s.weights) else (1 << s.bits) - 1
 
 
 def synapse(graph: Graph, path: Path, target: str, gain: Floats, units: float, settings: Settings, host: str) -> Synapse:
@@ -101,24 +107,28 @@ def synapse(graph: Graph, path: Path, target: str, gain: Floats, units: float, s
         return Synapse(path, name, weights, DRIVEN_MAX, 1, 0, driven=True)
     split = largest_step(graph.nodes[path.source], units) if settings.decoupled else 1
     bits = settings.bits(target, name)
-    step, limit = grid(weights, bits, split)
+    step, limit, least = grid(weights, bits, split)
     if limit < step:
         raise QuantizeError(
             f"{target} from {path.source}", f"a step of {split} in level leaves no weight bits", "L005: use coarser levels (kappa)"
         )
     rigid = isinstance(graph.nodes[name], Conv) and not settings.conv_exponent
-    return Synapse(path, name, weights, limit, step, 0 if rigid else EXPONENT_MAX, bits=bits)
+    return Synapse(path, name, weights, limit, step, 0 if rigid else EXPONENT_MAX, bits=bits, lowest=least.bit_length() - step.bit_length())
 
 
-def grid(weights: Floats, bits: int, split: int) -> tuple[int, int]:
-    """(step, largest value) of weights with so many bits, of which ``split`` times each must still fit.
+def grid(weights: Floats, bits: int, split: int) -> tuple[int, int, int]:
+    """(step, largest value, least step) of weights with so many bits, of which ``split`` times each must still fit.
 
     All-excitatory and all-inhibitory weights keep odd values; mixed ones lose a bit to the sign, unless they are split
-    by sign (as a burst neuron's rungs are).
+    by sign (as a burst neuron's rungs are). Few bits lie at the top of the mantissa, or as far below as ``split`` asks
+    for so that all their levels fit.
     """
-    one_sign = bool(weights.min(initial=0.0) >= 0 or weights.max(initial=0.0) <= 0)
-    step = 2 ** (FULL_BITS - bits) if one_sign else 1 if split > 1 and bits == FULL_BITS else 2 ** (FULL_BITS + 1 - bits)
-    return step, (256 - step) // split // step * step
+    one_sign = not is_mixed(weights)
+    least = 1 if one_sign or (split > 1 and bits == FULL_BITS) else 2
+    step, levels = least << (FULL_BITS - bits), (1 << (bits if one_sign else bits - 1)) - 1
+    while bits < FULL_BITS and step > least and (256 - step) // split // step < levels:
+        step //= 2
+    return step, (256 - step) // split // step * step, least
 
 
 def with_gain(graph: Graph, name: str, gain: Floats, shape: Shape) -> Floats:
