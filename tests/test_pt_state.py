@@ -464,3 +464,82 @@ def test_states_that_are_only_recorded_are_no_states_of_the_caller():
     loaded = from_module(Loops(), X * 4)
     assert loaded.steps == T
     assert not any("forward's argument" in note for note in loaded.assumptions)
+
+
+# -- cells of the user's own ---------------------------------------------------------------------------------------
+
+
+class CurrentCell(nn.Module):
+    """Two states, packed as ``pack`` packs them."""
+
+    def __init__(self, pack, unpack):
+        super().__init__()
+        self.pack, self.unpack = pack, unpack
+
+    def forward(self, x, state=None):
+        i, v = (torch.zeros_like(x),) * 2 if state is None else self.unpack(state)
+        i = 0.5 * i + x
+        v = 0.75 * v + i
+        fired = (v > 1.0).to(v)
+        return fired, self.pack(i, v * (1 - fired))
+
+
+PACKS = {
+    "named tuple": (Pair, tuple),
+    "dict": (lambda i, v: {"i": i, "v": v}, lambda s: (s["i"], s["v"])),
+    "data class": (Held, lambda s: (s.a, s.b)),
+}
+
+
+class Around(nn.Module):
+    """The cell is called without its state at the first step, or with zeros."""
+
+    def __init__(self, cell, zeros):
+        super().__init__()
+        torch.manual_seed(0)
+        self.fc, self.cell, self.zeros = nn.Linear(12, 5), cell, zeros
+        self.fc.weight.data.mul_(4)
+
+    def forward(self, x, state=None):
+        if state is None and not self.zeros:
+            return self.cell(self.fc(x))
+        zero = torch.zeros(len(x), 5).to(x)
+        return self.cell(self.fc(x), self.cell.pack(zero, zero) if state is None else state)
+
+
+@pytest.mark.parametrize(("packed", "zeros"), [("named tuple", True), ("dict", False), ("data class", True)])
+def test_a_cell_of_ones_own_may_pack_its_state_in_any_way(packed, zeros):
+    net = Around(CurrentCell(*PACKS[packed]), zeros)
+    want = stepped(net, (as_one, lambda r: r))
+    assert want.sum() > 5
+    np.testing.assert_array_equal(ran(from_module(net, X[0], Options(timesteps=T)))[0], want)
+
+
+class Used(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.v = None
+
+    def forward(self, x):
+        v = x if self.v is None else 0.5 * self.v + x
+        fired = (v > 1.0).to(v)
+        self.v = v - fired
+        return fired
+
+
+class Resets(Used):
+    def reset(self):
+        self.v = None
+
+
+def test_a_state_of_an_earlier_run_is_reset_for_the_reading_or_named():
+    for cell, batch in ((Resets(), 7), (Used(), 7)):
+        net = nn.Sequential(nn.Linear(12, 5), cell)
+        net(torch.rand(batch, 12))
+        held = cell.v
+        if isinstance(cell, Resets):
+            assert from_module(net, X[0], Options(timesteps=T)).probed
+        else:
+            with pytest.raises(SnnError, match=r"1\.v may hold the state of an earlier run"):
+                from_module(net, X[0], Options(timesteps=T))
+        assert cell.v is held

@@ -51,10 +51,11 @@ def _read(module: Any, x: Any, chosen: Options, whole: bool) -> Loaded:
     """The module as a graph; ``whole`` numbers of the example stay such."""
     tracing = _part("tracing")
     with _part("restoring").untouched(module) as said, ExitStack() as while_read:
+        _part("restoring").reset(module)
         calling = _part("carrying").called(module, x, whole)
         named = while_read.enter_context(_part("naming").adopted(module, chosen))
         notes = while_read.enter_context(_part("probing").probed(module, calling, named))
-        loaded: Loaded = tracing.trace_module(module, calling, chosen.timesteps, chosen.dt)
+        loaded: Loaded = _traced(tracing, module, calling, chosen)
     loaded = replace(loaded, assumptions=(*loaded.assumptions, *said))
     assumed = tuple(note for note in notes if note.startswith("ASSUMED"))
     loaded = replace(_with_notes(loaded, assumed), probed=tuple(note for note in notes if note not in assumed))
@@ -64,6 +65,18 @@ def _read(module: Any, x: Any, chosen: Options, whole: bool) -> Loaded:
 def _indexes(module: Any) -> bool:
     """Whether some part looks rows up by whole numbers, which must then stay such."""
     return any(type(part).__name__ in ("Embedding", "EmbeddingBag") for part in module.modules())
+
+
+def _traced(tracing: Any, module: Any, calling: Any, options: Options) -> Loaded:
+    """The module traced; an error says too which tensors of an earlier run the module holds."""
+    held = _part("restoring").left_over(module)
+    try:
+        return tracing.trace_module(module, calling, options.timesteps, options.dt)  # type: ignore[no-any-return]
+    except (ModelError, Unsupported) as error:
+        if not held:
+            raise
+        what = f"{error.what}; {', '.join(held[:3])} may hold the state of an earlier run"
+        raise type(error)(error.where, what, f"reset the model before it is read; or: {error.hint}") from error
 
 
 def load(path: Path, options: Options) -> Loaded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from converters.pt.keeping import keep
 from converters.pt.precision import NAMES, Watched, Widened, coarser
 from converters.pt.recording import quiet, tensors_in
+from converters.pt.trees import Path, mapped
 from snndeploy.arrays import Floats, Shape
 from snndeploy.errors import Unsupported
 
@@ -115,11 +117,13 @@ def numbers(tensor: Tensor) -> Floats:
 
 def _like(state: Any, given: Tensor, x: Tensor) -> Any:
     """The state that was handed over, for another batch; what has the input's shape is taken to be zeros."""
-    if isinstance(state, Tensor):
-        return torch.zeros_like(x) if state.shape == given.shape else state.detach().to(x.dtype)
-    if isinstance(state, tuple | list):
-        return type(state)(_like(s, given, x) for s in state)
-    return state
+
+    def end(_: Path, value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        return torch.zeros_like(x) if value.shape == given.shape else value.detach().to(x.dtype)
+
+    return mapped(state, end)
 
 
 @contextmanager
@@ -214,9 +218,11 @@ def _smaller(whole: Box) -> Box:
 
 
 def _cut(state: Any, given: Tensor, small: Tensor) -> Any:
-    if isinstance(state, Tensor):
-        return torch.zeros_like(small) if state.shape == given.shape else state
-    return type(state)(_cut(s, given, small) for s in state) if isinstance(state, tuple | list) else state
+
+    def end(_: Path, value: Any) -> Any:
+        return torch.zeros_like(small) if isinstance(value, Tensor) and value.shape == given.shape else value
+
+    return mapped(state, end)
 
 
 @contextmanager
@@ -232,10 +238,26 @@ def listening(parts: Mapping[str, nn.Module]) -> Iterator[dict[str, Heard]]:
 
 
 def _hook(heard: dict[str, Heard], path: str) -> Any:
-    def note(_: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
+    def note(part: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
         first = next(tensors_in(result), None)
         fits = bool(args) and isinstance(args[0], Tensor) and first is not None and first.shape == args[0].shape
         if fits and args[0].ndim > 1 and args[0].is_floating_point():
-            heard.setdefault(path, Heard(args[0].detach().clone(), (*args[1:], *kwargs.values()), tuple(kwargs)))
+            now = Heard(args[0].detach().clone(), (*args[1:], *kwargs.values()), tuple(kwargs))
+            before = heard.setdefault(path, now)
+            if not before.state and now.state:
+                # called without a state at its first step only: its own default stands for it then
+                defaults = _defaults(part)
+                begin = tuple(defaults[1 : len(args)]) + tuple(_default(part, word) for word in kwargs)
+                heard[path] = Heard(before.given, begin, tuple(kwargs)) if len(begin) == len(now.state) else before
 
     return note
+
+
+def _defaults(part: nn.Module) -> list[Any]:
+    """What the arguments of a module are where they are not given."""
+    return [None if p.default is p.empty else p.default for p in inspect.signature(part.forward).parameters.values()]
+
+
+def _default(part: nn.Module, word: str) -> Any:
+    parameter = inspect.signature(part.forward).parameters.get(word)
+    return None if parameter is None or parameter.default is parameter.empty else parameter.default

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from converters.pt.libraries import forget
+from converters.pt.keeping import resets_of
+from converters.pt.libraries import forget, library_of
+from converters.pt.snndeploy_nn import states_itself
 from converters.pt.trees import branches
 
 Undo = Callable[[], None]
@@ -174,6 +176,26 @@ def doubled(module: nn.Module) -> Iterator[None]:
 
 
 def reset(module: nn.Module) -> None:
-    """Forget every neuron's state."""
+    """Forget every neuron's state; of the user's own neurons, what their own ``reset()`` forgets."""
     for part in module.modules():
         forget(part)
+        if _own_neuron(part):
+            for name in resets_of(part):
+                getattr(part, name)()
+
+
+def _own_neuron(part: nn.Module) -> bool:
+    """Whether a module is of the user's own making and holds no layer, whose numbers a reset may mean."""
+    ours = (library_of(part) is not None) or states_itself(part)
+    torchs = any(type(inside).__module__.startswith("torch.nn.") for inside in part.modules())
+    return not ours and not torchs
+
+
+def left_over(module: nn.Module) -> list[str]:
+    """Attributes of the user's own modules that hold a tensor: a state of an earlier run, maybe."""
+    found = []
+    for path, part in module.named_modules():
+        if library_of(part) is None and not states_itself(part) and not type(part).__module__.startswith("torch."):
+            held = (name for name, value in vars(part).items() if isinstance(value, Tensor) and bool(value.any()))
+            found += [f"{path}.{name}" if path else name for name in held]
+    return found
