@@ -22,7 +22,9 @@ STATE = re.compile(r"(?i).*(state|mem|hid|carry|cache|prev|last|syn|spk|spike|vo
 """Names by which people call a state; they decide nothing where the results do."""
 COUNTERS = re.compile(r"(?i)t|i|k|n|idx|index|epoch|.*step.*|.*time.*|.*count.*")
 """What people call a number that is one more at every step."""
-MOST = 40
+MANY = 6
+"""Of more arguments than this only all, two or one are taken for states."""
+MOST = 20
 """More ways than this are not tried."""
 
 
@@ -94,7 +96,8 @@ def _all(result: Any, among: Sequence[Candidate], named: Mapping[str, Path]) -> 
 
 def _subsets(rest: Sequence[Candidate]) -> Iterator[list[Candidate]]:
     """All of them first, then fewer: a mask or a target is no state."""
-    for count in range(len(rest), 0, -1):
+    counts = range(len(rest), 0, -1) if len(rest) <= MANY else (len(rest), 2, 1)
+    for count in counts:
         for chosen in itertools.combinations(rest, count):
             yield list(chosen)
 

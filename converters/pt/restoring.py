@@ -77,7 +77,9 @@ def _snapshot(module: nn.Module, weights: bool) -> list[Undo]:
 def _container(now: Any) -> tuple[Undo | None, list[Any]]:
     """What puts the contents of a module, dict, list, set or data class back, and what is inside it."""
     if isinstance(now, nn.Module):
-        return _mapping_back(vars(now)), list(vars(now).values())
+        forward = getattr(type(now), "forward", None)
+        defaults = [getattr(forward, name, None) for name in ("__defaults__", "__kwdefaults__")]
+        return _mapping_back(vars(now)), [*vars(now).values(), *defaults]
     if isinstance(now, MutableMapping):
         return _mapping_back(now), list(now.values())
     if isinstance(now, list | set | deque):
