@@ -406,6 +406,21 @@ class Written(Net):
         return fired, v - fired
 
 
+class FirstStep(Alone):
+    """The caller says which step is the first."""
+
+    def forward(self, x, first=True):
+        if first:
+            self.lif.reset()
+        return self.lif(self.fc(x))
+
+
+class AlwaysFirst(Alone):
+    def forward(self, x):
+        self.lif.reset()
+        return self.lif(self.fc(x))
+
+
 ZEROS = (np.zeros((B, 16), "float32"), np.zeros((B, 5), "float32"))
 
 
@@ -421,9 +436,11 @@ ZEROS = (np.zeros((B, 16), "float32"), np.zeros((B, 5), "float32"))
             "forward's argument 'mem1': looks like a state, and nothing that forward returns",
         ),
         (lambda: NotReturned("snntorch"), X[0], "forward also needs mem1 and mem2"),
+        (FirstStep, X[0], "forward's argument 'first': is True here, and the answers change with it"),
+        (AlwaysFirst, X[0], "forward resets its neurons at every call: a call of one step remembers nothing"),
         (Written, X[0], "computes with the state that it hands on in 'state' itself"),
     ],
-    ids=["lost", "counts", "alone", "not returned", "not given", "written"],
+    ids=["lost", "counts", "alone", "not returned", "not given", "first", "always first", "written"],
 )
 def test_what_cannot_be_seen_is_refused_by_name(net, example, words):
     with pytest.raises(SnnError) as refused:

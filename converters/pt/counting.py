@@ -12,11 +12,14 @@ from torch import Tensor, nn
 
 from converters.pt.blackbox import alone
 from converters.pt.calling import Calling, call
+from converters.pt.neuron import shown
 from converters.pt.restoring import kept, reset
 from converters.pt.trees import flat
 from snndeploy.errors import Unsupported
 
 COUNTER = re.compile(r"(?i)t|i|k|idx|(now|cur(rent)?|this)_?\w+|(time_?)?step|time")
+FIRST = re.compile(r"(?i).*(first|init|reset|start|begin|new|fresh).*")
+"""What people call a flag that is True at the first step alone."""
 STEPS = 12
 """How far a number is counted up to see whether the model's answers change with it."""
 
@@ -28,8 +31,9 @@ def check_loop(module: nn.Module, calling: Calling) -> None:
     own = {state.name for state in calling.carried}
     for name, value in _numbers(module, calling).items():
         if name not in own and _counts(module, calling, name, value):
-            what = f"is {value} here, and the answers change with it: what it is at each step cannot be seen"
+            what = f"is {shown(value)} here, and the answers change with it: what it is at each step cannot be seen"
             hint = f"return its next value beside the output (return out, {name} + 1), or keep it as an attribute of the module"
+            hint = "let forward see by itself whether it is at its first step" if isinstance(value, bool) else hint
             raise Unsupported(f"forward's argument {name!r}", what, hint)
 
 
@@ -43,22 +47,31 @@ def carried(calling: Calling) -> Iterator[str]:
         yield f"forward's argument {state.name!r} is a state: {start} at the first step, then {state.words} of the step before"
 
 
-def _numbers(module: nn.Module, calling: Calling) -> dict[str, int]:
-    """Whole numbers that every step is given alike, and that may count the steps: 0, or 1 where the name says so."""
+def _numbers(module: nn.Module, calling: Calling) -> dict[str, Any]:
+    """What every step is given alike, and may be another at each: 0, or 1 where the name says so; whether it is the first."""
     parameters = inspect.signature(module.forward).parameters.items()
     found = {n: p.default for n, p in parameters if p.kind is not p.VAR_POSITIONAL and n not in calling.inputs}
     found |= calling.begins
-    numbers = {n: v for n, v in found.items() if isinstance(v, int) and not isinstance(v, bool)}
-    return {n: v for n, v in numbers.items() if v == 0 or (v == 1 and COUNTER.fullmatch(n))}
+    return {name: value for name, value in found.items() if _may_count(name, value)}
 
 
-def _counts(module: nn.Module, calling: Calling, name: str, value: int) -> bool:
-    """Whether another run, in which a number is one more at every step, gives another answer or none."""
+def _may_count(name: str, value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return value.numel() == 1 and not value.is_floating_point() and _may_count(name, value.item())
+    if isinstance(value, bool):
+        return value and FIRST.fullmatch(name) is not None
+    named = COUNTER.fullmatch(name) is not None
+    return (isinstance(value, int) and (value == 0 or (value == 1 and named))) or (value == 0 and isinstance(value, float) and named)
+
+
+def _counts(module: nn.Module, calling: Calling, name: str, value: Any) -> bool:
+    """Whether another run, in which a number is one more at every step, or no step the first, gives another answer or none."""
     alike = _run(module, calling, {name: [value] * STEPS})
-    return alike != _run(module, calling, {name: [value + k for k in range(STEPS)]})
+    first = isinstance(value, bool)
+    return alike != _run(module, calling, {name: [value and not k if first else value + k for k in range(STEPS)]})
 
 
-def _run(module: nn.Module, calling: Calling, numbers: Mapping[str, list[int]]) -> list[list[Any]] | None:
+def _run(module: nn.Module, calling: Calling, numbers: Mapping[str, list[Any]]) -> list[list[Any]] | None:
     """What comes out, as bytes; None where a step fails."""
     found, before = [], None
     with kept(module), alone(calling.dtype):

@@ -181,6 +181,9 @@ def readings(tape: Tape, module: nn.Module, calling: Calling, timesteps: int | N
         check_loop(module, calling)
     calling, count = telling(module, calling, longest(module))
     probes = record(module, calling, count, kind, of_calls)
+    if probes.reset_inside and timesteps not in (None, 1):
+        what = f"is {timesteps}, but forward resets its neurons at every call: a call of one step remembers nothing"
+        raise ModelError("--timesteps", what, "reset once, before the first step and outside forward, or loop inside forward")
     one = chooses_time(tape, calling) and (not calling.carried or timesteps is None)
     if probes.reset_inside or timesteps == 1 or one:
         yield from (Reading(tape, layout, 1, False, calling) for layout in layouts(tape, 1, whole))
