@@ -4,7 +4,8 @@
     python run_network.py inputs.npz -o trace.npz --hardware  Loihi 2 (needs Intel's lava-loihi; never tried by us)
 
 ``inputs.npz`` holds what the host injects, whole numbers: one array an input, [T, B, *shape], or [1, B, *shape] where it
-holds still. Where the network takes several chip steps for one of the model's, an input enters at the first of them.
+holds still (``snndeploy export --to lava --data`` writes it). An input of one neuron that is left out is the constant 1.
+Where the network takes several chip steps for one of the model's, an input enters at the first of them.
 ``trace.npz`` gets "layer.spikes", "layer.u", ... [steps, B, neurons] from chip step ``first.layer`` on (the
 first step is 1), of the populations named in ``--record`` (all without it).
 
@@ -240,6 +241,27 @@ def pipelined(spec: dict[str, Any], arrays: Any, inputs: dict[str, Any], record:
     return {**result, **{f"first.{name}": np.asarray(late[name] + 1) for name in record}}
 
 
+def injected(spec: dict[str, Any], read: dict[str, Any], file: str) -> dict[str, Any]:
+    """What the file holds, by input; one of one neuron that is not in it is the constant 1. Ends the script where it is wrong."""
+    wanted = {p["name"]: p["size"] for p in spec["populations"] if p["class"] == "RingBuffer"}
+    unknown = [name for name in read if name not in wanted]
+    if unknown or not read:
+        sys.exit(
+            f"{file}: holds {', '.join(unknown) or 'nothing'}; the inputs are {', '.join(wanted)}, each [T, B, *shape] in whole numbers"
+        )
+    samples = next(iter(read.values())).shape[1:2]
+    inputs = {}
+    for name, size in wanted.items():
+        if name not in read and size > 1:
+            sys.exit(f"{file}: holds nothing for the input {name}")
+        values = read.get(name, np.ones((1, *samples, 1), np.int32))
+        fits = values.ndim > 1 and len(values) in (1, spec["steps"]) and values.shape[1:2] == samples and values[0, :1].size == size
+        if not fits or not np.array_equal(values, np.round(values)):
+            sys.exit(f"{file}: {name} must be whole numbers, [{spec['steps']}, B, ...] or [1, B, ...] of {size} neurons")
+        inputs[name] = np.asarray(values, np.int32)
+    return inputs
+
+
 def main() -> None:
     """Read the command line, run, write the trace."""
     parser = argparse.ArgumentParser(description="Run the network in this folder with Lava.")
@@ -250,7 +272,7 @@ def main() -> None:
     given = parser.parse_args()
     spec = json.loads((HERE / "network.json").read_text(encoding="utf-8"))
     with np.load(HERE / "network.npz") as stored, np.load(given.inputs) as read:
-        arrays, inputs = dict(stored), {name: np.asarray(read[name], np.int32) for name in read.files}
+        arrays, inputs = dict(stored), injected(spec, dict(read), given.inputs)
     names = [p["name"] for p in spec["populations"] if p["class"] != "RingBuffer"]
     record = names if given.record is None else given.record.split(",")
     run = pipelined if spec["mode"] == "pipelined" else restarted
