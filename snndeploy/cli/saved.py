@@ -54,7 +54,10 @@ def show(file: str, *, as_json: bool, **given: Any) -> None:
 @as_json
 @refusing
 def run(file: str, *, as_json: bool, **given: Any) -> None:
-    """Run the graph or chip network in FILE: predictions, accuracy where labelled, spikes and events a layer."""
+    """Run the graph or chip network in FILE: predictions, accuracy where labelled, spikes, events and faults a layer.
+
+    Exit code 1 where a register left its range: the run is not that of the network.
+    """
     samples, options = _samples(file, given), file_options_of(given)
     with working(f"running {Path(file).name}"):
         ran = deploy.run(file, samples, given["timesteps"], encoding(given["encode"]), given["seed"], given["chip"], options)

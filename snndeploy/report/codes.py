@@ -200,6 +200,11 @@ _SEVERITIES = {
         "Read why; often a register one step away mends it.",
     ),
     "note": ("worth knowing", "Nothing is wrong.", "Nothing."),
+    "fault": (
+        "a register left its range in a run, or a layer fell silent",
+        "The chip computes as it is defined, but its numbers are no longer those of the network.",
+        "Each names layer, step, sample and both values; docs/faults.md says what helps.",
+    ),
 }
 
 CODES: Mapping[str, Explanation] = MappingProxyType(
