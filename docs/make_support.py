@@ -112,7 +112,7 @@ def reason(error: SnnError) -> str:
     """Why, without the names of this example."""
     text = re.sub(r"^the network does not fit\s+(L\d+) blocker \w+", r"\1", error.what)
     codes = ", ".join(sorted(set(re.findall(r"\bL\d{3}\b", text))))
-    text = re.sub(r"^(no construction of this neuron is exact here) .*$", rf"{codes}: \1", text, flags=re.DOTALL)
+    text = re.sub(r"^(none of the constructions built here is exact for this neuron) .*$", rf"{codes}: \1", text, flags=re.DOTALL)
     text = re.sub(r"^(L\d+: )\w+ (has no integer form|whose)", r"\1the neuron \2", text)
     text = re.sub(r"^a \w+ (sends real values)", r"it \1", text)
     text = re.sub(r"^NIR has no \w+", "NIR has no such node", text)

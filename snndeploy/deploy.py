@@ -37,6 +37,7 @@ from snndeploy.flow.silence import silenced
 from snndeploy.hw import Profile, load_profile
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input
+from snndeploy.ir.neurons.burst import Burst
 from snndeploy.place import place
 from snndeploy.placement import Placement
 from snndeploy.report.report import Report
@@ -260,8 +261,9 @@ def check(
     def attempt(now: Graph) -> Placement:
         spikes, _ = spiking(now, seen)
         lowered, _ = to_normal_form(spikes, seen.first(wishes.check_samples))
-        settings = wished_settings(lowered, profile, seen.steps, wishes.bits, wishes.burst)
-        built = build(lowered, profile, seen, settings, wishes.burst, run_reference(lowered, seen.inputs, seen.steps))
+        burst = wishes.burst if now is graph or lowered.named(Burst) else "auto"
+        settings = wished_settings(lowered, profile, seen.steps, wishes.bits, burst)
+        built = build(lowered, profile, seen, settings, burst, run_reference(lowered, seen.inputs, seen.steps))
         return without_proven(place(built.network, profile, built.payloads(), routes=False), built)
 
     return checking.every(graph, attempt, profile.id)

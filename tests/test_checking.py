@@ -21,6 +21,7 @@ from snndeploy.data import Samples  # noqa: E402
 from snndeploy.errors import SnnError  # noqa: E402
 from snndeploy.ir.graph import Edge, Graph, Node  # noqa: E402
 from snndeploy.ir.layers import Input, Linear, Output  # noqa: E402
+from snndeploy.ir.neurons.burst import Burst  # noqa: E402
 from snndeploy.ir.neurons.lif import LIF  # noqa: E402
 from snndeploy.ir.neurons.quadratic import QuadraticIF  # noqa: E402
 from snndeploy.ir.neurons.resonator import ResonateFire  # noqa: E402
@@ -93,6 +94,27 @@ def test_every_neuron_that_a_chip_lacks_is_a_blocker_at_once():
     assert whys["n3"] == own_words(chain(LIF(frozen(0.5)), LIF(frozen(0.5)), LIF(frozen(0.75)), two), "loihi1")
     assert whys["the rest"] == "fc0, n0, fc1, fc2, n2, fc3 would map"
     assert sd.check(graph_file(chain(LIF(frozen(0.5)))), Samples({"input": X.astype(float)}), sd.Wishes(chip="loihi1")).fits
+
+
+LADDER = frozen(np.arange(1.0, 4.0).reshape(3, 1))
+
+
+def test_what_stands_in_for_a_burst_neuron_does_not_make_the_wish_idle():
+    """--burst of a network whose burst neurons were bypassed."""
+    burst = Burst(frozen(0.5), LADDER, LADDER, (False,) * 3, "subtract", amounts=LADDER)
+    graph = chain(burst, LIF(frozen(0.5)))
+    found = sd.check(graph_file(graph), Samples({"input": X.astype(float)}), sd.Wishes(chip="loihi1", burst="lateral"))
+    assert blockers(found) == ["n0"]
+    assert [f.why for f in found.findings if f.severity == "note"][-1] == "fc0, fc1, n1 would map"
+
+
+def test_what_the_tool_built_is_no_warning():
+    """The read-out behind the last burst layer has a decay of 0, which a 12-bit register does not hold; a layer of the user's as well."""
+    burst = Burst(frozen(0.5), LADDER, LADDER, (False,) * 3, "hard")
+    of_ours = sd.check(graph_file(chain(LIF(frozen(0.5)), burst)), Samples({"input": X.astype(float)}), sd.Wishes(chip="loihi1"))
+    assert {f.where: f.severity for f in of_ours.findings if f.code == "L009"} == {"output.readout": "note"}
+    of_theirs = sd.check(graph_file(chain(LIF(frozen(0.0)))), Samples({"input": X.astype(float)}), sd.Wishes(chip="loihi1"))
+    assert {f.where: f.severity for f in of_theirs.findings if f.code == "L009"} == {"n0": "warning"}
 
 
 def test_the_command_lists_them_as_one_object(tmp_path):

@@ -290,7 +290,7 @@ SPIKINGJELLY = Library(
         **{f"{_NORM[1]}{n}d": effective_batch_norm for n in (1, 2)},
     },
     refused={
-        "PSN": "every step sees all steps, also later ones, which a chip cannot",
+        "PSN": "every step sees all steps, also later ones, so that it has no answer before the last",
         "STBIFNode": f"fires +1 and -1 against a running count; {_PROGRAM}",
         "LIAFNode": "gives out a real activation of its membrane, not spikes",
         "NeuNorm": "divides by a running average of spikes, which no synapse does",

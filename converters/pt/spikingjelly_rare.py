@@ -84,7 +84,7 @@ def sliding(settings: Settings, _: Shape) -> Neuron:
 def masked(settings: Settings, _: Shape) -> Neuron:
     """MaskedPSN: row t of its matrix, from its diagonal back, weighs the last k inputs of step t."""
     if float(settings("_lambda_")) < 1:
-        what = f"lambda is {float(settings('_lambda_')):g}, so that a step also sees later steps, which a chip cannot"
+        what = f"lambda is {float(settings('_lambda_')):g}, so that a step also sees later steps and has no answer before them"
         raise Unsupported(settings.where, what, "train until lambda_ is 1")
     weight, bias, order = _shaped(settings, "weight", 2), _numbers(settings("bias")).reshape(-1), int(settings("k"))
     steps = len(weight)

@@ -188,7 +188,7 @@ def _choose(name: str, candidates: tuple[Candidate, ...], rows: list[BurstRow], 
     if not usable:
         reasons = " | ".join(f"{row.construction}: {row.why_not or 'not asked for'}" for row in rows)
         hint = "choose another chip, or another --burst" if len(candidates) > 1 else "choose a chip with neuron programs (--chip loihi2)"
-        raise Unsupported(name, f"no construction of this neuron is exact here ({reasons})", hint)
+        raise Unsupported(name, f"none of the constructions built here is exact for this neuron ({reasons})", hint)
     return min(usable, key=lambda i: rows[i].joules)
 
 

@@ -102,7 +102,7 @@ def delays(network: ChipNetwork, limits: Budget) -> Iterator[Finding]:
 
 
 def decays(network: ChipNetwork) -> Iterator[Finding]:
-    """L009: decays that Lava computes with but a 12-bit register does not hold."""
+    """L009: decays that Lava computes with but a 12-bit register does not hold; a note for what the tool itself built."""
     for p in network.populations.values():
         if not isinstance(p.model, Lif | TernaryLif):
             continue
@@ -110,7 +110,9 @@ def decays(network: ChipNetwork) -> Iterator[Finding]:
         if low < 0 or high >= DECAY_UNIT:
             value, limit = (low, 0) if low < 0 else (high, DECAY_UNIT - 1)
             why = "Lava's model takes this decay; the 12-bit register holds 0 .. 4095"
-            yield Finding("L009", "warning", p.name, value, limit, why, "use du >= 0 and dv <= 4095 where the chip must run it")
+            ours = p.origin not in ("", p.name) or p.name.endswith(".readout")
+            fix = "nobody trains it: it was built here" if ours else "use du >= 0 and dv <= 4095 where the chip must run it"
+            yield Finding("L009", "note" if ours else "warning", p.name, value, limit, why, fix)
 
 
 def kinds(network: ChipNetwork, limits: Budget) -> Iterator[Finding]:
