@@ -32,7 +32,7 @@ from snndeploy.flow.lowering import to_normal_form
 from snndeploy.flow.nearest import priced, substituted
 from snndeploy.flow.original import hold_against_original, hold_against_own_type
 from snndeploy.flow.rates import as_spiking, curve, original_predictions, spiking
-from snndeploy.flow.recording import read_record
+from snndeploy.flow.recording import Record, read_record
 from snndeploy.flow.silence import silenced
 from snndeploy.hw import Profile, load_profile
 from snndeploy.ir.graph import Graph
@@ -253,7 +253,8 @@ def check(
     except Unsupported as refusal:
         return checking.refused(refusal, profile.id)
     if isinstance(loaded, ChipNetwork):
-        return transferring.onto(loaded, profile, wishes)[1]
+        record = read_record(Path(model)) if isinstance(model, str | Path) else Record()
+        return transferring.checked(loaded, profile, wishes, record)
     everything = stand_in(loaded) if samples is None else fed(samples, loaded, wishes, options)
     graph, _ = describe_inputs(loaded.graph, everything)
     seen = everything.first(wishes.calibration_samples)
@@ -287,9 +288,10 @@ def run(
 
     ``chip`` names its profile where that is a file of yours; ``options`` say what a .net or .nir file does not.
     """
-    if chip is not None:
-        must_simulate(load_profile(chip))
-    ran = saved.run_file(saved.open_file(path, options, timesteps), as_samples(data), timesteps, encode, seed)
+    noun = saved.open_file(path, options, timesteps)
+    if isinstance(noun, ChipNetwork):
+        must_simulate(load_profile(chip or noun.chip))
+    ran = saved.run_file(noun, as_samples(data), timesteps, encode, seed)
     if isinstance(ran.noun, ChipNetwork):
         _, placement, events = saved.placed(ran.noun, ran.trace, chip)
         return replace(ran, events=events.counts(), fits=placement.fits)

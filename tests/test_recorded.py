@@ -20,8 +20,10 @@ import snndeploy as sd
 from converters import onnx as fmt
 from converters.onnx.plain import read_provenance
 from snndeploy import certificate
+from snndeploy.chip.models import HostInput, Lif
+from snndeploy.chip.network import ChipNetwork, Dense, Population, Projection, Readout
 from snndeploy.errors import ProfileError
-from snndeploy.flow.recording import read_record
+from snndeploy.flow.recording import read_record, write_recorded
 from snndeploy.ir.graph import Edge, Graph
 from snndeploy.ir.layers import Input, Linear, Output
 from snndeploy.ir.neurons.burst import Burst
@@ -136,6 +138,25 @@ def test_data_without_labels_were_run_all_the_same(deployments, tmp_path):
         said = " ".join(sd.to_text(found).split())
         assert "16 samples ran; they have no labels" in said
         assert "No data were run" not in said
+
+
+def test_warnings_that_a_construction_settled_do_not_come_back(tmp_path):
+    """By report, check and transfer of the file; without the record they do."""
+    populations = {"in": Population("in", (4000,), HostInput()), "n.A": Population("n.A", (2,), Lif(-1, 0, 100))}
+    wide = Projection("fc", "in", "n.A", Dense(np.full((2, 4000), 254)))
+    network = ChipNetwork("loihi2", populations, (wide,), Readout("n.A"), 4)
+    x = np.zeros((2, 4, 4000))
+    for settled, wanted in (((), 1), (("n",), 0)):
+        file = tmp_path / "net.loihi2.onnx"
+        write_recorded(network, file, Provenance("", "net", settled=settled))
+        assert worst_cases(sd.report(file, x).placement) == wanted
+        assert worst_cases(sd.check(file, None)) == wanted
+        assert worst_cases(sd.transfer(file, x, chip="loihi2").placement) == wanted
+        assert snn("check", file).count("L013") == wanted
+
+
+def worst_cases(placement):
+    return sum(f.code == "L013" for f in placement.findings)
 
 
 # --------------------------------------------------------------------------------------------------------------- the file

@@ -38,7 +38,7 @@ from snndeploy.flow.making import files_of
 from snndeploy.flow.recording import read_record
 from snndeploy.flow.reporting import report_of, sources
 from snndeploy.flow.saved import chip_inputs
-from snndeploy.flow.transferring import remembering
+from snndeploy.flow.transferring import checked, remembering
 from snndeploy.hw import load_profile, profile_names
 from snndeploy.ir.rectifier import Relu
 from snndeploy.placement import Placement
@@ -124,7 +124,7 @@ def check(model: str, *, as_json: bool, **given: Any) -> None:
         except Unsupported as refusal:
             placement = refused(refusal, load_profile(given["chip"]).id)
         if noun is not None:
-            placement = _checked(noun, samples, wishes, given, options)
+            placement = _checked(model, noun, samples, wishes, given, options)
     if as_json:
         click.echo(json.dumps(check_to_json(model, placement), allow_nan=False))
     else:
@@ -135,13 +135,14 @@ def check(model: str, *, as_json: bool, **given: Any) -> None:
 
 
 def _checked(
-    noun: converters.Loaded | ChipNetwork, samples: Samples | None, wishes: Wishes, given: Mapping[str, Any], options: converters.Options
-) -> Placement:
-    """What was read, as far as a placement."""
+    model: str, noun: converters.Loaded | ChipNetwork, samples: Samples | None, wishes: Wishes, given: Mapping[str, Any],
+    options: converters.Options,
+) -> Placement:  # fmt: skip
+    """What was read, as far as a placement; of a network that was saved, with what its file says was settled."""
     if isinstance(noun, ChipNetwork):
         refuse(("data", "decode", "calibration_samples"), INTEGERS)
-    loaded = noun if isinstance(noun, ChipNetwork) else with_decoding(noun, given["decode"])
-    return deploy.check(loaded, samples, wishes, still_open(options))
+        return checked(noun, load_profile(wishes.chip), wishes, read_record(Path(model)))
+    return deploy.check(with_decoding(noun, given["decode"]), samples, wishes, still_open(options))
 
 
 def still_open(options: converters.Options) -> converters.Options:

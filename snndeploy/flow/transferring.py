@@ -17,7 +17,7 @@ from snndeploy.flow.deployment import Wishes
 from snndeploy.flow.feeding import Feed, chip_predictions
 from snndeploy.flow.given import read_out
 from snndeploy.flow.making import making_of
-from snndeploy.flow.recording import Record, repeated, write_recorded
+from snndeploy.flow.recording import Record, placed_as_made, repeated, write_recorded
 from snndeploy.flow.reporting import chip_report
 from snndeploy.hw import Profile, load_profile
 from snndeploy.place import place
@@ -90,7 +90,8 @@ def remembering(made: Transfer, record: Record) -> Transfer:
     if record.made is None:
         return replace(made, assumptions=notes)
     verdict = replace(made.verdict, recorded=record.made.pairs, proofs=record.made.proofs, rates=record.made.rates)
-    return replace(made, verdict=verdict, origin=record.made, assumptions=notes)
+    placement = placed_as_made(made.network, made.profile, record.made)
+    return replace(made, verdict=verdict, origin=record.made, assumptions=notes, placement=placement)
 
 
 def onto(network: ChipNetwork, profile: Profile, wishes: Wishes) -> tuple[ChipNetwork, Placement]:
@@ -106,6 +107,12 @@ def onto(network: ChipNetwork, profile: Profile, wishes: Wishes) -> tuple[ChipNe
     board = f"{profile.id}:{profile.board}" if profile.board else profile.id
     moved = replace(network, chip=board)
     return moved, place(moved, profile)
+
+
+def checked(network: ChipNetwork, profile: Profile, wishes: Wishes, record: Record) -> Placement:
+    """Where the integers sit on that chip; warnings that their conversion has settled do not come back."""
+    moved, placement = onto(network, profile, wishes)
+    return placement if record.made is None else placed_as_made(moved, profile, record.made)
 
 
 def read_by(network: ChipNetwork, decode: str | None) -> ChipNetwork:
