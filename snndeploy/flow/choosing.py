@@ -18,8 +18,8 @@ from snndeploy.quantize.settings import FULL_BITS
 from snndeploy.sim.reference import run_reference
 from snndeploy.trace import Trace
 
-CLEARLY = 0.01
-"""So much more of the calibration samples must agree before the plain rule is taken: a sample more or less says nothing."""
+CLEARLY = 2.0
+"""Standard errors by which more samples must be won than lost before the plain rule is taken (McNemar, Psychometrika 1947)."""
 PLAIN = "no weight is clipped: the whole network answers more like the float one"
 
 
@@ -27,7 +27,7 @@ def quantized(graph: Graph, settings: Settings, seen: Mapping[str, Floats], data
     """``quantize``; of fewer than 8 weight bits never worse than the obvious, on the calibration ``data``.
 
     What is best for each layer by itself may add up to a worse network than no clipping at all: both are run, and the
-    one that answers as the float network did (``reference``) more often is taken. ``seen`` are all values of the float
+    one that answers as the float network did (``reference``) clearly more often is taken. ``seen`` are all values of the float
     run, ``ranged`` all data that the payloads must hold.
 
     Raises:
@@ -42,8 +42,9 @@ def quantized(graph: Graph, settings: Settings, seen: Mapping[str, Floats], data
     except QuantizeError:
         return chosen
     wanted = float_predictions(graph, reference)
-    agree = [float(np.mean(float_predictions(q.graph, _ran(q, data)) == wanted)) for q in (chosen, plain)]
-    if agree[1] <= agree[0] + CLEARLY:
+    agrees = [float_predictions(q.graph, _ran(q, data)) == wanted for q in (chosen, plain)]
+    won, lost = int(np.sum(agrees[1] & ~agrees[0])), int(np.sum(agrees[0] & ~agrees[1]))
+    if won - lost <= CLEARLY * np.sqrt(won + lost):
         return chosen
     return replace(plain, layers=tuple(replace(s, notes=(*s.notes, PLAIN)) for s in plain.layers))
 
