@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from test_quantize import STEPS, chain, outputs, run_quantize, spikes, two_bursts
 
+import snndeploy as sd
+from converters import Options
 from snndeploy.arrays import frozen
 from snndeploy.flow import choosing
 from snndeploy.flow.feeding import Feed
@@ -169,3 +171,13 @@ def test_the_plain_rule_is_taken_where_the_whole_network_is_nearer_so(monkeypatc
 
 def test_the_choice_by_layers_stays_where_the_plain_rule_is_worse(monkeypatch):
     assert Choosing(monkeypatch, spoiled=True).notes(weight_bits={"*": 5}) == []
+
+
+def test_a_trained_network_of_784_real_inputs_keeps_its_answers_at_4_bits(shared):
+    """9 % of them at 6, 5 and 4 bits before; benchmarks/weight_bits.py measures every model at every width."""
+    with np.load(shared / "data" / "mnist_t10k.npz") as data:
+        x = data["x"][:48].reshape(48, 784).astype(np.float64) / 255
+    model = str(shared / "models" / "snntorch_mnist_fc" / "snn_model.pth")
+    made = sd.convert(model, x, sd.Wishes(weight_bits=4), Options(timesteps=25, input_shape=(784,)))
+    assert made.verdict.fidelity.agreement >= 0.95
+    assert [(s.weight_bits, s.died) for s in made.scales] == [(4, False), (4, False)]
