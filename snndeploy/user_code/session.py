@@ -222,9 +222,8 @@ def session(kind: type[SnnError], where: str, *, whole: bool = False) -> Iterato
 @contextmanager
 def _as_before(opened: Session) -> Iterator[None]:
     """The interpreter finds the user's files meanwhile, and nothing of them afterwards."""
-    arguments, path, modules, silent = list(sys.argv), list(sys.path), set(sys.modules), sys.dont_write_bytecode
+    arguments, path, modules = list(sys.argv), list(sys.path), set(sys.modules)
     finder = _Finder(opened)
-    sys.dont_write_bytecode = True
     if opened.whole:
         sys.path.insert(0, str(Path.cwd()))
     else:
@@ -233,7 +232,7 @@ def _as_before(opened: Session) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.argv[:], sys.path[:], sys.dont_write_bytecode = arguments, path, silent
+        sys.argv[:], sys.path[:] = arguments, path
         if finder in sys.meta_path:
             sys.meta_path.remove(finder)
         _forget(modules, opened.folders)
