@@ -21,9 +21,6 @@ from snndeploy.ir.neurons.immediate import ImmediateLIF
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF
 
-ROUNDED = 1e-3
-"""The share of ties that rounding may turn around where a neuron's numbers are no short binary fractions."""
-
 
 @dataclass(frozen=True, eq=False)
 class Found:
@@ -53,11 +50,11 @@ def identify(cell: Cell) -> Found:
     gives = cell.states[measured.v] if fired is None else fired[0]
     scale = _scale(measured, total)
     nearest: Trial | None = None
-    for chain in _chains(measured, total):
-        trial = compare(cell, chain, weights, gives, scale, FEW)
+    few = [(compare(cell, chain, weights, gives, scale, FEW), chain) for chain in _chains(measured, total)]
+    for trial, chain in sorted(few, key=lambda one: (one[0].different, one[0].ties)):
         if not trial.different:
             trial = compare(cell, chain, weights, gives, scale, STEPS)
-        if not trial.different and trial.ties <= ROUNDED * max(trial.tied, 1):
+        if not trial.different:
             return Found(chain, gives, weights, trial)
         nearest = trial if nearest is None or trial.different < nearest.different else nearest
     why = f"the nearest, {nearest.name}, differs at {nearest.first}" if nearest is not None else "its numbers fit none"

@@ -12,7 +12,7 @@ import numpy as np
 from converters.pt.neuron import Neuron
 from converters.pt.torch_nn import Chain
 from snndeploy.arrays import Floats
-from snndeploy.ir.following import Followed, Following, Mask, Words, follow
+from snndeploy.ir.following import Followed, Following, Mask, follow, in_a_row, starting
 from snndeploy.ir.graph import State
 from snndeploy.ir.on_numpy import NUMPY
 from snndeploy.ir.spread import ARITHMETICS, Arithmetic, Spread
@@ -100,30 +100,10 @@ def _entering(taps: Chain, given: Floats, kind: Arithmetic) -> Iterator[Spread]:
 
 
 def _through(nodes: Chain, x: Spread, states: list[dict[str, Spread]], which: int, told: Floats | None, kind: Arithmetic) -> Followed:
-    """One step of several nodes in a row; their state words are kept under their numbers."""
-    own = states[which]
-
-    def step(inputs: tuple[Spread, ...], state: Words, xp: Following) -> tuple[Spread, Words]:
-        y, after = inputs[0], {}
-        for i, node in enumerate(nodes):
-            words = {name.partition(" ")[2]: word for name, word in state.items() if name.startswith(f"{i} ")}
-            y, left = node.step((y,), words, xp)
-            after.update({f"{i} {name}": word for name, word in left.items()})
-        return y, after
-
-    if not own:
-        own.update(_starting(nodes, x, kind))
-    done = follow(step, (x,), own, told, kind)
+    """One step of several nodes in a row."""
+    done = follow(in_a_row(nodes), (x,), states[which] or starting(nodes, x), told, kind)
     states[which] = dict(done.state)
     return done
-
-
-def _starting(nodes: Chain, x: Spread, kind: Arithmetic) -> Iterator[tuple[str, Spread]]:
-    shape = x.value.shape[1:]
-    for i, node in enumerate(nodes):
-        for name, value in node.initial_state(shape).items():
-            yield f"{i} {name}", exact(np.broadcast_to(value, (len(x.value), *value.shape)), kind)
-        shape = node.out_shape((shape,))
 
 
 def _tapped(taps: Chain, given: Floats) -> Floats:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snndeploy.arrays import Floats, Shape
+from snndeploy.ir.graph import Node
 from snndeploy.ir.on_numpy import NUMPY
 from snndeploy.ir.spread import Arithmetic, Operand, Spread, dot, given, quotient, rounded, setting
 from snndeploy.ir.xp import Pads
@@ -173,6 +174,30 @@ def follow(step: Step, inputs: tuple[Spread, ...], state: Words, told: Floats | 
             y, after = _merged(good, other, y), {name: _merged(good, left[name], word) for name, word in after.items()}
             ties, wrong = ties | good, wrong & ~good
     return Followed(y, {name: _widened(word, size, kind) for name, word in after.items()}, ties, wrong, near)
+
+
+def in_a_row(nodes: Sequence[Node]) -> Step:
+    """The step of several nodes, one after the other; their state words are kept under their numbers: "0 v"."""
+
+    def step(inputs: tuple[Spread, ...], state: Words, xp: Following) -> tuple[Spread, Words]:
+        y, after = inputs[0], {}
+        for i, node in enumerate(nodes):
+            words = {name.partition(" ")[2]: word for name, word in state.items() if name.startswith(f"{i} ")}
+            y, left = node.step((y,), words, xp)
+            after.update({f"{i} {name}": word for name, word in left.items()})
+        return y, after
+
+    return step
+
+
+def starting(nodes: Sequence[Node], x: Spread) -> dict[str, Spread]:
+    """The state words of nodes in a row before their first step, for an input [B, *shape]."""
+    shape, words = x.value.shape[1:], {}
+    for i, node in enumerate(nodes):
+        for name, value in node.initial_state(shape).items():
+            words[f"{i} {name}"] = given(np.broadcast_to(value, (len(x.value), *value.shape)), x.kind)
+        shape = node.out_shape((shape,))
+    return words
 
 
 def _terms(weight: Spread) -> int:
