@@ -13,7 +13,7 @@ from snndeploy.arrays import Ints
 from snndeploy.chip.models import STATE_MAX
 from snndeploy.chip.program import Instruction, NeuronProgram
 from snndeploy.sim.kernels import saturate, toward_zero
-from snndeploy.sim.leaving import Left, left, merged
+from snndeploy.sim.leaving import Left, merged
 
 
 def _multiply(a: Ints, b: Ints, bits: Ints) -> Ints:
@@ -85,7 +85,10 @@ def _outside(program: NeuronProgram, words: Mapping[str, Ints], line: Instructio
     """Where a LUT is read beyond its first or last entry, which hold there."""
     low, width = _located(program, line.args[1])
     x = _value(program, words, line.args[2])
-    return left("table", x, np.clip(x, low, low + width * (len(program.tables[line.args[1]]) - 1)))
+    high = low + width * (len(program.tables[line.args[1]]) - 1)
+    if not x.size or (x.min() >= low and x.max() <= high):
+        return ()
+    return (Left("table", x, np.clip(x, low, high)),)
 
 
 def _located(program: NeuronProgram, table: str) -> tuple[int, int]:
