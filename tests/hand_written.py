@@ -66,7 +66,8 @@ class Style:
     @property
     def words(self) -> str:
         """The combination in one line, for counts by kind."""
-        return " | ".join((self.keep, self.place, self.fire, self.reset, self.membrane, self.type, self.readout, self.time))
+        neuron = f"{self.keep} | {self.place} | {self.fire} | {self.reset} | {self.membrane}"
+        return f"{neuron} | {self.type} | {self.readout} | {self.time}"
 
 
 def style(seed: int) -> Style:
@@ -94,19 +95,32 @@ def style(seed: int) -> Style:
 
 COMMONEST = tuple(
     Style(
-        seed, keep="attribute", place="class", fire=fire, reset=reset, membrane=membrane, type="as the input",
-        readout=readout, time=time, decay=0.5, threshold=1.0, grid=0.0, binary=True,
-    )  # fmt: skip
-    for seed, (fire, reset, membrane, readout, time) in enumerate((
-        (">=", "zero by product", "decay", "linear", "repeated"),
-        (">=", "zero by product", "divided", "mean", "repeated"),
-        (">", "subtract", "decay", "spikes", "first axis"),
-        (">=", "zero by where", "divided", "spikes", "outside"),
-        ("surrogate", "zero by product", "decay", "count", "first axis"),
-        ("surrogate", "subtract", "decay", "spikes", "outside"),
-        (">", "zero by product", "mixed", "mean", "second axis"),
-        (">=", "subtract detached", "decay", "linear", "first axis"),
-    ))
+        seed,
+        keep="attribute",
+        place="class",
+        fire=fire,
+        reset=reset,
+        membrane=membrane,
+        type="as the input",
+        readout=readout,
+        time=time,
+        decay=0.5,
+        threshold=1.0,
+        grid=0.0,
+        binary=True,
+    )
+    for seed, (fire, reset, membrane, readout, time) in enumerate(
+        (
+            (">=", "zero by product", "decay", "linear", "repeated"),
+            (">=", "zero by product", "divided", "mean", "repeated"),
+            (">", "subtract", "decay", "spikes", "first axis"),
+            (">=", "zero by where", "divided", "spikes", "outside"),
+            ("surrogate", "zero by product", "decay", "count", "first axis"),
+            ("surrogate", "subtract", "decay", "spikes", "outside"),
+            (">", "zero by product", "mixed", "mean", "second axis"),
+            (">=", "subtract detached", "decay", "linear", "first axis"),
+        )
+    )
 )
 """The eight commonest combinations: a neuron class that keeps its potential as an attribute, in the loops of tutorials."""
 
@@ -122,7 +136,7 @@ def _possible(s: Style) -> bool:
     return not (outside and s.readout != "spikes")
 
 
-HEAD = '''
+HEAD = """
 import torch
 from torch import nn
 
@@ -138,7 +152,7 @@ class Spike(torch.autograd.Function):
         (x,) = ctx.saved_tensors
         return grad / (1 + x.abs()) ** 2
 
-'''
+"""
 
 
 def source(s: Style, wide: bool = False, watched: bool = False) -> str:
@@ -257,7 +271,7 @@ def _answer(s: Style) -> list[str]:
 def built(s: Style, wide: bool = False, watched: bool = False) -> tuple[torch.nn.Module, list[torch.Tensor]]:
     """The module with its weights, and the list of potentials that a watched one fills."""
     home: dict[str, Any] = {"SEEN": []}
-    exec(compile(source(s, wide, watched), f"hand_written_{s.seed}.py", "exec"), home)  # noqa: S102 - the text is ours
+    exec(compile(source(s, wide, watched), f"hand_written_{s.seed}.py", "exec"), home)
     draw = np.random.default_rng(s.seed)
     net = home["Net"]()
     for layer, loud in ((net.fc1, 2.0), (net.fc2, 2.0)):

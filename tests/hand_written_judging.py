@@ -79,4 +79,4 @@ def graph_run(s: Style, graph: Graph, seed: int) -> np.ndarray:
 
 def reason(why: str) -> str:
     """A refusal without names and numbers, to be counted by."""
-    return re.sub(r"'[^']*'|[\d.]+", "_", why.split("\n")[0])[:110]
+    return re.sub(r"'[^']*'|[\d.]+", "_", why.partition("\n")[0])[:110]

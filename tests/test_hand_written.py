@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,8 @@ import snndeploy as sd  # noqa: E402
 from snndeploy.flow.lowering import hold_against_original  # noqa: E402
 
 pytestmark = pytest.mark.slow
-SEEDS, AT_ONCE = 300, 20
+SEEDS = 300 if os.environ.get("CI") else 60
+AT_ONCE = 20
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, AT_ONCE))
