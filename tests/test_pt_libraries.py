@@ -741,9 +741,9 @@ def test_a_library_module_that_steps_or_takes_all():
 
 
 def test_library_modules_without_meaning():
-    class Doubled(LIFNode):
+    class Squared(LIFNode):
         def one(self, x: Any) -> Any:
-            return super().one(2 * x)
+            return super().one(x * x.abs())
 
     class Renamed(LIFNode):
         """Only its words are its own."""
@@ -773,7 +773,7 @@ def test_library_modules_without_meaning():
     bare = LIFNode()
     del bare.tau
     cases = {
-        "changes what spikingjelly's LIFNode computes": Doubled(),
+        "changes what spikingjelly's LIFNode computes": Squared(),
         "no step": LIFNode(smooth=True),
         "also later ones": PSN(),
         "a neuron of snntorch that is in no table": Mine(),
