@@ -324,3 +324,12 @@ def test_what_is_proved_does_not_stand_under_not_checked(deployments, tmp_path):
     said = snn("verify", file, "--prove")
     assert "Exactness: By proof." in said
     assert "Not checked" not in said
+
+
+def test_delta_sends_signed_values_and_is_not_said_to_be_cut_off():
+    from snndeploy.chip.models import SigmaDelta
+    from snndeploy.flow.chip_semantics import FACTS
+
+    facts = {sums: dict(FACTS[SigmaDelta](SigmaDelta(2, sums=sums))) for sums in (True, False)}
+    assert facts[True]["activation"] == "the running sum, cut off below 0"
+    assert facts[False]["activation"] == "the input itself"
