@@ -114,7 +114,7 @@ def _metadata(model: Any, where: str) -> dict[str, str]:
     if not {"schema", "noun", "structure"} <= entries.keys():
         raise ModelError(where, "was not saved by snndeploy, or is cut off", _module("files").NOT_OURS)
     structure = _module("structure")
-    known = structure.RECORDED
+    known = structure.RECORDED if entries["noun"] == "chip" else structure.SCHEMA
     schema = int(entries["schema"]) if entries["schema"].isdecimal() and len(entries["schema"]) < 9 else 0
     if schema > known:
         raise ModelError(where, f"has schema {schema}; this snndeploy reads up to {known}", "update snndeploy")
