@@ -107,7 +107,7 @@ def _check(nodes: Chain, shape: Shape, first: Call, lead: int, call: Call) -> No
         nodes = found[1](first.module, given.shape[lead:])
     value = _value(nodes, given.reshape(-1, *given.shape[lead:]))
     error = float(np.max(np.abs(value.reshape(gave.shape) - gave), initial=0.0))
-    bound = 1e-4 * float(np.max(np.abs(gave), initial=0.0)) + 1e-5
+    bound = _share(first.module) * float(np.max(np.abs(gave), initial=0.0)) + 1e-5
     if not error <= bound:
         what = f"gives other numbers than its class says (they differ by {error:.3g})"
         raise Unsupported(str(call), what, "a hook, a changed forward or a re-parametrization? Make it a plain layer first")
@@ -117,3 +117,9 @@ def _value(nodes: Chain, x: Any) -> Any:
     for node in nodes:
         x, _ = node.step((x,), {}, NUMPY)
     return x
+
+
+def _share(module: torch.nn.Module | None) -> float:
+    """How far a layer's numbers may be off: 1e-4, or four units of a type that is coarser."""
+    parameters = () if module is None else module.parameters()
+    return max([1e-4, *(4 * float(torch.finfo(p.dtype).eps) for p in parameters if p.is_floating_point())])

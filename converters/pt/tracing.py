@@ -140,8 +140,9 @@ def with_own(loaded: Loaded, reading: Reading, module: nn.Module, calling: Calli
     try:
         tape = record(module, reading.calling.typed(own), reading.steps if reading.outside else 1, kind)
         again = build(replace(reading, tape=tape), module, timesteps, dt)
-    except SnnError:
-        return loaded
+    except SnnError as why:
+        note = f"ties: its own run, in {str(own)[6:]}, was not held against the graph, only one in float64 ({why.what})"
+        return replace(loaded, assumptions=(*loaded.assumptions, note))
     same = again.graph.order == loaded.graph.order
     return with_ties(replace(loaded, own=again.witness), again.witness) if same else loaded
 
