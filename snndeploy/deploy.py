@@ -29,7 +29,7 @@ from snndeploy.flow.deployment import Deployment, Wishes
 from snndeploy.flow.feeding import Feed, calibrated_on, chip_predictions, describe_inputs, float_predictions, silent
 from snndeploy.flow.given import as_samples, example, fed, held_to, model_of, nothing_more, stand_in, with_decoding, with_time
 from snndeploy.flow.lowering import to_normal_form
-from snndeploy.flow.nearest import priced, substituted
+from snndeploy.flow.nearest import priced, substituted, substitutes
 from snndeploy.flow.original import hold_against_original, hold_against_own_type
 from snndeploy.flow.rates import as_spiking, curve, original_predictions, spiking
 from snndeploy.flow.recording import Record, read_record
@@ -262,6 +262,8 @@ def check(
     def attempt(now: Graph) -> Placement:
         spikes, _ = spiking(now, seen)
         lowered, _ = to_normal_form(spikes, seen.first(wishes.check_samples))
+        if wishes.substitute and (now is graph or substitutes(lowered)):
+            lowered = substituted(lowered, seen, wishes.check_samples).graph
         burst = wishes.burst if now is graph or lowered.named(Burst) else "auto"
         settings = wished_settings(lowered, profile, seen.steps, wishes.bits, burst)
         built = build(lowered, profile, seen, settings, burst, run_reference(lowered, seen.inputs, seen.steps))

@@ -44,7 +44,14 @@ def folder(tmp_path, monkeypatch):
 
 def test_what_nir_can_say_comes_back(folder):
     made = json.loads(snn("export", "hard.graph.onnx", "--to", "nir", "-o", "out/hard.nir", "--json"))
-    assert made == {"schema": "snndeploy.export/1", "model": "hard.graph.onnx", "to": "nir", "file": "out/hard.nir", "lost": []}
+    assert made == {
+        "schema": "snndeploy.export/1",
+        "model": "hard.graph.onnx",
+        "to": "nir",
+        "file": "out/hard.nir",
+        "inputs": None,
+        "lost": [],
+    }
     x = (np.random.default_rng(0).random((9, 6, 4)) < 0.4).astype(np.uint8)
     first, again = (sd.run(f, sd.Samples({"": x})) for f in ("hard.graph.onnx", "out/hard.nir"))
     np.testing.assert_array_equal(first.trace.activity["lif"].spikes, again.trace.activity["lif"].spikes)

@@ -169,7 +169,7 @@ EDITS = {
     "the content hash": (lambda m: setattr(entry(m, "content"), "value", "0" * 64), "was changed after"),
     "an added note": (lambda m: setattr(m, "doc_string", "tuned"), "was changed after"),
     "dt": (lambda m: describe(m, dt=0.5), "was changed after"),
-    "a newer schema": (lambda m: setattr(entry(m, "schema"), "value", "4"), "has schema 4; this snndeploy reads up to 3"),
+    "a newer schema": (lambda m: setattr(entry(m, "schema"), "value", "4"), "has schema 4; this snndeploy reads up to 2"),
     "no schema": (lambda m: setattr(entry(m, "schema"), "value", "x"), "damaged"),
     "another noun": (lambda m: setattr(entry(m, "noun"), "value", "verb"), "damaged"),
     "a graph called a chip": (lambda m: setattr(entry(m, "noun"), "value", "chip"), "damaged"),

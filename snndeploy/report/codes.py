@@ -133,6 +133,11 @@ _ERRORS = {
         "snndeploy changes no meaning silently.",
         "Use the construction that the hint names.",
     ),
+    "Obstacles": (
+        "several constructs have no exact meaning here; the first is told, and the others beside it",
+        "All of them stand in the way, so all of them are said at once.",
+        "Look at each line that is named; `snndeploy check` lists them with what would map.",
+    ),
     "ProfileError": (
         "a hardware profile is unknown, incomplete or wrong",
         "Every number must be there, with its source.",
