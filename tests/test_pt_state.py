@@ -323,7 +323,7 @@ def test_a_lost_state_cannot_compare_equal():
             assert hold_against_original(dataclasses.replace(loaded, graph=graph)).different > 0
 
 
-def test_every_door_carries_the_state(tmp_path, monkeypatch):
+def test_every_door_carries_the_state_of_snntorch(tmp_path, monkeypatch):
     """``--arch`` and ``sd.convert``, a required state that the example does not give among them."""
     pytest.importorskip("snntorch")
     source = """
@@ -462,7 +462,7 @@ def test_the_hints_lead_somewhere():
     np.testing.assert_array_equal(ran(from_module(net, X[0], Options(timesteps=T)))[0], want)
 
 
-def test_states_that_are_only_recorded_are_no_states_of_the_caller():
+def test_states_that_snntorch_only_records_are_no_states_of_the_caller():
     snn = pytest.importorskip("snntorch")
 
     class Loops(nn.Module):

@@ -308,7 +308,7 @@ def test_a_changed_argument_is_in_the_file_or_said_or_refused(name, tmp_path):
     assert differed > 0
 
 
-def test_words_of_spike_functions_are_the_libraries_own():
+def test_words_of_spike_functions_are_those_of_snntorch_and_spikingjelly():
     """Every surrogate by name: strict as its word says; and no step function of the library is without a word."""
     snntorch = library("snntorch.surrogate")
     plain = [name for name in spike_functions.SNNTORCH if name != "custom_surrogate"]
@@ -323,7 +323,7 @@ def test_words_of_spike_functions_are_the_libraries_own():
     assert {strictness(live[name](), name) for name in spike_functions.SPIKINGJELLY} == {False}
 
 
-def test_classes_that_leave_the_same_keys_are_named(tmp_path):
+def test_snntorch_classes_that_leave_the_same_keys_are_named(tmp_path):
     """Every spiking class of snnTorch: a file that is read as another class says that it may be this one."""
     snn = library("snntorch")
     ways = (

@@ -96,7 +96,7 @@ def test_what_was_said_of_a_neuron_is_not_refused_for_a_tie():
 
 
 @pytest.mark.parametrize("cast", ["to", "float", "half"])
-def test_a_cast_inside_is_no_difference_and_hides_none(cast):
+def test_a_cast_inside_or_in_snntorch_is_no_difference_and_hides_none(cast):
     loaded = from_module(Net(Leaky(2.0, 1.0, cast=cast)), X)
     assert loaded.witness.arithmetic == "float64"
     assert loaded.own.arithmetic == ("float16" if cast == "half" else "float32")
