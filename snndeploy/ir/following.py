@@ -27,6 +27,8 @@ Step: TypeAlias = Callable[[tuple[Spread, ...], Words, "Following"], tuple[Sprea
 Mask: TypeAlias = NDArray[np.bool_]
 COUNTERS = frozenset(["s", "t"])
 """State words that are whole numbers whatever the rounding: the spike of the step before, the step's own number."""
+WRITTEN = 8
+"""Roundings that a level may have gone through on its way out, relative to it: far less than from one level to the next."""
 MOST = 6
 """Of a node with more decisions in a step, no two are turned around at once."""
 
@@ -206,7 +208,9 @@ def _terms(weight: Spread) -> int:
 
 
 def _agrees(y: Spread, told: Floats) -> Mask:
-    return np.asarray((np.abs(y.value - told) <= y.error) | np.isnan(told))
+    """Whether a value was told, but for what the other side rounded in writing it: a straight-through level is x + (k - x)."""
+    written = WRITTEN * y.kind.unit * np.abs(y.value)
+    return np.asarray((np.abs(y.value - told) <= y.error + written) | np.isnan(told))
 
 
 def _turns(near: Sequence[Mask]) -> Iterator[Mapping[int, Mask]]:
