@@ -151,7 +151,8 @@ def test_a_module_is_left_as_it_was(neuron):
     ]
     before, around = state(parts), surroundings()
     try:
-        notes = from_module(parts, X, Options(timesteps=4)).assumptions
+        # sinabs' squeezing neuron takes its steps from the batch, and here that is one
+        notes = from_module(parts, X, Options(timesteps=None if neuron == "sinabs" else 4)).assumptions
         read = True
     except SnnError:
         notes, read = (), False

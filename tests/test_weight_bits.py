@@ -175,6 +175,7 @@ def test_the_choice_by_layers_stays_where_the_plain_rule_is_worse(monkeypatch):
 
 def test_a_trained_network_of_784_real_inputs_keeps_its_answers_at_4_bits(shared):
     """9 % of them at 6, 5 and 4 bits before; benchmarks/weight_bits.py measures every model at every width."""
+    pytest.importorskip("torch")
     with np.load(shared / "data" / "mnist_t10k.npz") as data:
         x = data["x"][:48].reshape(48, 784).astype(np.float64) / 255
     model = str(shared / "models" / "snntorch_mnist_fc" / "snn_model.pth")
