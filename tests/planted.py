@@ -17,6 +17,7 @@ from snndeploy.chip.models import Lif
 from snndeploy.chip.network import ChipNetwork, Conv, Dense, Projection
 from snndeploy.errors import ChipError
 from snndeploy.flow.divergence.bisecting import bisect
+from snndeploy.flow.divergence.chip_changes import with_model, with_projections
 from snndeploy.flow.divergence.comparing import run_both, unequal
 from snndeploy.flow.divergence.sides import Side
 from snndeploy.flow.feeding import Feed
@@ -24,6 +25,7 @@ from snndeploy.flow.saved import fed
 from snndeploy.ir import layers as ir
 from snndeploy.ir.graph import Edge, Graph
 from snndeploy.ir.neurons.cubalif import CubaLIF
+from snndeploy.ir.neurons.decoupling import CONSTANT
 from snndeploy.ir.neurons.lif import LIF
 
 T, SAMPLES, BASES = 8, 12, 16
@@ -97,24 +99,13 @@ def _neuron(draw: np.random.Generator) -> Any:
 # ---- faults of chip networks
 
 
-def _model(network: ChipNetwork, layer: str, **fields: Any) -> ChipNetwork:
-    population = network.populations[layer]
-    changed = replace(population, model=replace(population.model, **fields))
-    return replace(network, populations={**network.populations, layer: changed})
-
-
-def _projection(network: ChipNetwork, old: Projection, *new: Projection) -> ChipNetwork:
-    parts = ((p,) if p is not old else new for p in network.projections)
-    return replace(network, projections=tuple(itertools.chain.from_iterable(parts)))
-
-
 def _weights(change: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> Callable[..., ChipNetwork | None]:
     def plant(network: ChipNetwork, layer: str, draw: np.random.Generator) -> ChipNetwork | None:
         p = _into(network, layer)
         if p is None:
             return None
         weights = change(np.array(p.synapses.weights), draw)
-        return _projection(network, p, replace(p, synapses=replace(p.synapses, weights=weights)))
+        return with_projections(network, p, (replace(p, synapses=replace(p.synapses, weights=weights)),))
 
     return plant
 
@@ -144,40 +135,40 @@ def _shuffled(w: np.ndarray, draw: np.random.Generator) -> np.ndarray:
 def _bias_lost(network: ChipNetwork, layer: str, draw: np.random.Generator) -> ChipNetwork | None:
     model = network.populations[layer].model
     if isinstance(model, Lif) and model.bias_mant.any():
-        return _model(network, layer, bias_mant=0 * model.bias_mant)
-    constant = [p for p in network.into(layer) if p.source == "constant"]
-    return _projection(network, constant[0]) if constant else None
+        return with_model(network, layer, bias_mant=0 * model.bias_mant)
+    constant = [p for p in network.into(layer) if p.source == CONSTANT]
+    return with_projections(network, constant[0], ()) if constant else None
 
 
 def _bias_gained(network: ChipNetwork, layer: str, draw: np.random.Generator) -> ChipNetwork:
     model: Any = network.populations[layer].model
-    return _model(network, layer, bias_mant=model.bias_mant + int(0.3 * model.vth.max()) + 1, bias_exp=np.array(6))
+    return with_model(network, layer, bias_mant=model.bias_mant + int(0.3 * model.vth.max()) + 1, bias_exp=np.array(6))
 
 
 def _threshold(network: ChipNetwork, layer: str, draw: np.random.Generator) -> ChipNetwork:
     model: Any = network.populations[layer].model
-    return _model(network, layer, vth=np.maximum(1, (model.vth * draw.choice((0.6, 0.75, 1.3, 1.6))).astype(int)))
+    return with_model(network, layer, vth=np.maximum(1, (model.vth * draw.choice((0.6, 0.75, 1.3, 1.6))).astype(int)))
 
 
 def _decay(network: ChipNetwork, layer: str, draw: np.random.Generator) -> ChipNetwork:
     model: Any = network.populations[layer].model
     by = int(draw.choice((-1, 1))) * int(draw.integers(300, 900))
-    return _model(network, layer, dv=np.clip(model.dv + by, 0, 4095))
+    return with_model(network, layer, dv=np.clip(model.dv + by, 0, 4095))
 
 
 def _delay(network: ChipNetwork, layer: str, draw: np.random.Generator) -> ChipNetwork | None:
     p = _into(network, layer)
-    return None if p is None else _projection(network, p, replace(p, delay=p.delay + 1))
+    return None if p is None else with_projections(network, p, (replace(p, delay=p.delay + 1),))
 
 
 def _lost(network: ChipNetwork, layer: str, draw: np.random.Generator) -> ChipNetwork | None:
     p = _into(network, layer)
-    return None if p is None else _projection(network, p)
+    return None if p is None else with_projections(network, p, ())
 
 
 def _twice(network: ChipNetwork, layer: str, draw: np.random.Generator) -> ChipNetwork | None:
     p = _into(network, layer)
-    return None if p is None else _projection(network, p, p, replace(p, name=f"{p.name}-again"))
+    return None if p is None else with_projections(network, p, (p, replace(p, name=f"{p.name}-again")))
 
 
 CHIP = {

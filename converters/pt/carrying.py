@@ -8,7 +8,7 @@ the first returned, makes use of it, and returns values of the same form.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -124,18 +124,26 @@ class _Watch(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _runs(module: nn.Module, calling: Calling, steps: int) -> tuple[list[Any], Exception | None]:
-    """What a module returns, step after step from before its first; what it raised, if it did."""
-    results: list[Any] = []
+def stepped(module: nn.Module, calling: Calling, steps: int) -> Iterator[Any]:
+    """What a module returns, step after step from before its first; it raises what the user's code raises."""
+    before: Any = None
     with kept(module), alone(calling.dtype):
         module.eval()
         reset(module)
-        try:
-            for step in range(steps):
-                data = {name: x.clone() for name, x in calling.inputs.items()}
-                results.append(call(module, calling.arguments(data, results[-1] if step else None, not step)))
-        except Exception as error:  # noqa: BLE001 - the user's own code, fed with what it may not be for
-            return results, error
+        for step in range(steps):
+            data = {name: x.clone() for name, x in calling.inputs.items()}
+            before = call(module, calling.arguments(data, before, not step))
+            yield before
+
+
+def _runs(module: nn.Module, calling: Calling, steps: int) -> tuple[list[Any], Exception | None]:
+    """What a module returned, step by step, and what it raised, if it did."""
+    results: list[Any] = []
+    try:
+        for result in stepped(module, calling, steps):
+            results.append(result)  # noqa: PERF402 - what came before an exception is kept
+    except Exception as error:  # noqa: BLE001 - the user's own code, fed with what it may not be for
+        return results, error
     return results, None
 
 

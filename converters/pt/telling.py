@@ -8,9 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from converters.pt.blackbox import alone
-from converters.pt.calling import Calling, call
-from converters.pt.restoring import kept, reset
+from converters.pt.calling import Calling
+from converters.pt.carrying import stepped
 from converters.pt.trees import flat
 
 TRIED = ((3, 1.0), (10, 1.0), (10, 8.0), (10, 64.0))
@@ -40,19 +39,10 @@ def _shows(module: nn.Module, calling: Calling, steps: int) -> bool:
 
 def _run(module: nn.Module, calling: Calling, steps: int, whole: Calling | None = None) -> list[list[bytes]] | None:
     """What comes out beside the states of ``whole``, as bytes; None where a step fails."""
-    found: list[list[bytes]] = []
-    before: Any = None
-    with kept(module), alone(calling.dtype):
-        module.eval()
-        reset(module)
-        try:
-            for step in range(steps):
-                data = {name: x.clone() for name, x in calling.inputs.items()}
-                before = call(module, calling.arguments(data, before, not step))
-                found.append(list(_bytes((whole or calling).outputs(before))))
-        except Exception:  # noqa: BLE001 - the user's own code, without a state that it is used to
-            return None
-    return found
+    try:
+        return [list(_bytes((whole or calling).outputs(result))) for result in stepped(module, calling, steps)]
+    except Exception:  # noqa: BLE001 - the user's own code, without a state that it is used to
+        return None
 
 
 def _bytes(result: Any) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from snndeploy.chip.models import DECAY_UNIT, Lif
 from snndeploy.chip.network import ChipNetwork, Wire
 from snndeploy.errors import ChipError
 from snndeploy.flow.divergence import chip_changes, members, mending, rungs
+from snndeploy.flow.divergence.apart import DECAY_STEP, END
 from snndeploy.flow.divergence.around import around, graph_sums
 from snndeploy.flow.divergence.comparing import NEAR, Alone, Sides, alone
 from snndeploy.flow.divergence.rules import Rules, arriving, run_lif
@@ -28,9 +29,6 @@ NOT_ROUNDING = 0.1
 """Sums that are off by more than this part of the threshold were not merely rounded."""
 ROUNDINGS = ("rounding", "truncation")
 """Causes that a network without a flaw has."""
-WEIGHT_END = 254
-DECAY_STEP = 1.5 / DECAY_UNIT
-"""Decays farther apart than this were not merely rounded to a register."""
 
 
 def suspects(s: Sides, layer: str, apart: Alone) -> tuple[tuple[Suspect, ...], int]:
@@ -184,4 +182,4 @@ def _numbers(
 def _clipped(chip: ChipNetwork) -> bool:
     """Whether a weight stands at the end of what a synapse of 8 bits holds."""
     ends = (p.synapses.weights for p in chip.projections if not isinstance(p.synapses, Wire))
-    return any(w.max(initial=0) >= WEIGHT_END or w.min(initial=0) <= -WEIGHT_END for w in ends)
+    return any(w.max(initial=0) >= END or w.min(initial=0) <= -END for w in ends)

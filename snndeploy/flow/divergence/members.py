@@ -13,6 +13,7 @@ from snndeploy.chip.models import DECAY_UNIT
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.errors import ChipError
 from snndeploy.flow.divergence import rungs
+from snndeploy.flow.divergence.apart import DECAY_STEP
 from snndeploy.flow.divergence.around import graph_sums
 from snndeploy.flow.divergence.comparing import NEAR, Alone
 from snndeploy.flow.divergence.flaws import Flaw, Ideal, flaws, ideal, snapped, wanted
@@ -32,8 +33,6 @@ FAR = 0.1
 """Sums that are off by more than this part of the threshold were not merely rounded."""
 ROUNDED = 3.0
 """Thresholds farther apart than so many times what rounding may do were not merely rounded: the scale is known from them."""
-DECAY_STEP = 1.5 / DECAY_UNIT
-"""Decays farther apart than this were not merely rounded to a register."""
 COARSE = 0.1
 """Amounts farther apart than this part were not merely rounded to the lateral synapses."""
 

@@ -69,7 +69,7 @@ def of_graph(graph: Side, layer: str, steps: int) -> Numbers | None:
     sources = {name.removesuffix(fed_name("")): shape for name, shape in network.shapes.items() if name.endswith(fed_name(""))}
     if not _small(sources, size, steps):
         return None
-    gain = _flat(node.gain * getattr(node, "current_gain", 1.0), network.shapes[layer])
+    gain = _gain(network, layer)
     silent = {name: np.zeros((steps, 1, *shape)) for name, shape in sources.items()}
     rest = graph_sums(network, layer, silent).reshape(steps, 1, size)
     found = {}
@@ -135,12 +135,18 @@ def linear(numbers: Numbers, graph: Side, layer: str, feeds: Mapping[str, Floats
     """True if the graph's layer on these feeds is what its kernel says: nothing before it clips, multiplies or selects."""
     network = part(graph, layer)
     assert isinstance(network, Graph)
-    node = network.nodes[layer]
-    gain = _flat(node.gain * getattr(node, "current_gain", 1.0), network.shapes[layer])  # type: ignore[attr-defined]
+    gain = _gain(network, layer)
     real = graph_sums(network, layer, feeds)[:steps]
     entered = real.reshape(steps, real.shape[1], -1) * gain
     apart = np.abs(sums(numbers.kernels, feeds, steps) + numbers.current - entered)
     return bool(apart.max(initial=0) <= LINEAR * max(1.0, np.abs(entered).max(initial=0)))
+
+
+def _gain(network: Graph, layer: str) -> Floats:
+    """[neurons]: what an input is multiplied by on its way into v."""
+    node = network.nodes[layer]
+    assert isinstance(node, LIF | CubaLIF)
+    return _flat(node.gain * getattr(node, "current_gain", 1.0), network.shapes[layer])
 
 
 def _small(sources: Mapping[str, tuple[int, ...]], size: int, steps: int) -> bool:
