@@ -11,7 +11,7 @@ from typing import Any
 
 DEEPEST = 20
 """Checkpoints nest below ten deep; a key that doubles 20 times is still hashed at once."""
-MOST = 500_000
+MOST = 250_000
 """Instructions; a checkpoint takes some thirty a tensor."""
 WIDEST = 100_000
 """Things on the stack; pickle writes containers in batches of a thousand."""
