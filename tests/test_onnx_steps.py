@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -527,7 +529,12 @@ def test_loops_over_time_and_their_read_outs(tmp_path, wrap, batch_first, tail):
     assert loaded.graph.nodes["y"].decode == (decode or "none")
     assert list(loaded.graph.named(Input)) == ["x"]
     pair = sd.deploy.hold_against_original(loaded)
-    assert pair.compared == (3 * BATCH if decode else 3 * BATCH * 7)
+    assert pair.compared == (3 * BATCH if decode else 3 * BATCH * 7) + 6 * BATCH * 7
+    ((name, told),) = loaded.witness.told.items()
+    assert 0 < told.mean() < 1
+    node = loaded.graph.nodes[name]
+    changed = loaded.graph.replace({name: dataclasses.replace(node, threshold=node.threshold * 1.3)})
+    assert not sd.deploy.hold_against_original(dataclasses.replace(loaded, graph=changed)).equal
     assert not pair.different
     x = np.random.default_rng(1).integers(-4, 13, (7, BATCH, 5)) / 4.0
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])

@@ -58,7 +58,7 @@ def load(model: ModelProto, where: str, options: Options) -> Loaded:
     net = _one_step(model.graph, nodes, constants, shapes, opset, batch, options)
     if net is not None:
         read_net, outputs = one_step(net)
-        seen = witness(model, net, outputs, options.timesteps)
+        seen = witness(model, net, outputs, read_net.spikes, options.timesteps)
         return Loaded(read_net.graph, read_net.semantics, read_net.notes, options.timesteps, seen, read_net.probed)
     options.only("a feed-forward ONNX file", "input_shape")
     draft = Drafting(opset, batch)

@@ -41,6 +41,7 @@ class Loop:
 
     Attributes:
         where: its node, for errors.
+        at: a value that its node gives, by which it is found.
         net: its body as one step, states paired.
         entering: data input of the body -> where it comes from.
         finals: value of the outer graph -> the body's state output that it is after the last step.
@@ -49,6 +50,7 @@ class Loop:
     """
 
     where: str
+    at: str
     net: Net
     entering: Mapping[str, Entering]
     finals: Mapping[str, str]
@@ -101,7 +103,8 @@ def open_loop(
     count = len(raw.finals)
     finals = {name: inner for name, inner in zip(node.output[:count], raw.finals, strict=False) if name}
     stacked = zip(node.output[count:], raw.series, raw.axes, strict=False)
-    return Loop(where, net, entering, finals, {name: (inner, axis) for name, inner, axis in stacked if name}, steps)
+    made = {name: (inner, axis) for name, inner, axis in stacked if name}
+    return Loop(where, next(filter(None, node.output)), net, entering, finals, made, steps)
 
 
 def _indices(sizes: Mapping[str, Shape]) -> dict[str, Constant]:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from onnx import GraphProto, ModelProto, NodeProto
+from numpy.typing import NDArray
+from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 from converters import Loaded, Options, Witness, same_steps
 from converters.onnx.loops import LOOPS, Loop, damaged, decoding, open_loop
@@ -57,7 +58,7 @@ def load(
     first = next(e for e in loop.entering.values() if e.time is not None)
     steps = loop.steps if fixed[first.source][first.time or 0] else options.timesteps
     same_steps(options.timesteps, steps, "the file's loop")
-    return Loaded(made.graph, made.semantics, made.notes, steps, _witness(model, loop, kinds, sizes), made.probed)
+    return Loaded(made.graph, made.semantics, made.notes, steps, _witness(model, loop, kinds, made.spikes, sizes), made.probed)
 
 
 def _behind(nodes: Sequence[NodeProto], values: set[str]) -> set[int]:
@@ -133,8 +134,13 @@ def _named(graph: Graph, outputs: Mapping[str, tuple[str, Any]], loop: Loop) -> 
     return graph.replace(nodes, moved)
 
 
-def _witness(model: ModelProto, loop: Loop, kinds: Mapping[str, tuple[str, bool]], sizes: Mapping[str, Shape]) -> Witness | None:
-    """The whole file run once by onnxruntime; None where it is not installed, or refuses the file."""
+def _witness(
+    model: ModelProto, loop: Loop, kinds: Mapping[str, tuple[str, bool]], spikes: Mapping[str, str], sizes: Mapping[str, Shape]
+) -> Witness | None:
+    """The whole file run once by onnxruntime; None where it is not installed, or refuses the file.
+
+    ``spikes``: a value of the loop's body -> the node of the graph that gives it.
+    """
     try:
         runtime = importlib.import_module("onnxruntime")
     except ModuleNotFoundError:
@@ -142,15 +148,36 @@ def _witness(model: ModelProto, loop: Loop, kinds: Mapping[str, tuple[str, bool]
     rng = np.random.default_rng(0)
     times = {e.source: e.time for e in loop.entering.values()}
     given = {n: rng.integers(0, 17, shape) / 8.0 if n in times else np.zeros(shape) for n, shape in sizes.items()}
+    inputs = {n: given[n][None] if t is None else np.moveaxis(given[n], t, 0) for n, t in times.items()}
     for kind, arithmetic in KINDS.items():
-        made = session(runtime, widened(model) if kind is np.float64 else model)
-        results = answers(made, list(kinds), {n: v.astype(kind) for n, v in given.items()})
-        if results is None:
-            continue
-        outputs: dict[str, Floats] = {}
-        for name, (_, first) in kinds.items():
-            value = results[name]
-            outputs[name] = np.moveaxis(value, 0, 1).astype(np.float64) if first else value.astype(np.float64)
-        inputs = {n: given[n][None] if t is None else np.moveaxis(given[n], t, 0) for n, t in times.items()}
-        return Witness(loop.steps, inputs, outputs, arithmetic=arithmetic)
+        whole = widened(model) if kind is np.float64 else model
+        for inner in (spikes, {}) if spikes else ({},):
+            shown, names = _showing(whole, loop.at, list(inner))
+            results = answers(session(runtime, shown), [*kinds, *names], {n: v.astype(kind) for n, v in given.items()})
+            if results is not None:
+                gave = {n: _steps_first(results[n], first) for n, (_, first) in kinds.items()}
+                told = {inner[n]: results[shown_as].astype(np.float64) for n, shown_as in zip(inner, names, strict=True)}
+                return Witness(loop.steps, inputs, gave, told, arithmetic)
     return None
+
+
+def _steps_first(values: NDArray[Any], batch_first: bool) -> Floats:
+    return np.asarray(np.moveaxis(values, 0, 1) if batch_first else values, dtype=np.float64)
+
+
+def _showing(model: ModelProto, at: str, values: Sequence[str]) -> tuple[ModelProto, list[str]]:
+    """The same model with values of its loop's body as outputs of every step; ``at``: what the loop's node gives first."""
+    whole = ModelProto()
+    whole.CopyFrom(model)
+    node = next(n for n in whole.graph.node if n.op_type in LOOPS and at in n.output)
+    body = next(a for a in node.attribute if a.name == "body").g
+    names = [f"{value} shown {k}" for k, value in enumerate(values)]
+    for value, name in zip(values, names, strict=True):
+        body.node.add(op_type="Identity", input=[value], output=[f"{name} inside"])
+        body.output.append(ValueInfoProto(name=f"{name} inside"))
+        node.output.append(name)
+        whole.graph.output.append(ValueInfoProto(name=name))
+    for attribute in node.attribute:
+        if attribute.name in ("scan_output_axes", "scan_output_directions"):
+            attribute.ints.extend([0] * len(values))
+    return whole, names

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from onnx import NodeProto
 
@@ -23,12 +23,16 @@ from snndeploy.ir.layers import Input, Output, Scale, Sum
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """A step as a graph, with what each of its nodes was, what was taken for granted, and what running its parts showed."""
+    """A step as a graph, with what each of its nodes was, what was taken for granted, and what running its parts showed.
+
+    ``spikes``: a value of the file -> the neuron of the graph that sends it.
+    """
 
     graph: Graph
     semantics: tuple[LayerSource, ...]
     notes: tuple[str, ...]
     probed: tuple[str, ...] = ()
+    spikes: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_step(net: Net, outputs: Sequence[tuple[str, Output]]) -> Read:
@@ -45,19 +49,21 @@ def read_step(net: Net, outputs: Sequence[tuple[str, Output]]) -> Read:
             draft.nodes[name], draft.shapes[name] = Input(shape[1:]), shape[1:]
             draft.values[name] = Live(name, shape[1:])
     told: dict[str, LayerSource] = {}
+    spikes: dict[str, str] = {}
     last = [net.real(name) for name, _ in outputs]
     for item in cut(net, [*last, *(net.real(net.pairs[name]) for name in fed_back)]):
         if isinstance(item, NodeProto):
             read(draft, item, last)
         else:
-            _neuron(draft, item, told, last)
+            found = _neuron(draft, item, told, last)
+            spikes.update({value: node for value, node in found.items() if value in item.spikes})
     for name in fed_back:
         _close(draft, name, draft.values.get(net.real(net.pairs[name])))
     for name, decoded in outputs:
         _leave(draft, name, decoded, draft.values.get(net.real(name)))
     graph = Graph(draft.nodes, tuple(draft.edges))
     sources = tuple(_source(n, graph.nodes[n], draft, told) for n in graph.order if n in draft.kinds)
-    return Read(graph, sources, tuple(draft.notes), tuple(draft.probed))
+    return Read(graph, sources, tuple(draft.notes), tuple(draft.probed), spikes)
 
 
 def _source(name: str, node: Node, draft: Drafting, told: dict[str, LayerSource]) -> LayerSource:
@@ -69,7 +75,8 @@ def _crosses_a_layer(net: Net, before: str) -> bool:
     return not any(before in cell.states for cell in cut(net, ()) if isinstance(cell, Cell))
 
 
-def _neuron(draft: Drafting, cell: Cell, told: dict[str, LayerSource], last: Sequence[str]) -> None:
+def _neuron(draft: Drafting, cell: Cell, told: dict[str, LayerSource], last: Sequence[str]) -> dict[str, str]:
+    """Add the neuron that a cell is; gives the value that leaves it, and the node that has it."""
     found = identify(cell)
     _only_what_it_gives(cell, found, last, draft)
     source = _entering(draft, cell, found)
@@ -83,6 +90,7 @@ def _neuron(draft: Drafting, cell: Cell, told: dict[str, LayerSource], last: Seq
     for before, after in cell.states.items():
         draft.values.setdefault(before, None)
         draft.values.setdefault(after, None)
+    return {found.gives: made.node}
 
 
 def _only_what_it_gives(cell: Cell, found: Found, last: Sequence[str], draft: Drafting) -> None:

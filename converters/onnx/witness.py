@@ -1,18 +1,19 @@
 """A run of the file itself in onnxruntime, step after step, to hold the graph against.
 
 The file's numbers are widened to float64 first, so that only rounding far below any threshold is left between the two;
-where onnxruntime has no such operator (a convolution) it runs in float32, as the file says.
+where onnxruntime has no such operator (a convolution) it runs in float32, as the file says. The spikes of every layer
+are made outputs for the run, so that each is judged by itself.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import AttributeProto, GraphProto, ModelProto, TensorProto, numpy_helper
+from onnx import AttributeProto, GraphProto, ModelProto, TensorProto, ValueInfoProto, numpy_helper
 
 from converters import Witness
 from converters.onnx.net import Net
@@ -24,8 +25,11 @@ KINDS = {np.float64: "float64", np.float32: "float32"}
 """The float types that onnxruntime may run a file in, the finest first."""
 
 
-def witness(model: ModelProto, net: Net, outputs: Mapping[str, str], steps: int | None) -> Witness | None:
-    """Random inputs and what the file gave; ``outputs``: output -> the graph's Output. None without onnxruntime."""
+def witness(model: ModelProto, net: Net, outputs: Mapping[str, str], spikes: Mapping[str, str], steps: int | None) -> Witness | None:
+    """Random inputs and what the file gave; None without onnxruntime.
+
+    ``outputs``: the file's output -> the graph's Output. ``spikes``: a value of the file -> the graph's node that gives it.
+    """
     try:
         runtime = importlib.import_module("onnxruntime")
     except ModuleNotFoundError:
@@ -37,10 +41,21 @@ def witness(model: ModelProto, net: Net, outputs: Mapping[str, str], steps: int 
     start = {name: np.zeros(shapes[name]) for name in net.pairs}
     for kind, arithmetic in KINDS.items():
         whole = widened(model) if kind is np.float64 else model
-        found = _run(runtime, whole, data, start, net.pairs, list(outputs), kind)
-        if found is not None:
-            return Witness(steps, data, {outputs[name]: series for name, series in found.items()}, arithmetic=arithmetic)
+        for inner in (spikes, {}) if spikes else ({},):
+            found = _run(runtime, showing(whole, inner), data, start, net.pairs, list(dict.fromkeys([*outputs, *inner])), kind)
+            if found is not None:
+                gave = {outputs[name]: found[name] for name in outputs}
+                return Witness(steps, data, gave, {inner[name]: found[name] for name in inner}, arithmetic)
     return None
+
+
+def showing(model: ModelProto, values: Iterable[str]) -> ModelProto:
+    """The same model with more of its values as outputs; onnxruntime finds out their types itself."""
+    whole = ModelProto()
+    whole.CopyFrom(model)
+    have = {info.name for info in whole.graph.output}
+    whole.graph.output.extend(ValueInfoProto(name=name) for name in values if name not in have)
+    return whole
 
 
 def session(runtime: Any, model: ModelProto) -> Any:
@@ -67,7 +82,7 @@ def _run(
 ) -> dict[str, Floats] | None:
     made = session(runtime, model)
     states = {name: value.astype(kind) for name, value in start.items()}
-    wanted = [*names, *pairs.values()]
+    wanted = list(dict.fromkeys([*names, *pairs.values()]))
     series: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
     for t in range(len(next(iter(data.values())))):
         given = {name: np.ascontiguousarray(values[t]).astype(kind) for name, values in data.items()}
