@@ -30,7 +30,8 @@ from snndeploy.flow.feeding import Feed, calibrated_on, chip_predictions, descri
 from snndeploy.flow.given import as_samples, example, fed, held_to, model_of, nothing_more, stand_in, with_decoding, with_time
 from snndeploy.flow.lowering import to_normal_form
 from snndeploy.flow.nearest import priced, substituted, substitutes
-from snndeploy.flow.original import hold_against_original, hold_against_own_type
+from snndeploy.flow.original import hold_against_original as hold_against_original  # noqa: PLC0414 - for those who import it here
+from snndeploy.flow.original import hold_against_originals
 from snndeploy.flow.rates import as_spiking, curve, original_predictions, spiking
 from snndeploy.flow.recording import Record, read_record
 from snndeploy.flow.silence import silenced
@@ -144,12 +145,12 @@ def _deploy(name: str, loaded: converters.Loaded, everything: Feed, seen: Feed, 
     loss = curve(artificial, graph, float_trace, everything)
     answers = original_predictions(artificial, everything) if loss else float_predictions(graph, float_trace, everything.labels)
     near = fidelity(answers, chip_predictions(built.network, chip_trace), everything.labels)
-    original = hold_against_original(loaded), hold_against_own_type(loaded)
+    original = hold_against_originals(loaded)
     lowering = hold_lowered(built, everything.first(wishes.check_samples))
-    pairs = (*original, *(p.pair for p in passes if p.changed), *(o.pair for o in built.lowered.offers), lowering, pair)
+    pairs = (*original.pairs, *(p.pair for p in passes if p.changed), *(o.pair for o in built.lowered.offers), lowering, pair)
     found = tuple(p for p in pairs if p)
     faults = (*chip_trace.faults, *silenced(built.network, chip_trace, float_trace))
-    verdict = Verdict(found, near, rates=loss, model_only=built.network.model_only, faults=faults)
+    verdict = Verdict(found, near, original.unsettled, rates=loss, model_only=built.network.model_only, faults=faults)
     events = count_events(built.network, chip_trace, placement)
     of_run = (*everything.assumptions, *said)
     seen_there = (*silent(graph, float_trace), *calibrated_on(everything, seen))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import converters
 from snndeploy.arrays import Floats
 from snndeploy.data import decode
+from snndeploy.flow import turning
 from snndeploy.ir.following import Mask
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.held import Held, hold
@@ -21,8 +22,24 @@ from snndeploy.verdict import Divergence, Pair
 
 CLOSE = 2.0**-40
 """Outputs this near, as a share, need no bound: no type of a run is finer than float64's own sums."""
+AT_THRESHOLD = "at the threshold, within the rounding bound"
 AT_ONCE = 32
 """So many samples are followed at a time: rounding bounds are slow, and take memory."""
+
+
+@dataclass(frozen=True)
+class Originals:
+    """The model's own runs against the graph, and in words what of them could not be compared."""
+
+    pairs: tuple[Pair, ...]
+    unsettled: tuple[str, ...] = ()
+
+
+def hold_against_originals(loaded: converters.Loaded) -> Originals:
+    """The graph against every run of the original model that there is: see the two functions below."""
+    held = [_in_float64(loaded), _in_own_type(loaded)]
+    pairs = tuple(pair for pair, _ in held if pair is not None)
+    return Originals(pairs, tuple(said for _, said in held if said))
 
 
 def hold_against_original(loaded: converters.Loaded) -> Pair | None:
@@ -30,75 +47,156 @@ def hold_against_original(loaded: converters.Loaded) -> Pair | None:
 
     Spike by spike: the graph goes the model's way at a tie, so what follows from one is judged by itself
     (``within_bound`` counts the ties, ``consequences`` what differs in a free run because of them). None where there was
-    no model to run.
+    no model to run, or of every sample too many spikes are near a threshold to say.
     """
-    if loaded.witness is None or not loaded.witness.outputs:
-        return None
-    return _pair(loaded.graph, loaded.witness, "original model")
+    return _in_float64(loaded)[0]
 
 
 def hold_against_own_type(loaded: converters.Loaded) -> Pair | None:
     """The same against its run in its own number type, where that parts from the graph; None where it does not."""
+    return _in_own_type(loaded)[0]
+
+
+def _in_float64(loaded: converters.Loaded) -> tuple[Pair | None, str]:
+    if loaded.witness is None or not loaded.witness.outputs:
+        return None, ""
+    return _pair(loaded.graph, loaded.witness, "original model")
+
+
+def _in_own_type(loaded: converters.Loaded) -> tuple[Pair | None, str]:
     if loaded.own is None or not loaded.own.outputs or loaded.witness is None or not loaded.witness.outputs:
-        return None
-    pair = _pair(loaded.graph, loaded.own, f"original model in {loaded.own.arithmetic}")
-    return pair if pair.different else None
+        return None, ""
+    pair, said = _pair(loaded.graph, loaded.own, f"original model in {loaded.own.arithmetic}")
+    return (pair if pair is not None and pair.different else None), said
 
 
-def _pair(graph: Graph, witness: converters.Witness, name: str) -> Pair:
+def _pair(graph: Graph, witness: converters.Witness, name: str) -> tuple[Pair | None, str]:
     """One run of the model. A sample whose free run is equal needs no bound."""
-    told = {node: series for node, series in witness.told.items() if node in graph.nodes}
-    free = run_reference(graph, witness.inputs, witness.steps, record=[*told, *witness.outputs])
-    differ = {node: ~((free.outputs[node] == series) | np.isnan(series)) for node, series in told.items()}
+    run = Run(graph, witness, {node: series for node, series in witness.told.items() if node in graph.nodes})
+    free = run_reference(graph, witness.inputs, witness.steps, record=[*run.told, *witness.outputs])
+    differ = {node: ~((free.outputs[node] == series) | np.isnan(series)) for node, series in run.told.items()}
     apart = {node: np.abs(_read(graph, node, free.outputs[node]) - wanted) for node, wanted in witness.outputs.items()}
-    compared = sum(x.size for x in (*differ.values(), *apart.values()))
     unequal = {node: ~(off <= CLOSE * np.maximum(1.0, np.abs(witness.outputs[node]))) for node, off in apart.items()}
     samples = next(iter(witness.inputs.values())).shape[1]
-    wrong = [m.any(axis=tuple(a for a in range(m.ndim) if a != 1)) for m in differ.values()]
-    wrong += [_by_sample(graph, node, mask) for node, mask in unequal.items()]
-    off = np.flatnonzero(np.logical_or.reduce([np.zeros(samples, np.bool_), *wrong]))
-    found = _Found(0, 0, None)
+    off = np.flatnonzero(np.logical_or.reduce([np.zeros(samples, np.bool_), *_by_samples(graph, differ, unequal)]))
+    found = _Found()
     for start in range(0, len(off), AT_ONCE):
-        found = found.and_(_followed(graph, witness, told, off[start : start + AT_ONCE]))
-    parted = sum(int(m.sum()) for m in (*differ.values(), *unequal.values())) if found.ties else 0
-    return Pair(name, "graph", compared, found.ties + found.wrong, found.first, found.ties, consequences=max(0, parted - found.ties))
+        found = found.and_(_followed(run, off[start : start + AT_ONCE]))
+    kept = np.setdiff1d(np.arange(samples), found.open)
+    compared, parted = _counts(graph, differ, unequal, kept)
+    later = max(0, parted - found.ties) if found.ties else 0
+    pair = Pair(name, "graph", compared, found.ties + found.wrong, found.first, found.ties, consequences=later)
+    return (pair if len(kept) else None), _unsettled(name, len(found.open), samples)
+
+
+def _by_samples(graph: Graph, differ: Mapping[str, Mask], unequal: Mapping[str, Mask]) -> list[Mask]:
+    """What differs of nodes, [T, B, ...], and of outputs, by sample."""
+    nodes = [np.asarray(m.any(axis=tuple(a for a in range(m.ndim) if a != 1))) for m in differ.values()]
+    return nodes + [_by_sample(graph, node, mask) for node, mask in unequal.items()]
+
+
+def _counts(graph: Graph, differ: Mapping[str, Mask], unequal: Mapping[str, Mask], kept: NDArray[np.intp]) -> tuple[int, int]:
+    """How many values of some samples there are, and how many of them differ in a free run."""
+    masks = [m[:, kept] for m in differ.values()]
+    masks += [m[:, kept] if _timed(graph, node) else m[kept] for node, m in unequal.items()]
+    return sum(m.size for m in masks), sum(int(m.sum()) for m in masks)
+
+
+def _unsettled(name: str, count: int, samples: int) -> str:
+    if not count:
+        return ""
+    why = "more spikes lie near a threshold than can be tried the other way, and the run does not tell them"
+    return f"{name}: {count} of {samples} samples of its run, which the graph answers otherwise: {why}"
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run of the model, with what it told of nodes that the graph has."""
+
+    graph: Graph
+    witness: converters.Witness
+    told: Mapping[str, Floats]
 
 
 @dataclass(frozen=True)
 class _Found:
-    ties: int
-    wrong: int
-    first: Divergence | None
+    """Counted values, the first that differs, and the samples of which nothing can be said."""
+
+    ties: int = 0
+    wrong: int = 0
+    first: Divergence | None = None
+    open: tuple[int, ...] = ()
 
     def and_(self, other: _Found) -> _Found:
         """Both; the first difference is the earlier that is no tie."""
         first = self.first if self.first is not None and (self.wrong or not other.wrong) else other.first
-        return _Found(self.ties + other.ties, self.wrong + other.wrong, first)
+        return _Found(self.ties + other.ties, self.wrong + other.wrong, first, self.open + other.open)
 
 
-def _followed(graph: Graph, witness: converters.Witness, told: Mapping[str, Floats], some: NDArray[np.intp]) -> _Found:
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """Some samples on the model's way: ``outside`` are outputs beyond their bound, ``gave`` (the model's, the graph's)."""
+
+    held: Held
+    outside: Mapping[str, Mask]
+    gave: Mapping[str, tuple[Floats, Floats]]
+    trouble: NDArray[np.int64]
+
+
+def _judged(run: Run, some: NDArray[np.intp], turned: Mapping[str, Mask] | None = None) -> _Judged:
+    graph, witness = run.graph, run.witness
     inputs = {node: values[:, some] for node, values in witness.inputs.items()}
-    way = {node: series[:, some] for node, series in told.items()}
-    held = hold(graph, inputs, witness.steps, way, list(witness.outputs), witness.arithmetic)
-    beyond: dict[str, Mask] = {}
+    way = {node: series[:, some] for node, series in run.told.items()}
+    held = hold(graph, inputs, witness.steps, way, list(witness.outputs), witness.arithmetic, turned)
+    outside: dict[str, Mask] = {}
     gave: dict[str, tuple[Floats, Floats]] = {}
     for node, wanted in witness.outputs.items():
         part = wanted[:, some] if _timed(graph, node) else wanted[some]
         value, bound = _bounded(graph, node, held, part, ARITHMETICS[witness.arithmetic])
-        beyond[node], gave[node] = ~(np.abs(value - part) <= bound), (part, value)
-    ties, wrong = (sum(int(m.sum()) for m in side.values()) for side in (held.ties, held.wrong))
-    excused = np.zeros(len(some), np.bool_) if told else _undecided(held, len(some))
-    outside = {node: m & ~_spread(graph, node, excused, m) for node, m in beyond.items()}
-    parted = np.logical_or.reduce([_by_sample(graph, node, m & ~outside[node]) for node, m in beyond.items()])
-    wrong += sum(int(m.sum()) for m in outside.values())
-    first = _shown(graph, outside if wrong else beyond, gave, some) or _told(held.wrong if wrong else held.ties, way, some)
-    return _Found(ties + int(parted.sum()), wrong, first)
+        outside[node], gave[node] = ~(np.abs(value - part) <= bound), (part, value)
+    return _Judged(held, outside, gave, _trouble(run, held, outside, len(some)))
 
 
-def _undecided(held: Held, samples: int) -> Mask:
-    """The samples in which rounding may have decided a spike that the run did not tell."""
-    found = [np.moveaxis(m, 1, 0).reshape(samples, -1).any(axis=1) for m in held.near.values()]
-    return np.asarray(np.logical_or.reduce([np.zeros(samples, np.bool_), *found]))
+def _trouble(run: Run, held: Held, outside: Mapping[str, Mask], samples: int) -> NDArray[np.int64]:
+    """By sample the first step that is not explained; T where it shows only in what all steps add up to."""
+    first = np.full(samples, turning.NEVER, np.int64)
+    timed = [mask for node, mask in outside.items() if _timed(run.graph, node)]
+    for mask in (*held.wrong.values(), *timed):
+        by_step = mask.reshape(*mask.shape[:2], -1).any(axis=2)
+        first = np.where(by_step.any(axis=0), np.minimum(first, by_step.argmax(axis=0)), first)
+    for node, mask in outside.items():
+        if not _timed(run.graph, node):
+            first = np.where(_by_sample(run.graph, node, mask), np.minimum(first, run.witness.steps), first)
+    return np.asarray(first)
+
+
+def _followed(run: Run, some: NDArray[np.intp]) -> _Found:
+    seen = _judged(run, some)
+    unclear = np.flatnonzero((seen.trouble < turning.NEVER) & turning.near(seen.held, len(some)))
+    ways = {int(at): _search(run, seen, some, int(at)) for at in unclear}
+    sure = np.array([at not in ways or ways[at].found == "different" for at in range(len(some))])
+    ties = sum(int(m[:, sure].sum()) for m in seen.held.ties.values()) + sum(way.ties for way in ways.values())
+    wrongs = {node: _only(m, 1, sure) for node, m in seen.held.wrong.items()}
+    outside = {node: _only(m, 1 if _timed(run.graph, node) else 0, sure) for node, m in seen.outside.items()}
+    wrong = sum(int(m.sum()) for m in (*wrongs.values(), *outside.values()))
+    way = {node: series[:, some] for node, series in run.told.items()}
+    tie = {node: _only(m, 1, sure) for node, m in seen.held.ties.items()}
+    turned = next((_turned(run, w, int(some[at])) for at, w in ways.items() if w.turns), None)
+    first = _shown(run.graph, outside, seen.gave, some) or _told(wrongs if wrong else tie, way, some) or turned
+    return _Found(ties, wrong, first, tuple(int(some[at]) for at, w in ways.items() if w.found == "open"))
+
+
+def _search(run: Run, seen: _Judged, some: NDArray[np.intp], at: int) -> turning.Way:
+    def trial(count: int, turned: Mapping[str, Mask]) -> turning.Tried:
+        found = _judged(run, np.repeat(some[at], count), turned)
+        return turning.Tried(found.held, found.trouble)
+
+    return turning.search(run.graph, turning.Tried(seen.held, seen.trouble), at, trial)
+
+
+def _only(mask: Mask, axis: int, samples: Mask) -> Mask:
+    """A mask with nothing set in the other samples."""
+    return np.asarray(mask & samples.reshape(*(1,) * axis, -1, *(1,) * (mask.ndim - axis - 1)))
 
 
 def _timed(graph: Graph, node: str) -> bool:
@@ -137,12 +235,6 @@ def _by_sample(graph: Graph, node: str, mask: Mask) -> Mask:
     return np.asarray(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
 
 
-def _spread(graph: Graph, node: str, samples: Mask, like: Mask) -> Mask:
-    """A mask over samples as one over an output's values."""
-    lead = (1, len(samples)) if _timed(graph, node) else (len(samples),)
-    return np.broadcast_to(samples.reshape(*lead, *(1,) * (like.ndim - len(lead))), like.shape)
-
-
 def _shown(graph: Graph, masks: Mapping[str, Mask], gave: Mapping[str, tuple[Floats, Floats]], some: NDArray[np.intp]) -> Divergence | None:
     for node, mask in masks.items():
         if mask.any():
@@ -161,4 +253,14 @@ def _told(masks: Mapping[str, Mask], way: Mapping[str, Floats], some: NDArray[np
     node = min(steps, key=lambda n: steps[n])
     at = tuple(int(i) for i in np.argwhere(masks[node])[0])
     theirs = float(way[node][at])
-    return Divergence(node, at[0], int(some[at[1]]), at[2:], theirs, 1.0 - theirs, "at the threshold, within the rounding bound")
+    return Divergence(node, at[0], int(some[at[1]]), at[2:], theirs, 1.0 - theirs, AT_THRESHOLD)
+
+
+def _turned(run: Run, way: turning.Way, sample: int) -> Divergence:
+    """The first decision that was turned around: the graph's value there, and what the model's outputs show it sent."""
+    turn = way.turns[0]
+    node = run.graph.order[turn.place]
+    inputs = {name: values[:, [sample]] for name, values in run.witness.inputs.items()}
+    own = float(run_reference(run.graph, inputs, run.witness.steps, record=[node]).outputs[node][(turn.step, 0, *turn.neuron)])
+    theirs = 1.0 - own if run.graph.nodes[node].emits == "spikes" else own
+    return Divergence(node, turn.step, sample, turn.neuron, theirs, own, AT_THRESHOLD)

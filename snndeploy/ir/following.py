@@ -151,31 +151,44 @@ class Following:
 
 @dataclass(frozen=True, eq=False)
 class Followed:
-    """One step: the output, the state words, where it was a tie, where it differs, and where rounding may decide at all."""
+    """One step: the output, the state words, where it was a tie, and where it differs.
+
+    ``spots``: of every decision of the node, where rounding may take it, [decisions, B, *shape].
+    """
 
     output: Spread
     state: Words
     ties: Mask
     wrong: Mask
-    near: Mask
+    spots: Mask
+
+    @property
+    def near(self) -> Mask:
+        """Where rounding may decide at all."""
+        return np.asarray(self.spots.any(axis=0))
 
 
-def follow(step: Step, inputs: tuple[Spread, ...], state: Words, told: Floats | None, kind: Arithmetic) -> Followed:
-    """One step that goes the way of ``told`` wherever rounding allows it; None, or NaN in it: nothing is known there."""
+def follow(
+    step: Step, inputs: tuple[Spread, ...], state: Words, told: Floats | None, kind: Arithmetic, turned: Mask | None = None
+) -> Followed:
+    """One step that goes the way of ``told`` wherever rounding allows it; None, or NaN in it: nothing is known there.
+
+    ``turned``: decisions to take the other way, as ``Followed.spots``.
+    """
     words = (np.abs(word.value) for name, word in state.items() if name.rpartition(" ")[2] not in COUNTERS)
     size = np.asarray(sum(words, np.zeros(())))
-    own = Following(kind, size)
+    own = Following(kind, size, None if turned is None else dict(enumerate(turned)))
     y, after = step(inputs, state, own)
     ties = np.zeros(y.value.shape, np.bool_)
-    near = np.logical_or.reduce([ties, *(np.broadcast_to(mask, ties.shape) for mask in own.near)])
+    spots = np.stack([np.broadcast_to(mask, ties.shape) for mask in own.near]) if own.near else np.zeros((0, *ties.shape), np.bool_)
     wrong = ties if told is None else ~_agrees(y, told)
     if told is not None and wrong.any():
-        for turned in _turns([np.broadcast_to(near, wrong.shape) & wrong for near in own.near]):
-            other, left = step(inputs, state, Following(kind, size, turned))
-            good = wrong & _agrees(other, told) & np.logical_and.reduce(list(turned.values()))
+        for masks in _turns([near & wrong for near in spots]):
+            other, left = step(inputs, state, Following(kind, size, masks))
+            good = wrong & _agrees(other, told) & np.logical_and.reduce(list(masks.values()))
             y, after = _merged(good, other, y), {name: _merged(good, left[name], word) for name, word in after.items()}
             ties, wrong = ties | good, wrong & ~good
-    return Followed(y, {name: _widened(word, size, kind) for name, word in after.items()}, ties, wrong, near)
+    return Followed(y, {name: _widened(word, size, kind) for name, word in after.items()}, ties, wrong, spots)
 
 
 def in_a_row(nodes: Sequence[Node]) -> Step:

@@ -26,16 +26,29 @@ class Held:
         outputs: per node asked for, what the graph gives on the way of the other run, [T, B, *shape], with its rounding bound.
         ties: per node that was told, where only rounding decides; ``wrong``: where the two differ beyond it.
         near: where rounding may decide, though here it did not.
+        spots: the same of nodes that were not told, by decision, [T, decisions, B, *shape]: what may be turned around.
     """
 
     outputs: Mapping[str, Spread]
     ties: Mapping[str, Mask]
     wrong: Mapping[str, Mask]
     near: Mapping[str, Mask]
+    spots: Mapping[str, Mask]
 
 
-def hold(graph: Graph, inputs: Mapping[str, Floats], steps: int, told: Mapping[str, Floats], record: list[str], arithmetic: str) -> Held:
-    """Run ``graph`` so that every node in ``told`` goes the way it was told, [T, B, *shape], as far as rounding allows."""
+def hold(
+    graph: Graph,
+    inputs: Mapping[str, Floats],
+    steps: int,
+    told: Mapping[str, Floats],
+    record: list[str],
+    arithmetic: str,
+    turned: Mapping[str, Mask] | None = None,
+) -> Held:
+    """Run ``graph`` so that every node in ``told`` goes the way it was told, [T, B, *shape], as far as rounding allows.
+
+    ``turned``: per node that was not told, the decisions to take the other way, as ``Held.spots``.
+    """
     kind = ARITHMETICS[arithmetic]
     batch = next(iter(inputs.values())).shape[1]
     states = {name: _start(graph, name, batch, kind) for name in graph.order}
@@ -47,14 +60,19 @@ def hold(graph: Graph, inputs: Mapping[str, Floats], steps: int, told: Mapping[s
         now = {name: given(values[t if len(values) > 1 else 0], kind) for name, values in inputs.items()}
         for name in graph.order:
             if name not in now:
-                step = partial(_stepped, graph, name)
-                done = follow(step, _ports(graph, name, now, past), states[name], told[name][t] if name in told else None, kind)
+                step, ports = partial(_stepped, graph, name), _ports(graph, name, now, past)
+                way = told[name][t] if name in told else None
+                other = turned[name][t] if turned and name in turned else None
+                done = follow(step, ports, states[name], way, kind, other)
                 now[name], states[name] = done.output, dict(done.state)
                 found.get(name, []).append(done)
             kept.get(name, []).append(now[name])
         past = {edge: [*ring[1:], now[edge.source]] for edge, ring in past.items()}
-    masks = ({name: np.stack([getattr(d, side) for d in done]) for name, done in found.items()} for side in ("ties", "wrong", "near"))
-    return Held({name: _stacked(series, kind) for name, series in kept.items()}, *masks)
+    ties, wrong, near = (
+        {name: np.stack([getattr(d, side) for d in done]) for name, done in found.items()} for side in ("ties", "wrong", "near")
+    )
+    spots = {name: np.stack([d.spots for d in done]) for name, done in found.items() if name not in told and len(done[0].spots)}
+    return Held({name: _stacked(series, kind) for name, series in kept.items()}, ties, wrong, near, spots)
 
 
 def ties_of(graph: Graph, inputs: Mapping[str, Floats], steps: int, told: Mapping[str, Floats], arithmetic: str) -> tuple[int, int, int]:
