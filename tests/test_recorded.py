@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import snn
+from recorded_networks import loaded, samples
 
 import converters
 import snndeploy as sd
@@ -24,11 +25,6 @@ from snndeploy.chip.models import HostInput, Lif
 from snndeploy.chip.network import ChipNetwork, Dense, Population, Projection, Readout
 from snndeploy.errors import ProfileError
 from snndeploy.flow.recording import read_record, write_recorded
-from snndeploy.ir.graph import Edge, Graph
-from snndeploy.ir.layers import Input, Linear, Output
-from snndeploy.ir.neurons.burst import Burst
-from snndeploy.ir.neurons.glif import glif
-from snndeploy.ir.neurons.lif import LIF
 from snndeploy.report.as_json import to_json
 from snndeploy.report.provenance import LARGEST, Provenance, from_text, to_text
 from snndeploy.verdict import Divergence, Pair, Proof
@@ -36,33 +32,12 @@ from snndeploy.verdict import Divergence, Pair, Proof
 pytest.importorskip("onnx")
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-STEPS = 6
-NEURONS = {
-    "LIF": LIF(0.5),
-    "Burst": Burst(0.5, [1.0, 2.0], [1.0, 2.0], (False, False)),
-    "GLIF": glif((0.6, 0.4, 0.7), [0.8], [0.5], [0.1], [0.3], np.full(STEPS, 0.5)),
-}
 MADE = {
     "LIF on loihi1": ("LIF", "loihi1", "exact"),
     "Burst on loihi1, in plain neurons": ("Burst", "loihi1", "exact"),
     "Burst on loihi2, as programs": ("Burst", "loihi2", "model only"),
     "GLIF on loihi2": ("GLIF", "loihi2", "model only"),
 }
-
-
-def loaded(neuron):
-    rng = np.random.default_rng(0)
-    nodes = {
-        "in": Input((12,), "spikes"), "fc1": Linear(rng.normal(0, 0.7, (10, 12)), rng.normal(0, 0.1, 10)), "n1": NEURONS[neuron],
-        "fc2": Linear(rng.normal(0, 0.7, (5, 10))), "n2": NEURONS[neuron], "out": Output("count"),
-    }  # fmt: skip
-    graph = Graph(nodes, tuple(Edge(a, b) for a, b in zip(nodes, list(nodes)[1:], strict=False)), steps=STEPS)
-    return converters.Loaded(graph, assumptions=("ASSUMED something of the model (--option)",), probed=("MyLIF = LIF: 0 differ",))
-
-
-def samples(seed=0, labelled=True):
-    x = (np.random.default_rng(seed).random((16, STEPS, 12)) < 0.4).astype(np.float64)
-    return (x, np.arange(16) % 5) if labelled else x
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,9 @@ from snndeploy.report.provenance import Provenance, from_text, to_text
 from snndeploy.report.report import Report
 from snndeploy.verdict import Proof
 
+OTHER_DATA = "of the data it was converted with: "
+"""Begins what was assumed of, or seen in, data that are not those of the run at hand."""
+
 
 @dataclass(frozen=True, eq=False)
 class Record:
@@ -90,11 +93,15 @@ def same_data(made: Provenance, data: Feed) -> bool:
     return made.making.data is not None and made.making.data.sha256 == data_used(data).sha256
 
 
+def beside(made: Provenance, data: Feed) -> tuple[str, ...]:
+    """What was assumed at the conversion, said beside a run on ``data``: what was about other data says so, once."""
+    if same_data(made, data):
+        return made.assumptions
+    return tuple(f"{OTHER_DATA}{a}" if a in made.about_data else a for a in made.assumptions)
+
+
 def repeated(found: Report, made: Provenance, data: Feed) -> Report:
     """The report of a saved network, with what its conversion found out."""
-    same = same_data(made, data)
-    kept = [a for a in made.assumptions if same or a not in made.about_data]
-    other = [] if same else [f"of the data it was converted with: {a}" for a in made.about_data]
     return replace(
         found,
         model=made.model,
@@ -103,8 +110,9 @@ def repeated(found: Report, made: Provenance, data: Feed) -> Report:
         bursts=made.bursts,
         quantization=made.quantization,
         probed=made.probed,
-        assumptions=tuple(dict.fromkeys((*kept, *found.assumptions, *other))),
+        assumptions=tuple(dict.fromkeys((*beside(made, data), *found.assumptions))),
         not_checked=tuple(dict.fromkeys((*made.not_checked, *found.not_checked))),
         max_drop=made.max_drop,
         making=made.making,
+        origin=made.origin,
     )

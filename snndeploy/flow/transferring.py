@@ -17,7 +17,7 @@ from snndeploy.flow.deployment import Wishes
 from snndeploy.flow.feeding import Feed, chip_predictions
 from snndeploy.flow.given import read_out
 from snndeploy.flow.making import making_of
-from snndeploy.flow.recording import Record, placed_as_made, repeated, write_recorded
+from snndeploy.flow.recording import Record, beside, placed_as_made, repeated, same_data, write_recorded
 from snndeploy.flow.reporting import chip_report
 from snndeploy.hw import Profile, load_profile
 from snndeploy.place import place
@@ -148,12 +148,21 @@ def save(made: Transfer, stem: str | Path) -> Path:
 
 def provenance_of(t: Transfer) -> Provenance:
     """What the file keeps: what the first conversion found out, and what was found out here."""
-    base = t.origin or Provenance("", "")
-    found = tuple(dict.fromkeys((*base.assumptions, *t.assumptions)))
-    about = tuple(dict.fromkeys((*base.about_data, *t.data.assumptions)))
+    making = making_of(t.data, t.command, t.files)
+    new = Provenance(
+        "", t.name, making, pairs=t.verdict.pairs, fidelity=t.verdict.fidelity, assumptions=t.assumptions,
+        about_data=t.data.assumptions, max_drop=t.wishes.max_drop,
+    )  # fmt: skip
+    return new if t.origin is None else _onto(t.origin, new, t.data)
+
+
+def _onto(base: Provenance, new: Provenance, data: Feed) -> Provenance:
+    """What is known of the conversion, with what the transfer found on its own ``data``."""
+    about = (*base.about_data, *new.about_data) if same_data(base, data) else new.about_data
     return replace(
-        base, model=t.name, making=making_of(t.data, t.command, t.files), fidelity=t.verdict.fidelity,
-        pairs=(*base.pairs, *t.verdict.pairs), assumptions=found, about_data=about, max_drop=t.wishes.max_drop,
+        base, model=new.model, making=new.making, origin=base.origin or base.making, fidelity=new.fidelity,
+        pairs=(*base.pairs, *new.pairs), assumptions=tuple(dict.fromkeys((*beside(base, data), *new.assumptions))),
+        about_data=tuple(dict.fromkeys(about)),
     )  # fmt: skip
 
 

@@ -221,7 +221,7 @@ def _evidence(report: Report) -> str:
     return (
         section("Faults", "What left its register or fell silent, and where first.", card(bullets(faults)))
         + _proofs(report)
-        + section("How it was made", "Files by their hashes, without folders.", card(bullets(made(report.making))))
+        + section("How it was made", "Files by their hashes, without folders.", card(bullets(made(report))))
         + section("Found by probing", "Neurons of no known class, run beside what they are taken for.", card(bullets(report.probed)))
         + section("Assumed", "Taken for granted, with the option that changes it.", card(bullets(report.assumptions)))
         + section("Not checked", "", card(bullets(report.unchecked)))

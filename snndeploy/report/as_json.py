@@ -69,6 +69,7 @@ def _conversion(report: Report) -> Json:
         "shifts": dict(report.shifts),
         "probed": list(report.probed),
         "making": making(report.making),
+        "origin": making(report.origin),
     }
 
 

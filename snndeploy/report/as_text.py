@@ -52,7 +52,7 @@ def to_text(report: Report) -> str:
         section("Findings", findings(report.placement.findings)),
         *(_cost(report, report.cost) if report.cost else ()),
         probed(report.probed),
-        section("Made", bullets(made(report.making))),
+        section("Made", bullets(made(report))),
         section("Assumed", bullets(report.assumptions)),
         section("Not checked", bullets(report.unchecked)),
         section("Sources", bullets(references(report))),

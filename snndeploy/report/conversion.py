@@ -30,7 +30,7 @@ def conversion_to_text(report: Report, sources: Sequence[LayerRow], files: Seque
         section("Proofs", proofs_to_text(report.verdict.proofs)),
         section("Findings", as_text.findings(severe)),
         as_text.probed(report.probed),
-        section("Made", bullets(made(report.making))),
+        section("Made", bullets(made(report))),
         section("Assumed", bullets(report.assumptions)),
         section("Not checked", bullets(report.unchecked)),
         _files(files),

@@ -30,12 +30,14 @@ class Provenance:
     ``content`` is the digest of the chip network's integers; ``layers`` what was read of the model, of which the report shows
     those in ``shown``; ``about_data`` what was assumed of, or seen in, the conversion's own data; ``payloads`` the largest
     payload each population was proven to send; ``settled`` the populations' layers whose worst case (L013) a
-    construction's own conditions exclude.
+    construction's own conditions exclude. Of integers that were put on a chip as they were, ``making`` is how that was done,
+    and ``origin`` how they were made before.
     """
 
     content: str
     model: str
     making: Making = field(default_factory=Making)
+    origin: Making | None = None
     layers: tuple[LayerRow, ...] = ()
     shown: tuple[str, ...] = ()
     passes: tuple[PassRow, ...] = ()

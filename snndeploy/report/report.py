@@ -177,6 +177,8 @@ class Report:
     sources: Mapping[str, str] = field(default_factory=dict)
     certificate: Certificate | None = None
     making: Making | None = None
+    origin: Making | None = None
+    """How integers that were put on the chip as they are were made before."""
     simulated: bool = True
     """False for a chip that is priced, not simulated: then nothing was compared there."""
 

@@ -263,8 +263,12 @@ def crossover(report: Report) -> list[str]:
     ]
 
 
-def made(making: Making | None) -> list[str]:
-    """How it was made, a line a thing; empty where nothing says it."""
+def made(report: Report) -> list[str]:
+    """How it was made, and how its integers were made before that, a line a thing; empty where nothing says it."""
+    return [*_made(report.making), *(f"before, {line}" for line in _made(report.origin))]
+
+
+def _made(making: Making | None) -> list[str]:
     if making is None:
         return []
     lines = [f"by: {making.command}"] if making.command else []
