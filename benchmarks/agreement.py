@@ -34,7 +34,7 @@ CHIPS = ("loihi2", "loihi1")
 SAME_REPORT = (
     "model", "chip", "steps", "samples", "verdict", "grade", "ties", "model_only", "ok", "fidelity", "rates", "max_drop", "fits", "cores",
     "chips", "findings", "placement", "energy", "latency", "events", "synapses", "imbalance", "layers", "faults", "graph", "passes",
-    "bursts", "quantization", "shifts", "probed", "proofs", "assumptions", "making", "sources", "simulated",
+    "bursts", "quantization", "shifts", "probed", "assumptions", "making", "sources", "simulated",
 )  # fmt: skip
 """Keys of the report's JSON that the deployment and its saved file must give alike."""
 GRADES = ("verdict", "grade", "ties", "model_only", "fidelity", "faults")
@@ -100,8 +100,10 @@ def _certified(told: Mapping[str, Any], verified: Any, path: Path) -> Iterator[s
 
 
 def _pairs(verb: str, told: Mapping[str, Any], said: Mapping[str, Any]) -> Iterator[str]:
-    """What was compared at the conversion is repeated, number for number."""
-    before = said["recorded"]
+    """What was compared and proved at the conversion is repeated, number for number; the seconds are not the file's."""
+    before, proved = said["recorded"], [{**p, "seconds": 0.0} for p in told["recorded_proofs"] + told["proofs"]]
+    if _plain(proved) != _plain(said["recorded_proofs"]):
+        yield f"{verb}: proofs of the conversion are lost or changed"
     yield from (f"{verb}: {p['a']} against {p['b']} is lost or changed" for p in told["pairs"] if p not in before)
     yield from (f"{verb}: {p['a']} against {p['b']} was never compared" for p in before if p not in told["pairs"] + told["recorded"])
 

@@ -82,6 +82,8 @@ class Certificate:
     """All of it. ``content`` is the digest of the chip network's integers, whatever file holds them.
 
     ``tools`` are versions; ``passes``, ``bursts``, ``quantization``, ``pairs``, ``fidelity`` and ``proofs`` are as in the report's JSON.
+    ``recorded_proofs``, in the file only where there are any, were shown at the conversion, as the chip network's file says,
+    and not shown again.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Certificate:
     grade: str = ""
     """What the verdict means: "exact", "model only", ...; "" in a certificate of schema 1, which does not say it."""
     ties: int = 0
+    recorded_proofs: tuple[Mapping[str, Any], ...] = ()
 
     def file(self, role: str) -> HashedFile | None:
         """The file of that role, or None."""
@@ -139,6 +142,8 @@ def to_bytes(certificate: Certificate) -> bytes:
         del body["run"]["phases"]
     if not certificate.run.faults:
         del body["run"]["faults"]
+    if not certificate.recorded_proofs:
+        del body["recorded_proofs"]
     return _text({**body, "seal": _seal(body)})
 
 
@@ -198,4 +203,5 @@ def _built(body: Mapping[str, Any]) -> Certificate:
     made = CertifiedRun(**run, layers=layers, predictions=predictions, faults=faults)
     files = tuple(HashedFile(**entry) for entry in given.pop("files"))
     lists: dict[str, Any] = {k: tuple(given.pop(k)) for k in ("passes", "bursts", "quantization", "pairs", "proofs", "not_checked")}
-    return Certificate(**given, run=made, files=files, **lists)
+    recorded = tuple(given.pop("recorded_proofs", ()))
+    return Certificate(**given, run=made, files=files, recorded_proofs=recorded, **lists)

@@ -156,6 +156,9 @@ class Verdict:
     recorded: tuple[Pair, ...] = ()
     """Compared when the network was converted, as its file says: not run again. They can make a verdict
     different and add ties, and never stand in for a run."""
+    recorded_proofs: tuple[Proof, ...] = ()
+    """Shown when the network was converted, as its file says, and not shown again. One that failed makes a verdict
+    different, one that is open leaves it open; none makes anything better."""
 
     @property
     def verdict(self) -> Equality:
@@ -163,7 +166,7 @@ class Verdict:
 
         not_checked if there is no pair.
         """
-        if any(p.status == "failed" for p in self.proofs) or not all(p.equal for p in self.recorded):
+        if any(p.status == "failed" for p in self.every_proof) or not all(p.equal for p in self.recorded):
             return "different"
         if not self.pairs:
             return "not_checked"
@@ -180,9 +183,24 @@ class Verdict:
         return (*self.recorded, *self.pairs)
 
     @property
+    def every_proof(self) -> tuple[Proof, ...]:
+        """What was shown when it was converted, then what was shown now."""
+        return (*self.recorded_proofs, *self.proofs)
+
+    @property
     def proved(self) -> bool:
         """True if every obligation is proved, or none was asked for."""
-        return all(p.status == "proved" for p in self.proofs)
+        return all(p.status == "proved" for p in self.every_proof)
+
+    def as_wished(self, max_drop: float) -> bool:
+        """True if all is as it was wished, where ``max_drop`` points of accuracy may be lost.
+
+        Exact where equality is claimed, proved where a proof was asked for, nothing left its register or fell
+        silent, and no more was lost than was allowed. Whether it fits its chip is the placement's to say.
+        """
+        drop = self.fidelity.drop if self.fidelity else None
+        shown = self.verdict == "exact" and self.proved and not self.faults
+        return shown and (drop is None or drop <= max_drop)
 
     @property
     def rests_on_model(self) -> bool:

@@ -10,6 +10,7 @@ from snndeploy.ir.layers import Input, Linear, Output
 from snndeploy.ir.neurons.burst import Burst
 from snndeploy.ir.neurons.glif import glif
 from snndeploy.ir.neurons.lif import LIF
+from snndeploy.ir.rectifier import Relu
 
 STEPS = 6
 NEURONS = {
@@ -32,3 +33,21 @@ def loaded(neuron):
 def samples(seed=0, labelled=True):
     x = (np.random.default_rng(seed).random((16, STEPS, 12)) < 0.4).astype(np.float64)
     return (x, np.arange(16) % 5) if labelled else x
+
+
+def artificial():
+    """A network with a rectifier, which is converted to rates."""
+    rng = np.random.default_rng(4)
+    nodes = {
+        "in": Input((12,)),
+        "fc1": Linear(rng.uniform(0, 0.3, (10, 12))),
+        "r": Relu(),
+        "fc2": Linear(rng.uniform(0, 0.3, (5, 10))),
+        "out": Output("sum"),
+    }
+    return converters.Loaded(Graph(nodes, tuple(Edge(a, b) for a, b in zip(nodes, list(nodes)[1:], strict=False))), steps=STEPS)
+
+
+def real_samples(seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.random((16, 12)), np.arange(16) % 5

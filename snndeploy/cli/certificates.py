@@ -46,11 +46,13 @@ def proved(deployment: Deployment, limit: float, budget: float) -> Deployment:
 
 
 def proved_file(verdict: Verdict, file: Path, limit: float, budget: float, options: converters.Options) -> Verdict:
-    """The verdict with the proofs of a saved chip network, and what no proof covers."""
+    """The verdict with the proofs of a saved chip network, in place of those its file keeps, and what no proof covers."""
     proofs = prove_file(file, limit, options, budget)
     network = chip_network(file, options)
-    bare = (*verdict.not_checked, *unproved(network))
-    return replace(verdict, proofs=proofs, not_checked=bare, model_only=network.model_only)
+    bare = tuple(dict.fromkeys((*verdict.not_checked, *unproved(network))))
+    again = {(p.layer, p.name) for p in proofs if p.status != "unknown"}
+    kept = tuple(p for p in verdict.recorded_proofs if (p.layer, p.name) not in again)
+    return replace(verdict, proofs=proofs, recorded_proofs=kept, not_checked=bare, model_only=network.model_only)
 
 
 def sources_of(model: str, given: Mapping[str, Any]) -> tuple[tuple[str, Path], ...]:

@@ -101,7 +101,7 @@ def convert(
         files += written(certificate, files[1], deployment, samples, sources_of(model, given))
     found, rows = report_of(deployment), sources(loaded)
     files += put(report, found)
-    _told(found, rows, files, deployment.ok, as_json)
+    _told(found, rows, files, as_json)
 
 
 @click.command(short_help="Would it fit? Every finding; writes nothing.")
@@ -176,16 +176,16 @@ def _transfer(
     files = [str(path) for path in deploy.save(made, stem)]
     report = deploy.report(made)
     files += put(output, report)
-    _told(report, report.layers, files, made.ok, as_json)
+    _told(report, report.layers, files, as_json)
 
 
-def _told(found: Report, rows: Sequence[LayerRow], files: list[str], ok: bool, as_json: bool) -> None:
+def _told(found: Report, rows: Sequence[LayerRow], files: list[str], as_json: bool) -> None:
     """Print what was found out, and leave with 1 where it is not as it was wished."""
     if as_json:
-        click.echo(json.dumps(conversion_to_json(found, rows, files, ok), allow_nan=False))
+        click.echo(json.dumps(conversion_to_json(found, rows, files), allow_nan=False))
     else:
         click.echo(conversion_to_text(found, rows, files), nl=False)
-    finish(ok)
+    finish(found.ok)
 
 
 def _entering(model: str, given: Mapping[str, Any], options: converters.Options) -> tuple[int, ...] | None:

@@ -27,9 +27,16 @@ def _points(_context: click.Context, _parameter: click.Parameter, value: float) 
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object with stable keys instead of text.")
-max_drop = click.option(
-    "--max-drop", type=float, callback=_points, default=Wishes.max_drop, show_default=True, help="Points of accuracy that may be lost."
-)
+
+
+def _drop(default: bool | str) -> Decorator[Any]:
+    """``default``: what the help says is allowed where nothing is said; True for the number."""
+    words = "Points of accuracy that may be lost."
+    return click.option("--max-drop", type=float, callback=_points, default=Wishes.max_drop, show_default=default, help=words)
+
+
+max_drop = _drop(default=True)
+max_drop_kept = _drop(f"as wished at the conversion; {Wishes.max_drop} where the file does not say")
 
 run_code = click.option(
     "--run-code",

@@ -15,7 +15,7 @@ import converters
 from snndeploy import deploy
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.cli.certificates import PROOF_TIME, certifiable, certificate_of, check_again, proved_file
-from snndeploy.cli.options import DATA_OPTIONS, FILE_OPTIONS, as_json, encoding, file_options_of, max_drop, samples_of, with_options
+from snndeploy.cli.options import DATA_OPTIONS, FILE_OPTIONS, as_json, encoding, file_options_of, max_drop_kept, samples_of, with_options
 from snndeploy.cli.refusing import finish, refusing
 from snndeploy.cli.reporting import kind_of, written
 from snndeploy.cli.terminal import working, write
@@ -23,7 +23,8 @@ from snndeploy.cli.unheard import OF_FILES, READING, check_proving, check_readin
 from snndeploy.data import Samples
 from snndeploy.errors import NoEffect
 from snndeploy.flow.certifying import Certified, certify
-from snndeploy.flow.saved import EXECUTORS, chip_inputs, open_file
+from snndeploy.flow.deployment import Wishes
+from snndeploy.flow.saved import EXECUTORS, chip_inputs, open_file, open_pair, verify_file
 from snndeploy.report import run_to_json, run_to_text, to_text, verify_to_json, verify_to_text
 from snndeploy.report.layout import bullets, section
 from snndeploy.verdict import Verdict
@@ -82,7 +83,7 @@ def run(file: str, *, as_json: bool, **given: Any) -> None:
 @click.option("--prove", is_flag=True, help="Prove what must hold of the chip network's integers, for every input, with z3; needs no data.")
 @with_options(PROOF_TIME)
 @click.option("--certificate", help="With FILE: write a certificate, OUT.json. Without FILE: check this certificate again.")
-@max_drop
+@max_drop_kept
 @as_json
 @refusing
 def verify(
@@ -107,7 +108,8 @@ def verify(
         refuse(
             ("against", "max_drop"), "is about a run, and --prove without --data runs nothing", "add --data samples.npz, or leave it out"
         )
-    verdict = Verdict((), not_checked=(UNRUN,)) if only_proofs else _verified(file, against, given)
+    verdict, wished = (Verdict((), not_checked=(UNRUN,)), max_drop) if only_proofs else _verified(file, against, given)
+    allowed = max_drop if was_given("max_drop") else wished
     if not only_proofs and (verdict.fidelity is None or verdict.fidelity.drop is None):
         refuse(("max_drop",), UNKNOWN_DROP)
     if prove:
@@ -119,18 +121,19 @@ def verify(
     if as_json:
         click.echo(json.dumps({**verify_to_json(file, verdict), "certificate": certificate}, allow_nan=False))
     else:
-        click.echo(verify_to_text(file, verdict, max_drop) + (f"\nwrote {certificate}\n" if certificate else ""), nl=False)
-    shown = all(p.status == "proved" for p in verdict.proofs)
-    finish(shown and (only_proofs or verdict.verdict == "exact") and not verdict.faults and not _lost(verdict, max_drop))
+        click.echo(verify_to_text(file, verdict, allowed) + (f"\nwrote {certificate}\n" if certificate else ""), nl=False)
+    finish(verdict.proved if only_proofs else verdict.as_wished(allowed))
 
 
-def _verified(file: str, against: str | None, given: Mapping[str, Any]) -> Verdict:
-    """The executors held against each other on samples."""
-    samples, options = _samples(file, given), file_options_of(given)
+def _verified(file: str, against: str | None, given: Mapping[str, Any]) -> tuple[Verdict, float]:
+    """The executors held against each other on samples, and the points of accuracy that may be lost by the file's own record."""
+    samples, steps = _samples(file, given), given["timesteps"]
     wanted, absent = _executors(against)
     with working(f"verifying {Path(file).name}"):
-        verdict = deploy.verify(file, samples, wanted, given["timesteps"], encoding(given["encode"]), given["seed"], options)
-    return replace(verdict, not_checked=(*verdict.not_checked, *absent))
+        pair = open_pair(file, file_options_of(given), steps)
+        verdict = verify_file(pair, samples, wanted, steps, encoding(given["encode"]), given["seed"])
+    allowed = pair.made.max_drop if pair.made else Wishes.max_drop
+    return replace(verdict, not_checked=(*verdict.not_checked, *absent)), allowed
 
 
 @click.command(short_help="Energy, latency, spikes and fit of a saved chip network.")
@@ -138,7 +141,7 @@ def _verified(file: str, against: str | None, given: Mapping[str, Any]) -> Verdi
 @with_options(DATA_OPTIONS)
 @with_options(FILE_OPTIONS)
 @own_chip
-@max_drop
+@max_drop_kept
 @click.option("-o", "--output", help="report.html, report.json or report.txt; without it the text is printed.")
 @click.option("--certificate", help="A certificate of FILE, shown on the page (report.html).")
 @as_json
@@ -190,8 +193,3 @@ def _executors(against: str | None) -> tuple[list[str], list[str]]:
     if importlib.util.find_spec("onnxruntime") is not None:
         return ["graph", "onnxruntime", "chip"], []
     return ["graph", "chip"], ["onnxruntime: not installed (pip install 'snndeploy[onnxruntime]')"]
-
-
-def _lost(verdict: Verdict, max_drop: float) -> bool:
-    drop = verdict.fidelity.drop if verdict.fidelity else None
-    return drop is not None and drop > max_drop

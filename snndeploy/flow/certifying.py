@@ -25,8 +25,7 @@ from snndeploy.flow.recording import Record, read_record
 from snndeploy.flow.reporting import LAVA
 from snndeploy.flow.saved import Ran, chip_pair, open_file, run_file, sibling
 from snndeploy.hw import profile_names
-from snndeploy.report.as_json import burst, faults, fidelity, pair, quantized
-from snndeploy.report.proofs import proofs_to_json
+from snndeploy.report.as_json import burst, faults, fidelity, pair, proofs, quantized
 from snndeploy.report.provenance import Provenance
 from snndeploy.report.report import QuantRow
 from snndeploy.sim.host import inject
@@ -93,7 +92,8 @@ def certify(what: Certified, out: str | Path) -> Certificate:
         tools=versions(),
         pairs=tuple(pair(p) for p in pairs),
         fidelity=fidelity(what.verdict.fidelity),
-        proofs=tuple(proofs_to_json(what.verdict.proofs)),
+        proofs=tuple(proofs(what.verdict.proofs)),
+        recorded_proofs=tuple(proofs(what.verdict.recorded_proofs)),
         not_checked=tuple(_unchecked(what, pairs, record)),
         **_conversion(what.deployment, record.made),
     )
@@ -220,7 +220,10 @@ def _unchecked(what: Certified, pairs: Iterable[Pair], record: Record) -> list[s
     names = {name for p in pairs for name in (p.a, p.b)}
     found += [] if any("lava" in name.lower() for name in names) else [LAVA]
     found += [] if any("onnxruntime" in name for name in (*names, *found)) else ["onnxruntime: the float graph was not run by it"]
-    found += [] if what.verdict.proofs else ["proofs: none were asked for (--prove)"]
+    kept = (
+        f"; the {len(what.verdict.recorded_proofs)} of the conversion are repeated, not made again" if what.verdict.recorded_proofs else ""
+    )
+    found += [] if what.verdict.proofs else [f"proofs: none were asked for (--prove){kept}"]
     found += (
         []
         if what.deployment or record.made

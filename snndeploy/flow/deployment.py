@@ -119,9 +119,5 @@ class Deployment:
 
     @property
     def ok(self) -> bool:
-        """True if it is exact where equality is claimed, proved where a proof was asked for, fits, loses no more than was allowed,
-        and nothing left its register or fell silent.
-        """
-        drop = self.verdict.fidelity.drop if self.verdict.fidelity else None
-        shown = self.verdict.verdict == "exact" and self.verdict.proved
-        return shown and not self.faults and self.placement.fits and (drop is None or drop <= self.wishes.max_drop)
+        """True if the verdict is as it was wished, and it fits."""
+        return self.verdict.as_wished(self.wishes.max_drop) and self.placement.fits

@@ -101,10 +101,15 @@ def _grade(c: Certificate, network: ChipNetwork) -> Check:
     """What equality means, told from the network itself: a certificate cannot call a neuron program exact."""
     if not c.grade:
         return Check("grade", True, f"{network.grade}, by the network: the certificate is older and does not say it")
-    pairs = tuple(Pair(p["a"], p["b"], p["compared"], p["different"], within_bound=p["within_bound"]) for p in c.pairs)
-    failed = tuple(Proof("", "", "", "failed") for p in c.proofs if p["status"] == "failed")
-    follows = Verdict(pairs, proofs=failed, model_only=network.model_only)
+    follows = _follows(c, network.model_only)
     return Check("grade", (follows.grade, follows.ties) == (c.grade, c.ties), f"{follows.grade}, by the network and the pairs")
+
+
+def _follows(c: Certificate, model_only: tuple[str, ...] | None = None) -> Verdict:
+    """The verdict that follows from the certificate's own pairs and proofs, whatever it says itself."""
+    pairs = tuple(Pair(p["a"], p["b"], p["compared"], p["different"], within_bound=p["within_bound"]) for p in c.pairs)
+    proofs = tuple(Proof(p["name"], p["layer"], p["statement"], p["status"]) for p in (*c.recorded_proofs, *c.proofs))
+    return Verdict(pairs, proofs=proofs, model_only=model_only)
 
 
 def _compared(c: Certificate, ran: Ran) -> Iterator[Check]:
@@ -168,11 +173,11 @@ def _which(certified: Mapping[str, str], now: Mapping[str, str]) -> str:
 
 def _verdict(c: Certificate) -> Check:
     """The verdict that follows from the certificate's own pairs and proofs."""
-    unequal = [f"{p['a']} against {p['b']}" for p in c.pairs if p["different"] != p["within_bound"]]
-    failed = [f"{p['name']} of {p['layer']}" for p in c.proofs if p["status"] == "failed"]
-    follows = "different" if unequal or failed else "exact" if c.pairs else "not_checked"
+    follows = _follows(c)
+    unequal = [f"{p.a} against {p.b}" for p in follows.pairs if not p.equal]
+    failed = [f"{p.name} of {p.layer}" for p in follows.proofs if p.status == "failed"]
     why = f": {'; '.join([*unequal, *failed])}" if unequal or failed else ""
-    return Check("verdict", follows == c.verdict, f"{follows} follows from its pairs and proofs{why}")
+    return Check("verdict", follows.verdict == c.verdict, f"{follows.verdict} follows from its pairs and proofs{why}")
 
 
 def _trusted(c: Certificate, absent: list[HashedFile]) -> Iterator[str]:
@@ -189,3 +194,5 @@ def _trusted(c: Certificate, absent: list[HashedFile]) -> Iterator[str]:
         yield f"the conversion: {len(c.passes)} passes, {len(c.bursts)} burst constructions, the ranges of {len(c.quantization)} layers"
     if c.proofs:
         yield f"{len(c.proofs)} proofs (verify MODEL --prove proves them again, with z3)"
+    if c.recorded_proofs:
+        yield f"{len(c.recorded_proofs)} proofs of the conversion, as the chip network's file says (verify MODEL --prove proves them again)"

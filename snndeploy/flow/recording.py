@@ -20,6 +20,7 @@ from snndeploy.verdict import Proof
 
 OTHER_DATA = "of the data it was converted with: "
 """Begins what was assumed of, or seen in, data that are not those of the run at hand."""
+RATES = "accuracy against T: was found when it was converted, on the data then, and not again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +103,7 @@ def beside(made: Provenance, data: Feed) -> tuple[str, ...]:
 
 def repeated(found: Report, made: Provenance, data: Feed) -> Report:
     """The report of a saved network, with what its conversion found out."""
+    again = (RATES,) if found.verdict.rates else ()
     return replace(
         found,
         model=made.model,
@@ -111,7 +113,7 @@ def repeated(found: Report, made: Provenance, data: Feed) -> Report:
         quantization=made.quantization,
         probed=made.probed,
         assumptions=tuple(dict.fromkeys((*beside(made, data), *found.assumptions))),
-        not_checked=tuple(dict.fromkeys((*made.not_checked, *found.not_checked))),
+        not_checked=tuple(dict.fromkeys((*made.not_checked, *found.not_checked, *again))),
         max_drop=made.max_drop,
         making=made.making,
         origin=made.origin,

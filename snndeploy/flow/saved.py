@@ -43,6 +43,10 @@ from snndeploy.verify import compare, fidelity
 EXECUTORS = ("graph", "onnxruntime", "chip", "lava")
 SLOW_SAMPLES = 32
 """Samples for the slow executor: int64 arithmetic."""
+AS_RECORDED = (
+    "the artificial network: it is in no file; its accuracy, and how often the chip agrees with it, are those recorded at the conversion"
+)
+TO_SPIKING = "the artificial network: it is in no file; fidelity is to the float spiking network that was made of it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,31 +205,37 @@ def verify_file(
     if chip is not None:
         converters.same_steps(steps, chip.steps, "the chip network")
         steps = chip.steps or steps
-    unsaid = (*(pair.foreign or _missing(wanted, graph, chip)), *pair.record.unread)
+    told = pair.made or Provenance("", "")
+    unsaid = (*told.not_checked, *(pair.foreign or _missing(wanted, graph, chip)), *pair.record.unread)
     if chip is not None and (priced := only_priced(_profile_of(chip))):
         return Verdict((), None, (*unsaid, *priced), model_only=chip.model_only)
     pairs = tuple(_pairs(wanted, graph, chip, samples, steps, encoding, seed))
-    near = None
+    near = None if ran is None else Fidelity(ran.data.samples, None, ran.accuracy)
     faults: tuple[Fault, ...] = ()
     if chip is not None and wanted & {"chip", "onnxruntime", "lava"}:
-        given, ran = ran is not None, ran or run_file(chip, samples, steps, encoding, seed)
+        ran = ran or run_file(chip, samples, steps, encoding, seed)
         faults = ran.faults
         if graph is not None and {"graph", "chip"} <= wanted:
             original = run_file(graph, samples, steps, encoding, seed)
-            near = _near(original, ran, pair.made)
-            faults += silenced(chip, ran.trace, original.trace)
-        elif given:
-            near = Fidelity(ran.data.samples, None, ran.accuracy)
-    told = pair.made or Provenance("", "")
-    model_only = chip.model_only if chip else ()
-    return Verdict(pairs, near, unsaid, told.proofs, told.rates, model_only, faults, told.pairs)
+            near, to_what = _near(original, ran, told)
+            unsaid, faults = (*unsaid, *to_what), (*faults, *silenced(chip, ran.trace, original.trace))
+    model_only, unsaid = chip.model_only if chip else (), tuple(dict.fromkeys(unsaid))
+    return Verdict(
+        pairs, near, unsaid, rates=told.rates, model_only=model_only, faults=faults, recorded=told.pairs, recorded_proofs=told.proofs
+    )
 
 
-def _near(original: Ran, ran: Ran, made: Provenance | None) -> Fidelity:
-    """How near the chip's answers are to the float network's, of a converted artificial network to that one's."""
-    if made is not None and made.rates is not None and made.fidelity is not None and made.making.data == data_used(ran.data):
-        return replace(made.fidelity, chip_accuracy=ran.accuracy)  # the artificial network is in no file
-    return fidelity(original.predictions, ran.predictions, original.data.labels)
+def _near(original: Ran, ran: Ran, made: Provenance) -> tuple[Fidelity, tuple[str, ...]]:
+    """How near the chip's answers are to the float network's, of a converted artificial network to that one's if its file says it.
+
+    And to what they were not compared: the artificial network itself is in no file.
+    """
+    near, before = fidelity(original.predictions, ran.predictions, original.data.labels), made.fidelity
+    if made.rates is None:
+        return near, ()
+    if before is None or before.agreement is None or made.making.data != data_used(ran.data):
+        return near, (TO_SPIKING,)
+    return replace(before, chip_accuracy=ran.accuracy), (AS_RECORDED,)
 
 
 def only_priced(profile: Profile | None) -> tuple[str, ...]:

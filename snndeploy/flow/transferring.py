@@ -53,8 +53,8 @@ class Transfer:
 
     @property
     def ok(self) -> bool:
-        """True if the simulator ran it exactly as its definition says, and nothing left its register; one too large is never made."""
-        return self.verdict.verdict == "exact" and not self.faults and self.placement.fits
+        """True if the verdict is as it was wished, what the file says of the conversion included; one too large is never made."""
+        return self.verdict.as_wished(self.wishes.max_drop) and self.placement.fits
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -89,7 +89,7 @@ def remembering(made: Transfer, record: Record) -> Transfer:
     notes = (*made.assumptions, *record.unread)
     if record.made is None:
         return replace(made, assumptions=notes)
-    verdict = replace(made.verdict, recorded=record.made.pairs, proofs=record.made.proofs, rates=record.made.rates)
+    verdict = replace(made.verdict, recorded=record.made.pairs, recorded_proofs=record.made.proofs, rates=record.made.rates)
     placement = placed_as_made(made.network, made.profile, record.made)
     return replace(made, verdict=verdict, origin=record.made, assumptions=notes, placement=placement)
 
@@ -170,4 +170,4 @@ def report_of(t: Transfer) -> Report:
     """Everything the transfer found out."""
     found = chip_report(t.name, t.network, t.profile, t.placement, t.verdict, t.trace, t.events, t.cost)
     found = replace(found, assumptions=(*t.assumptions, *found.assumptions))
-    return replace(repeated(found, provenance_of(t), t.data), not_checked=found.not_checked)
+    return repeated(found, provenance_of(t), t.data)

@@ -10,9 +10,11 @@ from snndeploy.report.certificates import certificate_section
 from snndeploy.report.core_map import core_map
 from snndeploy.report.figures import energy_ranges, energy_split, latency_ranges, raster, rates
 from snndeploy.report.markup import bullets, card, claim, facts, heading, section, table, tag, text
+from snndeploy.report.proofs import PROVED_BEFORE
 from snndeploy.report.report import BurstRow, Report
 from snndeploy.report.style import CSS
 from snndeploy.report.words import (
+    COMPARED_BEFORE,
     NOT_MEASURED,
     advice,
     citations,
@@ -30,7 +32,7 @@ from snndeploy.report.words import (
     trust,
     uses,
 )
-from snndeploy.verdict import Pair
+from snndeploy.verdict import Pair, Proof
 
 GUIDE = (
     ("Exact", "the same spikes, value for value, wherever two runs are claimed to be the same network."),
@@ -134,6 +136,7 @@ def _meaning(report: Report) -> str:
         (text(r.name), text(r.kind), number(r.neurons), f"{tag('assumed', 'plain')} {text(r.source)}" if r.assumed else text(r.source))
         for r in report.layers
     )
+    before, now = other_pairs(report)
     facts_ = ((text(names), text(fact), text(value), text(origin)) for names, fact, value, origin in neuron_facts(report.layers))
     passes = ((text(p.name), _graded(p.pair), text(p.did)) for p in report.passes)
     return (
@@ -149,9 +152,8 @@ def _meaning(report: Report) -> str:
         + section(
             "Burst neurons", "The ways to build each one from what the chip has, and what each costs an inference.", _bursts(report.bursts)
         )
-        + section(
-            "Comparisons", "What was held against what.", table(("one run", "the other", "found"), _pairs(other_pairs(report)), "ttt")
-        )
+        + section(COMPARED_BEFORE, "As its file says: not compared again.", _compared(before))
+        + section("Comparisons", "What was held against what.", _compared(now))
     )
 
 
@@ -175,6 +177,10 @@ def _graded(pair: Pair) -> str:
     tone = ("plain" if pair.grade == "model only" else "good") if pair.equal else "bad"
     word = ("model only" if pair.grade == "model only" else "exact") if pair.equal else "different"
     return f"{tag(word, tone)} {text(pair_words(pair).removesuffix(' (model only)'))}"
+
+
+def _compared(pairs: Iterable[Pair]) -> str:
+    return table(("one run", "the other", "found"), _pairs(pairs), "ttt")
 
 
 def _pairs(pairs: Iterable[Pair]) -> Iterable[tuple[str, str, str]]:
@@ -210,10 +216,14 @@ def _findings(report: Report) -> str:
 
 
 def _proofs(report: Report) -> str:
-    rows = ((text(p.layer or "-"), text(p.name), tag(p.status, PROOF_TONES.get(p.status, "plain")), text(p.statement), text(p.by))
-            for p in report.verdict.proofs)  # fmt: skip
-    header = ("layer", "obligation", "status", "statement", "by")
-    return section("Proofs", "What was shown for every input.", table(header, rows, "ktttt")) if report.verdict.proofs else ""
+    verdict, header = report.verdict, ("layer", "obligation", "status", "statement", "by")
+    before = section(PROVED_BEFORE, "As its file says: not proved again.", table(header, _obligations(verdict.recorded_proofs), "ktttt"))
+    return before + section("Proofs", "What was shown for every input.", table(header, _obligations(verdict.proofs), "ktttt"))
+
+
+def _obligations(proofs: Iterable[Proof]) -> Iterable[tuple[str, ...]]:
+    for p in proofs:
+        yield text(p.layer or "-"), text(p.name), tag(p.status, PROOF_TONES.get(p.status, "plain")), text(p.statement), text(p.by)
 
 
 def _evidence(report: Report) -> str:

@@ -32,7 +32,7 @@ def to_json(report: Report) -> Json:
         "ok": report.ok,
         "pairs": [pair(p) for p in report.verdict.pairs],
         "recorded": [pair(p) for p in report.verdict.recorded],
-        "proofs": proofs(report.verdict.proofs),
+        **shown(report.verdict),
         "fidelity": fidelity(report.fidelity),
         "rates": rates(report.verdict.rates),
         "faults": faults(report.verdict.faults),
@@ -88,6 +88,11 @@ def making(made: Making | None) -> Json | None:
 def proofs(found: Iterable[Proof]) -> list[Json]:
     """Every obligation with stable keys: layer, name, statement, status, seconds, limit, by, found, counterexample."""
     return [asdict(p) for p in found]
+
+
+def shown(v: Verdict) -> Json:
+    """What was proved now, and what the file says was proved when it was converted."""
+    return {"proofs": proofs(v.proofs), "recorded_proofs": proofs(v.recorded_proofs)}
 
 
 def equality(v: Verdict) -> Json:

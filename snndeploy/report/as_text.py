@@ -9,10 +9,11 @@ from snndeploy.cost import Cost, engineering
 from snndeploy.faults import Fault
 from snndeploy.placement import Finding
 from snndeploy.report.layout import bullets, section, table
-from snndeploy.report.proofs import proofs_to_text
+from snndeploy.report.proofs import PROVED_BEFORE, proofs_to_text
 from snndeploy.report.report import BurstRow, LayerRow, Report
 from snndeploy.report.words import (
     BOUNDARIES,
+    COMPARED_BEFORE,
     NOT_MEASURED,
     advice,
     boundaries,
@@ -31,7 +32,7 @@ from snndeploy.report.words import (
     uses,
 )
 from snndeploy.trace import Trace
-from snndeploy.verdict import Pair, RateCurve
+from snndeploy.verdict import Pair, RateCurve, Verdict
 
 
 def to_text(report: Report) -> str:
@@ -46,7 +47,7 @@ def to_text(report: Report) -> str:
         section("Accuracy against T", rates(report.verdict.rates)),
         section("Faults", faults(report.verdict.faults)),
         *compared(report),
-        section("Proofs", proofs_to_text(report.verdict.proofs)),
+        *proofs(report.verdict),
         section("Activity", activity(report.trace, report.shifts)),
         section("Placement", table(("layer", "cores", "neurons"), ((n, number(c), number(k)) for n, c, k in uses(report.placement)))),
         section("Findings", findings(report.placement.findings)),
@@ -142,10 +143,13 @@ def faults(found: Iterable[Fault]) -> str:
 
 def compared(report: Report) -> tuple[str, str]:
     """The comparisons that no pass and no construction shows: those made at the conversion apart from those made now."""
-    others = other_pairs(report)
-    before = [p for p in others if p in report.verdict.recorded]
-    now = [p for p in others if p not in report.verdict.recorded]
-    return section("Compared when it was converted", comparisons(before)), section("Comparisons", comparisons(now))
+    before, now = other_pairs(report)
+    return section(COMPARED_BEFORE, comparisons(before)), section("Comparisons", comparisons(now))
+
+
+def proofs(verdict: Verdict) -> tuple[str, str]:
+    """What was proved at the conversion apart from what was proved now."""
+    return section(PROVED_BEFORE, proofs_to_text(verdict.recorded_proofs)), section("Proofs", proofs_to_text(verdict.proofs))
 
 
 def activity(trace: Trace, shifts: Mapping[str, int] | None = None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from snndeploy.certificate import Certificate, Recheck
@@ -11,6 +11,7 @@ from snndeploy.report.markup import bullets as html_bullets
 from snndeploy.report.markup import card, heading, tag, text
 from snndeploy.report.markup import section as html_section
 from snndeploy.report.markup import table as html_table
+from snndeploy.report.proofs import PROVED_BEFORE
 
 Json = dict[str, Any]
 SEAL = "The seal is a hash, no signature: who rewrites the whole certificate can seal it again; what is run again is compared all the same."
@@ -61,7 +62,8 @@ def certificate_section(c: Certificate | None) -> str:
         "Certificate", lead,
         html_table(("what", "file", "bytes", "SHA-256"), files, "ktnt"),
         heading("Every pair of runs", html_table(("one run", "the other", "verdict", "differ", "compared"), _pairs(c), "tt-nn")),
-        heading("Proofs", html_table(("layer", "obligation", "status", "seconds", "by"), _proofs(c), "kt-nt")),
+        heading("Proofs", html_table(("layer", "obligation", "status", "seconds", "by"), _proofs(c.proofs), "kt-nt")),
+        heading(PROVED_BEFORE, html_table(("layer", "obligation", "status", "seconds", "by"), _proofs(c.recorded_proofs), "kt-nt")),
         heading("Made with", html_bullets(f"{name} {version}" for name, version in c.tools.items())),
         heading("Not checked", card(html_bullets(c.not_checked))),
     )  # fmt: skip
@@ -73,8 +75,8 @@ def _pairs(c: Certificate) -> Iterator[tuple[str, ...]]:
         yield text(p["a"]), text(p["b"]), verdict, f"{p['different']:,}", f"{p['compared']:,}"
 
 
-def _proofs(c: Certificate) -> Iterator[tuple[str, ...]]:
+def _proofs(proofs: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
     tones = {"proved": "good", "failed": "bad"}
-    for p in c.proofs:
+    for p in proofs:
         status = tag(p["status"], tones.get(p["status"], "plain"))
         yield text(p["layer"] or "-"), text(p["name"]), status, f"{p['seconds']:.2f}", text(p["by"])

@@ -7,7 +7,6 @@ from typing import Any
 
 from snndeploy.report import as_json, as_text
 from snndeploy.report.layout import bullets, section, table
-from snndeploy.report.proofs import proofs_to_text
 from snndeploy.report.report import SCHEMA, LayerRow, Report
 from snndeploy.report.words import made
 
@@ -27,7 +26,7 @@ def conversion_to_text(report: Report, sources: Sequence[LayerRow], files: Seque
         section("Accuracy against T", as_text.rates(report.verdict.rates)),
         section("Faults", as_text.faults(report.verdict.faults)),
         *as_text.compared(report),
-        section("Proofs", proofs_to_text(report.verdict.proofs)),
+        *as_text.proofs(report.verdict),
         section("Findings", as_text.findings(severe)),
         as_text.probed(report.probed),
         section("Made", bullets(made(report))),
@@ -37,10 +36,10 @@ def conversion_to_text(report: Report, sources: Sequence[LayerRow], files: Seque
     )
 
 
-def conversion_to_json(report: Report, sources: Sequence[LayerRow], files: Sequence[str], ok: bool) -> Json:
-    """The whole report, with where each layer was read, the files, and whether all is as it was wished (``ok``)."""
+def conversion_to_json(report: Report, sources: Sequence[LayerRow], files: Sequence[str]) -> Json:
+    """The whole report, with where each layer was read, and the files."""
     found = as_json.to_json(report)
-    return {**found, "schema": f"snndeploy.convert/{SCHEMA}", "files": list(files), "ok": ok, "semantics": _rows(sources)}
+    return {**found, "schema": f"snndeploy.convert/{SCHEMA}", "files": list(files), "semantics": _rows(sources)}
 
 
 def graph_to_text(name: str, sources: Sequence[LayerRow], assumptions: Sequence[str], file: str, probed: Sequence[str] = ()) -> str:

@@ -1,20 +1,14 @@
-"""What was proved, as text and as JSON: obligation by obligation, with a failed one's run."""
+"""What was proved, as text: obligation by obligation, with a failed one's run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from snndeploy.report import as_json
 from snndeploy.report.layout import table
 from snndeploy.verdict import Counterexample, Proof
 
-Json = dict[str, Any]
-
-
-def proofs_to_json(proofs: Sequence[Proof]) -> list[Json]:
-    """Every obligation with stable keys: layer, name, statement, status, seconds, limit, by, found, counterexample."""
-    return as_json.proofs(proofs)
+PROVED_BEFORE = "Proved when it was converted"
+"""Heads what a file says was proved, and what was not proved again."""
 
 
 def proofs_to_text(proofs: Sequence[Proof]) -> str:

@@ -3,6 +3,7 @@
 In the file it is JSON in one canonical form with a ``seal``, the SHA-256 of the rest, and it names the digest of the
 integers that it is about. A seal is no signature: whoever writes the record anew can seal it anew. So a record can
 only make a verdict worse or add ties to it; what is exact, and what rests on a model, is told from the network and a run.
+What is repeated of it besides, proofs and the loss that was allowed included, is shown as the record's.
 """
 
 from __future__ import annotations

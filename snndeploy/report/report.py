@@ -193,15 +193,8 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """True if all is as it was wished.
-
-        Exact where equality is claimed, proved where a proof was asked for, nothing left its register or fell
-        silent, it fits, and no more was lost than was allowed.
-        """
-        drop = self.fidelity.drop if self.fidelity else None
-        shown = self.verdict.verdict == "exact" and self.verdict.proved
-        within = not self.verdict.faults and self.placement.fits
-        return shown and within and (drop is None or drop <= self.max_drop)
+        """True if the verdict is as it was wished, and it fits."""
+        return self.verdict.as_wished(self.max_drop) and self.placement.fits
 
     @property
     def unchecked(self) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from typing import Any
 from snndeploy.placement import Placement
 from snndeploy.report import as_json, as_text, words
 from snndeploy.report.layout import bullets, section, table
-from snndeploy.report.proofs import proofs_to_json, proofs_to_text
 from snndeploy.report.report import SCHEMA
 from snndeploy.report.words import exactness, faithfulness, fit, model_only, number, percent, within
 from snndeploy.trace import Trace
@@ -87,7 +86,7 @@ def verify_to_json(file: str, verdict: Verdict) -> Json:
         "fidelity": as_json.fidelity(verdict.fidelity),
         "faults": as_json.faults(verdict.faults),
         "not_checked": list(verdict.not_checked),
-        "proofs": proofs_to_json(verdict.proofs),
+        **as_json.shown(verdict),
     }
 
 
@@ -99,9 +98,9 @@ def verify_to_text(file: str, verdict: Verdict, max_drop: float = 0.5) -> str:
     parts = [
         bullets([f"{file}", *said, *([note] if note else [])]),
         section("Faults", as_text.faults(verdict.faults)),
-        section("Compared when it was converted", as_text.comparisons(verdict.recorded)),
+        section(words.COMPARED_BEFORE, as_text.comparisons(verdict.recorded)),
         section("Comparisons", as_text.comparisons(verdict.pairs)),
-        section("Proofs", proofs_to_text(verdict.proofs)),
+        *as_text.proofs(verdict),
         section("Neither run nor proved" if by_proof else "Not checked", bullets(verdict.not_checked)),
     ]
     return "\n\n".join(p for p in parts if p) + "\n"

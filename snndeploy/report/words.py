@@ -102,7 +102,7 @@ def exactness(verdict: Verdict) -> Statement:
         sentence = f"0 of {compared:,} values differ in {checks}, wherever equality is claimed."
         sentence += f"{before(verdict)}{tied(verdict.ties)}"
         return Statement("Exactness", value, sentence, "plain" if verdict.rests_on_model else "good")
-    failed = [p for p in verdict.proofs if p.status == "failed"]
+    failed = [p for p in verdict.every_proof if p.status == "failed"]
     refuted = f" {plural(len(failed), 'obligation')} failed, with a counterexample." if failed else ""
     sentence = f"{differ:,} of {compared:,} values differ in {checks}.{refuted}{before(verdict)}{tied(verdict.ties)}"
     return Statement("Exactness", "Different", sentence, "bad")
@@ -295,10 +295,18 @@ def references(report: Report) -> list[str]:
     return [*(f"{n} {source}" for source, n in numbered.items()), *others]
 
 
-def other_pairs(report: Report) -> list[Pair]:
-    """The comparisons that no pass and no construction shows already."""
+COMPARED_BEFORE = "Compared when it was converted"
+"""Heads what a file says was compared, and what was not compared again."""
+
+
+def other_pairs(report: Report) -> tuple[list[Pair], list[Pair]]:
+    """The comparisons that no pass and no construction shows already: those made at the conversion, and those made now.
+
+    Passes and constructions are the conversion's, so beside a record they show none of what was compared now.
+    """
     shown = [*(r.pair for r in report.passes), *(r.pair for r in report.bursts)]
-    return [p for p in report.verdict.every_pair if p not in shown]
+    before, now = report.verdict.recorded, report.verdict.pairs
+    return [p for p in before if p not in shown], [p for p in now if before or p not in shown]
 
 
 def uses(placement: Placement) -> list[tuple[str, int, int]]:
