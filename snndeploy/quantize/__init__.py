@@ -6,7 +6,9 @@ synapses that meet in a neuron share one least significant bit, so their sum is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -27,10 +29,14 @@ from snndeploy.quantize.neuron import UNIT
 from snndeploy.quantize.programmed import by_registers, payload_unit
 from snndeploy.quantize.settings import LayerScale, Quantized, Settings, check_patterns
 from snndeploy.quantize.sources import coarser_units, input_unit, level_unit
+from snndeploy.quantize.swing import as_good, swing
 
 HOST_PEAK = 4095 * 128 / UNIT
 """The largest current a bias register holds, in weight units."""
 SEARCH_SAMPLES = 32
+
+Tried: TypeAlias = tuple[tuple[float, float], Sequence[LayerScale]]
+"""An input's unit and largest payload, and what becomes of the layers it feeds."""
 
 __all__ = ["LayerScale", "Quantized", "Settings", "quantize"]
 
@@ -52,13 +58,14 @@ def quantize(graph: Graph, settings: Settings, reference: Mapping[str, Floats], 
         reference = {**reference, CONSTANT: np.ones((steps, samples, 1))}
     ranged = {**reference, **(inputs or {})}
     units, payloads = _units(graph, settings, ranged)
+    swings = {n: swing(graph, n, reference) if by_registers(graph.nodes[n]) else 0.0 for n in neurons(graph)}
     integer, layers = _with_hosts(graph, settings), []
     for name in graph.named(Input):
         finer = units[name], payloads[name]
         coarser = [] if name in settings.host_inputs else coarser_units(*finer, graph.named(Input)[name], ranged[name])
-        units[name], payloads[name] = _payload_bits(graph, name, settings, reference, units, payloads, coarser)
+        units[name], payloads[name] = _payload_bits(graph, name, settings, reference, units, payloads, coarser, swings)
     for name in neurons(graph):
-        layer = gather(graph, name, units, payloads, settings, reference)
+        layer = replace(gather(graph, name, units, payloads, settings, reference), swing=swings[name])
         payloads |= {s.host: HOST_PEAK for s in layer.hosts}
         nodes, scale = choose(integer, layer, settings, payloads)
         integer = integer.replace(nodes)
@@ -78,33 +85,42 @@ def _payload_bits(
     units: Mapping[str, float],
     payloads: Mapping[str, float],
     coarser: list[tuple[float, float]],
+    swings: Mapping[str, float],
 ) -> tuple[float, float]:
     """Unit and largest payload of an Input: as many bits as leave the layers it feeds their weights.
 
     u holds 24 bits for payload, weight and fan-in together, so a bit less for a real-valued input is a bit more for
     the weights. The ``coarser`` ones are tried while the synaptic sum could fill more than half of u, or does not only
-    because weights were given up for it; the least error wins, and no layer that lives loses to one that dies. Where
-    errors are equal (a layer that is silent on these data), more weight bits win.
+    because weights were given up for it, or leaves v no room; the least error wins, and no layer that lives loses to one
+    that dies. Where errors are equal (a layer that is silent on these data), more weight bits win.
     """
     fed = [n for n in neurons(graph) if any(p.source == name for p in paths_into(graph, n))]
     few = {n: values[:, :SEARCH_SAMPLES] for n, values in reference.items()}
-    best, least = (units[name], payloads[name]), (len(fed) + 1, np.inf, 0)
-    for unit, payload in [best, *coarser] if coarser else []:
-        dead, error, bits, bound = 0, 0.0, 0, 0
+    tried: list[Tried] = []
+    for unit, payload in [(units[name], payloads[name]), *coarser] if coarser else []:
         sent = {**payloads, name: payload}
+        layers = (gather(graph, target, {**units, name: unit}, sent, settings, few) for target in fed)
         try:
-            for target in fed:
-                layer = gather(graph, target, {**units, name: unit}, sent, settings, few)
-                scale = choose(graph, layer, settings, sent)[1]
-                dead, error, bits = dead + scale.died, error + scale.error, bits + scale.weight_bits
-                bound = max(bound, U_LIMIT if scale.crowded or scale.died else scale.bound)
+            scales = [choose(graph, replace(layer, swing=swings[layer.name]), settings, sent)[1] for layer in layers]
         except QuantizeError:
-            dead, error, bound = len(fed) + 1, np.inf, U_LIMIT
-        if (dead, error, -bits) < least:
-            best, least = (unit, payload), (dead, error, -bits)
-        if bound < U_LIMIT // 2:
+            continue
+        tried.append(((unit, payload), scales))
+        if max(U_LIMIT if s.crowded or s.died or not s.roomy else s.bound for s in scales) < U_LIMIT // 2:
             break
-    return best
+    return _roomiest(tried) if tried else (units[name], payloads[name])
+
+
+def _roomiest(tried: Sequence[Tried]) -> tuple[float, float]:
+    """The input's unit and payload of the least loss, or of the least that leaves v room, where that is as good."""
+    best = min(tried, key=_loss)
+    roomy = min((t for t in tried if all(s.roomy for s in t[1])), key=_loss, default=best)
+    return (roomy if as_good(_loss(roomy)[:2], _loss(best)[:2]) else best)[0]
+
+
+def _loss(tried: Tried) -> tuple[int, float, int]:
+    """Layers that died, their errors, and (less is worse) their weight bits."""
+    scales = tried[1]
+    return sum(s.died for s in scales), sum(s.error for s in scales), -sum(s.weight_bits for s in scales)
 
 
 def _with_currents(graph: Graph) -> Graph:

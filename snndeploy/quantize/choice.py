@@ -27,6 +27,7 @@ from snndeploy.quantize.layer import Layer
 from snndeploy.quantize.neuron import BIAS_EXP_MAX, BIAS_MANT_MAX, UNIT, VTH_MAX, ladder, threshold_grid, to_integers
 from snndeploy.quantize.programmed import by_registers
 from snndeploy.quantize.settings import LayerScale, Settings
+from snndeploy.quantize.swing import as_good, roomier, within
 from snndeploy.quantize.synapses import EXPONENT_MAX, Synapse, full_levels
 from snndeploy.quantize.ties import Fit, at_ties, has_few_bits, nudged
 
@@ -66,6 +67,8 @@ def choose(graph: Graph, layer: Layer, settings: Settings, payloads: Mapping[str
     best = min(tried(first), key=lambda found: found[0])
     if best[0] > (False, 0):
         best = min([best, *tried(at_ties(layer, best[2], settings), best[0])], key=lambda found: found[0])
+    wider = (_on_threshold(layer, replace(best[2], scale=s, crowded=True), settings) for s in roomier(layer.swing, best[2].scale))
+    best = next((found for found in tried(wider) if within(layer.swing, found[2].scale) and as_good(found[0], best[0])), best)
     return best[1], _describe(graph, layer, *best, settings, payloads)
 
 
@@ -290,7 +293,8 @@ def _describe(
     bits = min(asked, int(np.ceil(max(used.values())))) if used and fit.crowded else asked
     notes = (*_bits_notes(layer, used, asked, fit), *_payload_notes(graph, layer, payloads), *((DIED,) if loss[0] else ()))
     bound = int(_bound(graph, layer, nodes, payloads))
-    made = LayerScale(layer.name, bits, fit.scale, loss[1], 0.0, 0.0, bound, notes, fit.crowded, loss[0])
+    room = within(layer.swing, fit.scale)
+    made = LayerScale(layer.name, bits, fit.scale, loss[1], 0.0, 0.0, bound, notes, fit.crowded, loss[0], room)
     if isinstance(neuron, GridNeuron):
         return replace(made, notes=(f"a neuron program of {len(neuron.operations) + 1} operations", *notes))
     assert isinstance(neuron, IntegerNeuron), "a layer is one of both"

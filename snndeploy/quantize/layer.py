@@ -37,6 +37,8 @@ class Layer:
     """The largest current that the host may have to write, in real units."""
     program: Programmed | None = None
     """The neuron's step, where registers do not hold it."""
+    swing: float = 0.0
+    """The largest |v| of the float neuron on the calibration data, in real units; 0 where registers do not hold it."""
 
     @property
     def hosts(self) -> tuple[Synapse, ...]:

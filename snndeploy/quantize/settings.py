@@ -62,6 +62,7 @@ class LayerScale:
     relative to their mean size); ``threshold_shift`` the largest change of a threshold, relative; ``decay_shift`` that
     of a decay factor; ``bound`` the largest synaptic sum; ``notes`` what is inexact, in words. ``crowded``: the
     registers left no room for all levels of the weights. ``died``: it sends next to nothing where the float layer fires.
+    ``roomy``: v holds what it swings on the calibration data and most of a margin.
     """
 
     layer: str
@@ -74,6 +75,7 @@ class LayerScale:
     notes: tuple[str, ...] = ()
     crowded: bool = False
     died: bool = False
+    roomy: bool = True
 
 
 @dataclass(frozen=True, eq=False)
