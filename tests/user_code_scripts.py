@@ -16,6 +16,7 @@ class Script:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.numbers, self.lists, self.functions = ["a"], ["xs"], ["h0"]
+        self.decisive = False
         self.lines = ["ran = []", "a = 1", "xs = [1]", "def h0(v=0): return v + a", "def tally(part): ran.append(len(part))"]
         for _ in range(self.random.randint(4, 22)):
             self.lines += self.statement(0)
@@ -85,7 +86,7 @@ class Script:
         return [f"class {name}_:", f"    k = {value}", "    def __call__(self, v=0): return (v + self.k + a) % 97", f"{name} = {name}_()"]
 
     def noise(self, _depth: int) -> list[str]:
-        return [self.random.choice(NOISE)]
+        return [self.random.choice(NOISE)] if not self.decisive else []
 
     def branch(self, depth: int) -> list[str]:
         inside, other = self.kept(depth), self.kept(depth)
@@ -98,20 +99,33 @@ class Script:
 
     def attempt(self, depth: int) -> list[str]:
         inside = self.kept(depth)
-        return ["try:", *_in(inside), "finally:", "    ran.append(3)"]
+        return ["try:", *_in(inside), "finally:", "    pass" if self.decisive else "    ran.append(3)"]
 
     def within(self, depth: int) -> list[str]:
-        return ["with contextlib.suppress(ValueError):", *_in(self.kept(depth))]
+        return ["with contextlib.suppress(ValueError):", *_in(self.may_fail(depth))]
+
+    def handled(self, depth: int) -> list[str]:
+        inside, handler = self.may_fail(depth), self.random.choice([["pass"], self.may_fail(depth)])
+        other = self.random.choice([[], ["else:", *_in(self.may_fail(depth))]])
+        return ["try:", *_in(inside), "except ValueError:", *_in(handler), *other]
+
+    def may_fail(self, depth: int) -> list[str]:
+        """Statements of a block which an error may leave in the middle: none of them is noise, for it might be what fails."""
+        before, self.decisive = self.decisive, True
+        failing = self.random.choice([f"float('no' if {self.value()} > 50 else 1)", f"if {self.value()} > 50: raise ValueError"])
+        lines = [*self.kept(depth), failing, *self.kept(depth)] if self.random.random() < 0.6 else self.kept(depth)
+        self.decisive = before
+        return lines
 
     def kept(self, depth: int) -> list[str]:
         """Statements of a block, which bind nothing that was not bound before: another branch may run."""
         before = list(self.numbers), list(self.lists), list(self.functions)
         lines = [line for _ in range(self.random.randint(1, 3)) for line in self.statement(depth + 1)]
         self.numbers, self.lists, self.functions = before
-        return lines
+        return lines or ["pass"]
 
     SIMPLE = (assign, assign, augment, new_list, mutate, mutate, function, setter, klass, noise, noise)
-    NESTED = (branch, loop, attempt, within)
+    NESTED = (branch, loop, attempt, within, handled)
 
 
 def _in(lines: list[str]) -> list[str]:

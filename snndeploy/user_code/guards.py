@@ -7,16 +7,18 @@ import os
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+from snndeploy.user_code.past_python import READS, WRITES, told
 
 Heard = Callable[[str, int, str], None]
 """Called with the user's file, its line, and what it was about to do; it raises."""
 CHANGES = (
     *("os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate", "os.link", "os.symlink", "os.chmod"),
-    *("shutil.rmtree", "shutil.copyfile", "shutil.move"),
+    *("os.utime", "os.chown", "os.setxattr", "shutil.rmtree", "shutil.copyfile", "shutil.move"),
 )
 STARTS = frozenset(["subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty"])
 LISTS = frozenset(["os.listdir", "os.scandir", "glob.glob"])
@@ -26,6 +28,8 @@ WATCHED = {
     **dict.fromkeys(STARTS, "starts another program"),
     **dict.fromkeys(LISTS, "reads a folder"),
     **dict.fromkeys(CONNECTS, "opens a connection"),
+    **dict.fromkeys(["os.kill", "os.killpg"], "stops a program"),
+    "sqlite3.connect": "opens a database",
     "open": "reads a file",
 }
 SYSTEM = tuple(
@@ -45,7 +49,7 @@ def nothing_but_definitions(files: set[str], heard: Heard) -> Iterator[None]:
         _hooked.append(True)
     _watching.append((files, heard))
     try:
-        with _no_arguments(), _no_training():
+        with _no_arguments(), told(_past_python):
             yield
     finally:
         _watching.pop()
@@ -78,7 +82,15 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
     if not _watching or event not in WATCHED:
         return
     what = WATCHED[event] if event != "open" else _opening(args)
-    if what:
+    if what and not (event == "sqlite3.connect" and args[:1] == (":memory:",)):
+        _tell(what)
+
+
+def _past_python(does: str, file: Any) -> None:
+    """The same for what a library is asked for that Python's own events do not show."""
+    opens = does in (READS, WRITES)
+    what = does if not opens else "" if file is None else _opening((os.fspath(file), "r" if does == READS else "w"))
+    if _watching and what:
         _tell(what)
 
 
@@ -119,24 +131,3 @@ def _no_arguments() -> Iterator[None]:
         yield
     finally:
         argparse.ArgumentParser.parse_known_args = parse  # type: ignore[method-assign]
-
-
-@contextmanager
-def _no_training() -> Iterator[None]:
-    """Where torch is loaded: gradients are not asked for while definitions run."""
-    autograd = getattr(sys.modules.get("torch"), "autograd", None)
-    backward = getattr(autograd, "backward", None)
-
-    def refused(*args: Any, **named: Any) -> Any:
-        if _watching:
-            _tell("trains")
-        return backward(*args, **named) if backward else None
-
-    if backward is not None:
-        autograd.backward = refused  # type: ignore[union-attr]
-    try:
-        yield
-    finally:
-        if backward is not None:
-            with suppress(AttributeError):
-                autograd.backward = backward  # type: ignore[union-attr]

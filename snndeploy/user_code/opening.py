@@ -9,6 +9,7 @@ import importlib.util
 import tokenize
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ from snndeploy.user_code.statements import Leaf, pruned
 
 BOOK = "__snndeploy_book__"
 CONSTANT = "write a plain value there, or let what is named take it as an argument: --arch 'FILE:Net(T=4)'"
+IMPORTS = (ast.Import, ast.ImportFrom)
 FUNCTION = "do that inside the function that --data or --arch names"
 
 
@@ -54,6 +56,7 @@ class Book:
         self.file, self.keeper, self.space = file, keeper, vars(module)
         self.lines, tree = parsed(file)
         self.package = self.space.get("__package__") or None
+        _load_torch_for(tree)
         self.plan: Plan = planned(tree, self._public())
         self.ran: set[int] = set()
         self.opened: set[str] = set()
@@ -222,6 +225,14 @@ class Book:
 
 def _is_star(leaf: Leaf) -> bool:
     return isinstance(leaf.node, ast.alias) and leaf.node.name == "*"
+
+
+def _load_torch_for(tree: ast.Module) -> None:
+    """Load torch where a function of the file imports it, or what is built on it: what it writes is watched only then."""
+    named = (n.module or "" if isinstance(n, ast.ImportFrom) else n.names[0].name for n in ast.walk(tree) if isinstance(n, IMPORTS))
+    if any("torch" in name.partition(".")[0] for name in named):
+        with suppress(ImportError, OSError):
+            importlib.import_module("torch")
 
 
 def parsed(file: Path) -> tuple[list[str], ast.Module]:

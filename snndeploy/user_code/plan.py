@@ -90,7 +90,9 @@ class Plan:
         while todo:
             for leaf in self.by_name.get(todo.pop(), ()):
                 kept[leaf.index] = leaf
-                also(leaf.reads.now | leaf.reads.later)
+                also(leaf.reads.now | leaf.reads.later | leaf.own)
+                if any(name.endswith(" whole") for name in leaf.own):
+                    also(leaf.changes)
                 if leaf.reads.later & BY_NAME or leaf.reads.now & BY_NAME:
                     also([n for d in self.leaves if d.kind == "definition" for n in d.own])
         return [kept[index] for index in sorted(kept)]
@@ -105,7 +107,13 @@ class Plan:
 
         ``users`` are the names that are imported from other files of the user's.
         """
-        return [leaf for leaf in self.leaves if not leaf.reason and (_setting(leaf) or self._registers(leaf, users))]
+        wanted = (leaf for leaf in self.leaves if not leaf.reason and (_setting(leaf) or self._registers(leaf, users)))
+        return [leaf for leaf in wanted if not (leaf.kind == "import" and self._has_its_turn(leaf))]
+
+    def _has_its_turn(self, leaf: Leaf) -> bool:
+        """Whether an import waits until it is needed: its name is bound elsewhere, too, or calls stand beside it in a ``try``."""
+        beside = [other for name in leaf.own for other in self.by_name.get(name, ()) if name in other.own]
+        return any(other.kind == "call" or other.top != leaf.top for other in beside)
 
     def _registers(self, leaf: Leaf, users: frozenset[str]) -> bool:
         if leaf.kind != "definition":

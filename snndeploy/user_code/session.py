@@ -6,11 +6,10 @@ import hashlib
 import importlib
 import importlib.util
 import os
-import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -18,6 +17,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from snndeploy.errors import SnnError
+from snndeploy.user_code.folders import dotted_name, of_python, on_python_path
 from snndeploy.user_code.opening import Book, Opened, failed, public_names
 from snndeploy.user_code.refused import Refused, Unknown, refusal_of
 
@@ -37,7 +37,7 @@ class Session:
         self.whole = whole
         self.files: set[str] = set()
         self.heard: list[Refused] = []
-        self.folders: list[Path] = [Path.cwd()]
+        self.folders: list[Path] = [Path.cwd(), *on_python_path()]
         self.before = list(sys.path)
         self.books: list[Book] = []
         self.anyone = False
@@ -48,7 +48,7 @@ class Session:
         sys.argv[:] = [str(path)]
         self.folders.insert(0, home)
         sys.path.insert(0, str(home))
-        name, top = _dotted(path.resolve())
+        name, top = dotted_name(path.resolve())
         if top != home:
             self.folders.insert(0, top)
             sys.path.insert(0, str(top))
@@ -151,7 +151,7 @@ class Session:
         """A package beside which the user set the path (PYTHONPATH), and that is not installed, is the user's."""
         spec = PathFinder.find_spec(top, self.before)
         origin = Path(spec.origin) if spec is not None and spec.origin else None
-        if origin is not None and not _of_python(origin):
+        if origin is not None and not of_python(origin):
             self.folders.append(origin.parent.parent if origin.name == "__init__.py" else origin.parent)
             self.before = [p for p in self.before if Path(p or ".").resolve() != self.folders[-1].resolve()]
 
@@ -222,7 +222,7 @@ def session(kind: type[SnnError], where: str, *, whole: bool = False) -> Iterato
 @contextmanager
 def _as_before(opened: Session) -> Iterator[None]:
     """The interpreter finds the user's files meanwhile, and nothing of them afterwards."""
-    arguments, path, modules = list(sys.argv), list(sys.path), set(sys.modules)
+    arguments, path, modules, folder = list(sys.argv), list(sys.path), set(sys.modules), Path.cwd()
     finder = _Finder(opened)
     if opened.whole:
         sys.path.insert(0, str(Path.cwd()))
@@ -233,6 +233,8 @@ def _as_before(opened: Session) -> Iterator[None]:
         yield
     finally:
         sys.argv[:], sys.path[:] = arguments, path
+        with suppress(OSError):
+            os.chdir(folder)
         if finder in sys.meta_path:
             sys.meta_path.remove(finder)
         _forget(modules, opened.folders)
@@ -275,13 +277,16 @@ def _in_users(error: BaseException, files: set[str]) -> bool:
 def _forget(known: Iterable[str], folders: Iterable[Path]) -> None:
     """Take what was opened out of Python's table: who imports it later is to get the whole."""
     kept, inside = set(known), tuple(str(folder.resolve()) for folder in folders)
-    for name, module in list(sys.modules.items()):
-        if name in kept:
-            continue
-        space = getattr(module, "__dict__", {})
-        folder = space.get("__file__") is None and any(str(p).startswith(inside) for p in space.get("__path__", ()))
-        if isinstance(module, Opened) or folder or str(space.get("__name__")).startswith(PREFIX):
-            del sys.modules[name]
+    gone = [name for name, module in list(sys.modules.items()) if name not in kept and _opened(module, inside)]
+    for name in gone:  # the path of a folder without __init__.py is known only while its parent is in the table
+        del sys.modules[name]
+
+
+def _opened(module: ModuleType, inside: tuple[str, ...]) -> bool:
+    """Whether a module is one that a session made: opened, run, or a folder without ``__init__.py``."""
+    space = getattr(module, "__dict__", {})
+    folder = space.get("__file__") is None and any(str(p).startswith(inside) for p in space.get("__path__", ()))
+    return isinstance(module, Opened) or folder or str(space.get("__name__")).startswith(PREFIX)
 
 
 @contextmanager
@@ -296,22 +301,6 @@ def _default_dtype() -> Iterator[None]:
             setter(held)
 
 
-def _dotted(path: Path) -> tuple[str, Path]:
-    """The name by which a file with relative imports is imported, and the folder of its top package; the stem and its folder for others."""
-    levels = [len(dots) for dots in re.findall(rb"^[ \t]*from[ \t]+(\.+)", path.read_bytes(), re.MULTILINE)]
-    parts, folder = [path.stem], path.parent
-    while levels and ((folder / "__init__.py").is_file() or len(parts) <= max(levels)) and folder != folder.parent:
-        parts.insert(0, folder.name)
-        folder = folder.parent
-    return ".".join(parts), folder
-
-
-def _of_python(file: Path) -> bool:
-    """Whether a file belongs to Python or to what is installed in it."""
-    roots = {str(Path(p).resolve()) for p in (sys.prefix, sys.base_prefix)}
-    return "site-packages" in file.parts or "dist-packages" in file.parts or any(str(file.resolve()).startswith(r + os.sep) for r in roots)
-
-
 @contextmanager
 def unchanged(*files: Path | None) -> Iterator[None]:
     """Hold that the files given are the same afterwards.
@@ -319,10 +308,10 @@ def unchanged(*files: Path | None) -> Iterator[None]:
     Raises:
         SnnError: one was changed or removed meanwhile, by the user's code or by another program.
     """
-    before = {path: digest(path) for path in files if path is not None and path.is_file()}
+    before = {path: (path.resolve(), digest(path)) for path in files if path is not None and path.is_file()}
     yield
-    for path, was in before.items():
-        now = digest(path) if path.is_file() else "removed"
+    for path, (held, was) in before.items():  # code that is run may change the folder, and what a name then means
+        now = digest(held) if held.is_file() else "removed"
         if now != was:
             what = f"was changed while this ran (sha256 {was[:12]} before, {now[:12]} after); what was read may be neither"
             raise SnnError(str(path), what, "restore it from a copy; code that is run, or another program, wrote it")

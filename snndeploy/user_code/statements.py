@@ -18,11 +18,11 @@ MUTATORS = frozenset(
         *("append", "extend", "insert", "update", "setdefault", "add", "remove", "discard", "pop", "popitem", "clear", "sort"),
         *("reverse", "appendleft", "add_argument", "add_argument_group", "add_mutually_exclusive_group", "add_subparsers"),
         *("add_parser", "set_defaults", "add_module", "register_buffer", "register_parameter", "register", "register_module"),
-        *("set_step_mode", "set_backend"),
+        *("set_step_mode", "set_backend", "seed", "manual_seed", "manual_seed_all"),
     ]
 )
 """Methods that change the object they are called on, and whose calls at module level are part of its definition."""
-SETTERS = frozenset(["setattr", "delattr", "set_step_mode", "set_backend"])
+SETTERS = frozenset(["setattr", "delattr", "set_step_mode", "set_backend", "next", "shuffle"])
 """Functions that change their first argument: their calls are part of its definition, too."""
 GLOBAL_SETTERS = frozenset(["set_default_dtype", "set_default_tensor_type", "set_default_device", "filterwarnings", "simplefilter"])
 """Settings that what is defined afterwards depends on."""
@@ -67,7 +67,10 @@ class Leaf:
 
 @dataclass(frozen=True, eq=False)
 class _Around:
-    """The heads around a statement: what they read, why they may not run, which loops and tries they are."""
+    """The heads around a statement: what they read, why they may not run, which loops and tries they are.
+
+    ``whole`` are the blocks of which all runs or nothing: an error in one decides what is bound afterwards.
+    """
 
     top: int
     reads: Reads = Reads()
@@ -75,6 +78,7 @@ class _Around:
     marks: frozenset[str] = frozenset()
     loop: str = ""
     attempt: str = ""
+    whole: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,11 +223,12 @@ class _Gatherer:
 
     def _add(self, node: ast.AST, kind: Kind, around: _Around, parts: Sequence[ast.AST], own: frozenset[str]) -> Leaf:
         calls = frozenset(name for part in parts for name in called(part))
-        own_reads = reads(parts, self.lazy) | around.reads | Reads(around.marks - own)
+        whole = frozenset() if _says(node) else around.whole
+        own_reads = reads(parts, self.lazy) | around.reads | Reads((around.marks - own) | whole)
         reason = around.reason or next((why for part in parts if (why := reason_of(part))), "")
-        changes = changed(n for part in parts for n in at_once(part)) if kind != "definition" else frozenset()
+        changes = changed(n for part in parts for n in at_once(part))
         line = getattr(node, "lineno", 0)
-        leaf = Leaf(len(self.leaves), around.top, node, line, kind, own, changes, frozenset(), own_reads, calls, reason)
+        leaf = Leaf(len(self.leaves), around.top, node, line, kind, own | whole, changes, frozenset(), own_reads, calls, reason)
         self.leaves.append(leaf)
         return leaf
 
@@ -244,6 +249,8 @@ class _Gatherer:
                 self._add(node, "definition", around, [node], frozenset([node.name]))
             case ast.Expr():
                 self._add(node, "call", around, [node], bound([node]))
+            case ast.Assert() | ast.Raise() if around.whole:
+                self._add(node, "control", around, [node], frozenset())
             case ast.Assert() | ast.Raise() | ast.Pass() | ast.Global():
                 pass
             case _:
@@ -252,7 +259,7 @@ class _Gatherer:
     def _compound(self, node: ast.AST, around: _Around) -> None:
         head = _head(node)
         names = bound(head) | frozenset(h.name for h in getattr(node, "handlers", []) if h.name)
-        if names:
+        if names or around.whole:
             self._add(node, "control", around, head, names)
         mark = frozenset([f"within {id(node)}"]) if isinstance(node, (*LOOPS, *TRIES)) else frozenset()
         inside = replace(
@@ -262,11 +269,50 @@ class _Gatherer:
             marks=around.marks | mark,
             loop=next(iter(mark), "") if isinstance(node, LOOPS) else around.loop,
         )
-        for field in BLOCKS:
-            for part in getattr(node, field, []):
-                handled = isinstance(part, ast.ExceptHandler)
-                where = replace(inside, attempt=next(iter(mark), "")) if handled else inside
-                self.gather(part.body if handled or isinstance(part, ast.match_case) else [part], where)
+        decisive = decided_by_errors(node)
+        for part in (part for field in BLOCKS for part in getattr(node, field, [])):
+            handled = isinstance(part, ast.ExceptHandler)
+            where = replace(inside, attempt=next(iter(mark), "")) if handled else inside
+            if part in decisive:
+                where = replace(where, whole=where.whole | {f"within {id(node)} whole"})
+            self.gather(part.body if handled or isinstance(part, ast.match_case) else [part], where)
+
+
+def decided_by_errors(node: ast.AST) -> list[ast.AST]:
+    """The parts of a compound statement of which all or nothing may run: whether one fails decides what the others bind.
+
+    They are those of a ``try`` that goes on after an error, or of ``suppress``, up to the last one that binds something.
+    """
+    body: list[ast.AST] = list(getattr(node, "body", []))
+    handlers: list[ast.ExceptHandler] = getattr(node, "handlers", [])
+    others = [*handlers, *getattr(node, "orelse", [])]
+    if isinstance(node, TRIES) and not all(_leaves(handler) for handler in handlers):
+        if any(_gives(part) for part in others):
+            return [*body, *others]
+    elif not (isinstance(node, ast.With) and any(_suppresses(item) for item in node.items)):
+        return []
+    return body[: max((number for number, part in enumerate(body, 1) if _gives(part)), default=0)]
+
+
+def _leaves(handler: ast.ExceptHandler) -> bool:
+    """Whether what a handler ends with is an error again, or the program's end."""
+    last = handler.body[-1]
+    return isinstance(last, ast.Raise) or (isinstance(last, ast.Expr) and reason_of(last) == REASONS["exit"])
+
+
+def _suppresses(item: ast.withitem) -> bool:
+    call = item.context_expr
+    return isinstance(call, ast.Call) and dotted(call.func).rpartition(".")[2] == "suppress"
+
+
+def _gives(part: ast.AST) -> bool:
+    """Whether a statement binds a name or changes what one holds."""
+    return bool(bound([part]) or changed(at_once(part)))
+
+
+def _says(node: ast.AST) -> bool:
+    """Whether a statement prints, and no more."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and dotted(node.value.func) == "print"
 
 
 def _head(node: ast.AST) -> list[ast.AST]:

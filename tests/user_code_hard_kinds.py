@@ -1,0 +1,299 @@
+"""More kinds of module level code, in the form of ``user_code_kinds``: where one statement decides what another one gives."""
+
+HARD = {
+    "a flag that an import decides": (False, """
+try:
+    import cupy_nope
+    HAS = True
+except ImportError:
+    HAS = False
+def f(): return HAS
+"""),
+    "a value beside an import": (0.5, """
+try:
+    import cupy_nope
+    DECAY = 0.9
+except ImportError:
+    DECAY = 0.5
+class Net:
+    decay = DECAY
+def f(): return Net().decay
+"""),
+    "a flag that is taken back": (False, """
+FAST = True
+try:
+    import cupy_nope
+except ImportError:
+    FAST = False
+def f(): return FAST
+"""),
+    "a flag that stays": ([False, 1], """
+FAST, WIDE = False, 1
+try:
+    import cupy_nope
+    FAST = True
+    WIDE = 2
+except ImportError:
+    pass
+def f(): return [FAST, WIDE]
+"""),
+    "a handler that changes": ({"b": "torch"}, """
+CFG = {'b': 'cupy'}
+try:
+    import cupy_nope
+except ImportError:
+    CFG['b'] = 'torch'
+def f(): return CFG
+"""),
+    "else of a try": (2, """
+K = 1
+try:
+    import json
+except ImportError:
+    print('no')
+else:
+    K = 2
+def f(): return K
+"""),
+    "else of a try that fails": (1, """
+K = 1
+try:
+    int('no')
+except ValueError:
+    print('no')
+else:
+    K = 2
+def f(): return K
+"""),
+    "an environment variable": (False, """
+import os
+try:
+    x = int(os.environ['NOPE_T'])
+    USE = True
+except KeyError:
+    USE = False
+def f(): return USE
+"""),
+    "suppressed": (False, """
+import contextlib
+FAST = False
+with contextlib.suppress(ImportError):
+    import cupy_nope
+    FAST = True
+def f(): return FAST
+"""),
+    "suppressed by a call": (3, """
+from contextlib import suppress
+K = 3
+with suppress(ValueError):
+    print('tried')
+    int('no')
+    K = 4
+def f(): return K
+"""),
+    "an assertion": ('b', """
+try:
+    assert 1 == 2
+    M = 'a'
+except AssertionError:
+    M = 'b'
+def f(): return M
+"""),
+    "raised where it is tried": ('b', """
+import sys
+try:
+    if sys.maxsize > 0:
+        raise RuntimeError
+    M = 'a'
+except RuntimeError:
+    M = 'b'
+def f(): return M
+"""),
+    "what follows what is needed": (5, """
+try:
+    K = 5
+    raise SystemExit(open('x', 'w').write('y'))
+except OSError:
+    pass
+def f(): return K
+"""),
+    "a name of two": (3, """
+b = 1
+a, b = 2, 3
+def g(): return a
+g()
+def f(): return a and b
+"""),
+    "an import bound twice": ([0.0, 1.0], """
+from math import sin as act
+class A: fn = staticmethod(act)
+from math import cos as act
+def f(): return [A.fn(0), act(0)]
+"""),
+    "a class body that appends": ([0, 1, 2], """
+LOG = []
+class A:
+    for i in range(3):
+        LOG.append(i)
+def f(): return LOG
+"""),
+    "counted by defaults": (2, """
+N = [0]
+def bump():
+    N[0] += 1
+    return N[0]
+def g(a=bump()): return a
+def h(a=bump()): return a
+def f(): return h()
+"""),
+    "counted by an iterator": (1, """
+import itertools
+ids = itertools.count()
+class A: k = next(ids)
+class B: k = next(ids)
+def f(): return B.k
+"""),
+    "seeded": (0.23796462709189137, """
+import random
+random.seed(3)
+def noise(): return open('x', 'w')
+P = random.random()
+def f(): return P
+"""),
+    "words like an import": (1, '''
+"""Spikes go
+from ... to the end, and
+from .. to here.
+"""
+def f(): return 1
+'''),
+}  # fmt: skip
+HARD_REFUSES = {
+    "a file beside a flag": ('a.py:2', """
+try:
+    LR = float(open('lr.txt').read())
+    FOUND = True
+except FileNotFoundError:
+    FOUND = False
+def f(): return 1 if FOUND else 2
+"""),
+    "a database": ('opens a database', """
+import sqlite3
+def made(): return sqlite3.connect('x.db')
+DB = made()
+def f(): return DB.total_changes
+"""),
+    "times of files": ('changes files', """
+import os
+class K:
+    def go(self): os.utime('a.py', (1, 1))
+K = K().go()
+def f(): return K + 1
+"""),
+    "left to the end": ('when the program ends', """
+import atexit
+@atexit.register
+def f(): open('x', 'w')
+"""),
+    "saved by a method": ('writes the file net.pt', """
+import torch
+class Trainer:
+    def fit(self, w):
+        torch.save(w + 1, 'net.pt')
+        return w
+w = Trainer().fit(torch.zeros(2))
+def f(): return w.tolist()
+#: net.pt
+old
+"""),
+    "saved by a constructor": ('writes the file net.pt', """
+import torch
+class Net(torch.nn.Linear):
+    def __init__(self):
+        super().__init__(2, 2)
+        torch.save(self.state_dict(), 'net.pt')
+net = Net()
+def f(): return net.weight
+#: net.pt
+old
+"""),
+    "saved by a lambda": ('writes the file net.pt', """
+import torch
+keep = lambda w: (torch.save(w, 'net.pt'), w)[1]
+w = keep(torch.zeros(2))
+def f(): return w.tolist()
+#: net.pt
+old
+"""),
+    "saved under another name": ('writes the file net.pt', """
+from torch import save as dump, zeros
+def made():
+    dump(zeros(2), 'net.pt')
+    return 3
+w = made()
+def f(): return w + 1
+#: net.pt
+old
+"""),
+    "saved by a decorator": ('writes the file net.pt', """
+import torch
+class Deco:
+    def __call__(self, function):
+        torch.save(torch.zeros(1), 'net.pt')
+        return function
+deco = Deco()
+@deco
+def f(): return 1
+#: net.pt
+old
+"""),
+    "saved by a neighbour": ('tr.py:4', """
+from tr import fit
+w = fit()
+def f(): return w.tolist()
+#: tr.py
+import torch
+def fit():
+    w = torch.zeros(2)
+    torch.save(w, 'net.pt')
+    return w
+#: net.pt
+old
+"""),
+    "saved by what imports torch itself": ('writes the file net.pt', """
+class K:
+    def go(self):
+        import torch
+        torch.save({}, 'net.pt')
+k = K().go()
+def f(): return k + 1
+#: net.pt
+old
+"""),
+    "saved as TorchScript": ('writes the file w.jit', """
+import torch
+import warnings
+warnings.simplefilter('ignore')
+class K:
+    def go(self): torch.jit.script(torch.nn.ReLU()).save('w.jit')
+k = K().go()
+def f(): return k + 1
+"""),
+    "saved by Rust": ('writes the file net.safetensors', """
+import torch
+from safetensors.torch import save_file
+class K:
+    def go(self): save_file({'a': torch.zeros(2)}, 'net.safetensors')
+k = K().go()
+def f(): return k + 1
+#: net.safetensors
+old
+"""),
+    "saved as HDF5": ('writes the file w.h5', """
+import h5py
+class K:
+    def go(self): h5py.File('w.h5', 'w').close()
+k = K().go()
+def f(): return k + 1
+"""),
+}  # fmt: skip
