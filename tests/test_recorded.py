@@ -24,8 +24,10 @@ from snndeploy import certificate
 from snndeploy.chip.models import HostInput, Lif
 from snndeploy.chip.network import ChipNetwork, Dense, Population, Projection, Readout
 from snndeploy.errors import ProfileError
-from snndeploy.flow.recording import read_record, write_recorded
+from snndeploy.flow.recording import placed_as_made, read_record, write_recorded
+from snndeploy.hw import load_profile
 from snndeploy.report.as_json import to_json
+from snndeploy.report.inert import written
 from snndeploy.report.provenance import LARGEST, Provenance, from_text, to_text
 from snndeploy.verdict import Divergence, Pair, Proof
 
@@ -225,9 +227,40 @@ def test_records_are_inert_whatever_stands_in_them(deployments, tmp_path):
 
 
 def test_text_that_steers_a_terminal_is_no_text():
-    made = Provenance("c", "net", assumptions=("\x1b[2J",))
-    with pytest.raises(ValueError, match="is damaged"):
-        from_text(to_text(made), "c")
+    text = to_text(Provenance("c", "net", assumptions=("HERE",)))
+    for steers in ("\\u001b[2J", "\\u202e", "\\t", "\\u200b", "\\u2028"):
+        with pytest.raises(ValueError, match="is damaged"):
+            from_text(text.replace("HERE", steers), "c")
+    with pytest.raises(ValueError, match="was changed"):
+        from_text(text.replace("HERE", "\\u3000"), "c")
+
+
+@pytest.mark.parametrize("odd", ["\u3000", "\u00a0", "\t", "\u200b", "\x1b", "\u202e", "\u2028", "\u00e9", "\U0001f9e0"])
+def test_what_was_written_is_read_back_whatever_things_are_called(odd, tmp_path):
+    """Names with spaces of another width, tabs, and characters that nothing shows: those are written by their codes."""
+    graph = loaded("Burst").graph
+
+    def named(name):
+        return f"a{odd}{name}" if name == "n1" else name
+
+    edges = tuple(dataclasses.replace(e, source=named(e.source), target=named(e.target)) for e in graph.edges)
+    renamed = dataclasses.replace(graph, nodes={named(n): node for n, node in graph.nodes.items()}, edges=edges)
+    made = sd.convert(converters.Loaded(renamed), samples(), chip="loihi1", name=f"my{odd}net")
+    record = read_record(sd.save(made, tmp_path / "net")[1])
+    assert record.unread == ()
+    assert record.made.model == f"my{written(odd)}net"
+    assert not any(c in to_text(record.made) for c in "\t\x1b")
+    assert placed_as_made(made.network, made.profile, record.made) == made.placement
+
+
+def test_a_settled_layer_is_found_by_any_name(tmp_path):
+    populations = {"in": Population("in", (4000,), HostInput()), "a\tn.A": Population("a\tn.A", (2,), Lif(-1, 0, 100))}
+    wide = Projection("fc", "in", "a\tn.A", Dense(np.full((2, 4000), 254)))
+    network = ChipNetwork("loihi2", populations, (wide,), Readout("a\tn.A"), 4)
+    file, profile = tmp_path / "net.loihi2.onnx", load_profile("loihi2")
+    for changes, wanted in (({}, 1), ({"settled": ("a\tn",)}, 0)):
+        write_recorded(network, file, Provenance("", "net", **changes))
+        assert worst_cases(placed_as_made(network, profile, read_record(file).made)) == wanted
 
 
 def test_a_record_holds_every_kind_of_row():

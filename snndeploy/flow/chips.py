@@ -28,6 +28,7 @@ from snndeploy.placement import Placement
 from snndeploy.quantize import Quantized, Settings
 from snndeploy.quantize.assemble import Ports, Timing, assemble_network
 from snndeploy.quantize.programmed import is_at_rest
+from snndeploy.report.inert import written
 from snndeploy.sim.host import run_hosted
 from snndeploy.sim.reference import run_reference
 from snndeploy.trace import Trace
@@ -177,7 +178,7 @@ def without_worst_case(placement: Placement, layers: Iterable[str]) -> Placement
     """The placement without the worst-case warnings (L013) of these layers' populations."""
 
     def proven(where: str) -> bool:
-        return any(where.startswith(f"{layer}.") for layer in layers)
+        return any(written(where).startswith(f"{written(layer)}.") for layer in layers)
 
     return replace(placement, findings=tuple(f for f in placement.findings if f.code != "L013" or not proven(f.where)))
 

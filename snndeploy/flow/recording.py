@@ -14,6 +14,7 @@ from snndeploy.flow.reporting import pass_rows, quant_rows, report_of, sources
 from snndeploy.hw import Profile
 from snndeploy.place import place
 from snndeploy.placement import Placement
+from snndeploy.report.inert import written
 from snndeploy.report.provenance import Provenance, from_text, to_text
 from snndeploy.report.report import Report
 from snndeploy.verdict import Proof
@@ -86,7 +87,8 @@ def placed_as_made(network: ChipNetwork, profile: Profile, made: Provenance | No
     """Where it sits, with what its conversion had proved: largest payloads, and worst cases that cannot come."""
     if made is None:
         return place(network, profile)
-    return without_worst_case(place(network, profile, made.payloads), made.settled)
+    known = {name: made.payloads[written(name)] for name in network.populations if written(name) in made.payloads}
+    return without_worst_case(place(network, profile, known), made.settled)
 
 
 def same_data(made: Provenance, data: Feed) -> bool:

@@ -9,6 +9,7 @@ import dataclasses
 import math
 import types
 import typing
+import unicodedata
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -17,16 +18,28 @@ Json = Any
 
 
 def plain(value: Any) -> Json:
-    """A noun as JSON values: a dataclass by its fields, NaN and infinity as null."""
+    """A noun as JSON values: a dataclass by its fields, NaN and infinity as null, text as ``written``."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): plain(held) for key, held in value.items()}
+        return {written(str(key)): plain(held) for key, held in value.items()}
     if isinstance(value, tuple | list):
         return [plain(held) for held in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
+    if isinstance(value, str):
+        return written(value)
     return value.item() if hasattr(value, "item") else value
+
+
+def written(words: str) -> str:
+    r"""Text whose characters are all shown, or spaces; any other, tabs and those of no width included, by its code: ``\t``, ``\u200b``."""
+    return "".join(c if _still(c) else c.encode("unicode_escape").decode() for c in words)
+
+
+def _still(c: str) -> bool:
+    """Whether it moves no cursor and turns no text around: what is printed, a line's end, a space of any width."""
+    return c.isprintable() or c == "\n" or unicodedata.category(c) == "Zs"
 
 
 def noun(kind: Any, value: Json) -> Any:
@@ -96,7 +109,7 @@ def _number(value: Json) -> int | float:
 def _text(value: Json) -> str:
     """Text without control characters: what a terminal shows must not steer it."""
     words: str = _held(str, value)
-    if any(not (c.isprintable() or c == "\n") for c in words):
+    if not all(map(_still, words)):
         raise ValueError("text that holds control characters")
     return words
 
