@@ -21,7 +21,8 @@ from snndeploy.certificate import SCHEMA, from_bytes, to_bytes
 from snndeploy.chip.models import HostInput, Lif
 from snndeploy.chip.network import ChipNetwork, Dense, Population, Projection, Readout
 from snndeploy.cli import commands
-from snndeploy.errors import ModelError, OptionError
+from snndeploy.data import read
+from snndeploy.errors import ModelError, OptionError, ProfileError
 from snndeploy.flow import certifying
 from snndeploy.report.as_json import pair
 from snndeploy.report.certificates import certificate_section, recheck_to_json, recheck_to_text
@@ -191,6 +192,36 @@ def test_a_pair_that_differs_is_certified_as_different(made):
     assert again("--certificate", str(out)).exit_code == 1
     assert "burst" in certificate_section(certificate)
     assert certificate_section(None) == ""
+
+
+def test_a_chip_that_is_priced_only_gets_no_certificate(made, tmp_path):
+    """What runs here is the simulator of Loihi's rules; no certificate calls that exact for another chip."""
+    priced = tmp_path / "n.truenorth.onnx"
+    converters.save(dataclasses.replace(network(), chip="truenorth"), priced)
+    data = made.with_name("d.npz")
+    refused = again(str(priced), "--data", str(data), "--certificate", str(tmp_path / "t.json"))
+    assert refused.exit_code == 2
+    assert "truenorth: can be priced, but not simulated" in " ".join(refused.output.split())
+    assert not (tmp_path / "t.json").exists()
+    own = dataclasses.replace(sd.Certified(made.with_name("n.loihi2.onnx"), Verdict(()), read(str(data))), profile=_priced(tmp_path))
+    with pytest.raises(ProfileError, match="not simulated"):
+        sd.certify(own, tmp_path / "t.json")
+
+
+def _priced(folder):
+    """A profile of the user's own that is priced only."""
+    text = (ROOT / "hw_profiles" / "truenorth.toml").read_text(encoding="utf-8")
+    (folder / "mine.toml").write_text(text, encoding="utf-8")
+    return folder / "mine.toml"
+
+
+def test_a_certificate_of_a_chip_that_is_priced_only_does_not_hold(made, monkeypatch):
+    """One that an older version wrote."""
+    priced = made.with_name("n.truenorth.onnx")
+    converters.save(dataclasses.replace(network(), chip="truenorth"), priced)
+    monkeypatch.setattr(certifying, "must_simulate", lambda profile: None)
+    sd.certify(sd.Certified(priced, Verdict(()), read(str(made.with_name("d.npz")))), made.with_name("t.json"))
+    assert [c.what for c in sd.recheck(made.with_name("t.json")).checks if not c.holds] == ["chip"]
 
 
 def test_the_folder_may_move_and_the_data_lie_elsewhere(made, tmp_path):

@@ -19,12 +19,13 @@ from snndeploy.data import Encoding, Samples, read
 from snndeploy.data.samples import SOLE
 from snndeploy.errors import ModelError, OptionError, SnnError
 from snndeploy.files import replacing
+from snndeploy.flow.chips import must_simulate
 from snndeploy.flow.deployment import Deployment
 from snndeploy.flow.making import versions
 from snndeploy.flow.recording import Record, read_record
 from snndeploy.flow.reporting import LAVA
-from snndeploy.flow.saved import Ran, chip_pair, open_file, run_file, sibling
-from snndeploy.hw import profile_names
+from snndeploy.flow.saved import Ran, chip_pair, open_file, profile_of, run_file, sibling
+from snndeploy.hw import load_profile, profile_names
 from snndeploy.report.as_json import burst, faults, fidelity, pair, proofs, quantized
 from snndeploy.report.provenance import Provenance
 from snndeploy.report.report import QuantRow
@@ -66,6 +67,7 @@ def certify(what: Certified, out: str | Path) -> Certificate:
     Raises:
         ModelError: ``what.path`` is no chip network that snndeploy saved, and none lies beside it.
         OptionError: ``out`` is no place for a certificate.
+        ProfileError: its chip is priced, not simulated: no run here is a run of that chip.
     """
     from converters.onnx.plain import read_chip  # noqa: PLC0415 - converters imports nouns of this package, and may come first
 
@@ -73,6 +75,8 @@ def certify(what: Certified, out: str | Path) -> Certificate:
     writable(out)
     program, graph = _pair(what.path)
     network, content = read_chip(program)
+    if (profile := load_profile(str(what.profile)) if what.profile else profile_of(network)) is not None:
+        must_simulate(profile)
     ran = run_file(network, what.samples, None, what.encode, what.seed)
     record = read_record(program)
     shown = replace(what.verdict, pairs=(*what.verdict.every_pair, simulated(network, what.samples, what.encode, what.seed)),

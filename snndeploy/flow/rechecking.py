@@ -13,7 +13,7 @@ from snndeploy.data import Samples, read
 from snndeploy.data.encoders import Encoding
 from snndeploy.errors import ModelError, SnnError
 from snndeploy.flow.certifying import SHIPPED, SIMULATED, hashed, input_digests, layer_digests, shipped_profile, simulated
-from snndeploy.flow.saved import Ran, run_file
+from snndeploy.flow.saved import Ran, only_priced, profile_of, run_file
 from snndeploy.report.as_json import faults, pair
 from snndeploy.verdict import Pair, Proof, Verdict
 
@@ -90,6 +90,7 @@ def _run(c: Certificate, program: Path, data: Path) -> Iterator[Check]:
         encode: Encoding = c.run.encode  # type: ignore[assignment]
         ran = run_file(network, samples, None, encode, c.run.seed)
         yield Check("content", content == c.content, f"the integers of {program.name}")
+        yield from (Check("chip", False, words) for words in only_priced(profile_of(network)))
         yield _grade(c, network)
         yield from _compared(c, ran)
         yield _simulators(c, network, samples, encode)

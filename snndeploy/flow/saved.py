@@ -207,7 +207,7 @@ def verify_file(
         steps = chip.steps or steps
     told = pair.made or Provenance("", "")
     unsaid = (*told.not_checked, *(pair.foreign or _missing(wanted, graph, chip)), *pair.record.unread)
-    if chip is not None and (priced := only_priced(_profile_of(chip))):
+    if chip is not None and (priced := only_priced(profile_of(chip))):
         return Verdict((), None, (*unsaid, *priced), model_only=chip.model_only)
     pairs = tuple(_pairs(wanted, graph, chip, samples, steps, encoding, seed))
     near = None if ran is None else Fidelity(ran.data.samples, None, ran.accuracy)
@@ -245,7 +245,7 @@ def only_priced(profile: Profile | None) -> tuple[str, ...]:
     return (f"{profile.id}: is priced, not simulated: what ran is the simulator of Loihi's rules, and nothing was compared there",)
 
 
-def _profile_of(network: ChipNetwork) -> Profile | None:
+def profile_of(network: ChipNetwork) -> Profile | None:
     """The profile that comes with snndeploy; None for one of the user's, whose file is not at hand."""
     name = network.chip.split(":")[0]
     return load_profile(name) if name in profile_names() else None
