@@ -7,7 +7,6 @@ the network again and compare, and that the certificate came from someone you tr
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -15,11 +14,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from snndeploy.errors import ModelError
+from snndeploy.inert import noun, plain
 
 SCHEMA = 2
 PREFIX = "snndeploy.certificate/"
 LARGEST = 64 * 2**20
 """Bytes; what is larger is no certificate."""
+NEEDED = frozenset({"program", "data"})
+"""Roles of files without which nothing can be run."""
+Kinds = Mapping[str, type | tuple[type, ...]]
+NUMBER = (int, float)
+PAIR: Kinds = {"a": str, "b": str, "compared": int, "different": int, "within_bound": int, "equal": bool, "grade": str}
+PROOF: Kinds = {"name": str, "layer": str, "statement": str, "status": str, "seconds": NUMBER, "by": str}
+FAULT: Kinds = {"layer": str, "kind": str, "what": str, "count": int}
+"""What is read again of a pair, a proof and a fault, with its type."""
 FOREIGN = "give what `snndeploy verify MODEL --data D --certificate OUT.json` wrote"
 
 
@@ -137,7 +145,7 @@ class Recheck:
 
 def to_bytes(certificate: Certificate) -> bytes:
     """The file: the same certificate gives the same bytes."""
-    body = {"schema": f"{PREFIX}{SCHEMA}", **dataclasses.asdict(certificate)}
+    body = {"schema": f"{PREFIX}{SCHEMA}", **plain(certificate)}
     if certificate.run.phases == 1:
         del body["run"]["phases"]
     if not certificate.run.faults:
@@ -159,7 +167,7 @@ def from_bytes(data: bytes, where: str) -> Certificate:
         raise ModelError(where, "certificate: was changed after it was sealed", "get it again from where it was made; it is not edited")
     try:
         return _built(body)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise ModelError(where, f"certificate: its entries are not those of schema {SCHEMA} ({error})", FOREIGN) from None
 
 
@@ -196,12 +204,13 @@ def _seal(body: Mapping[str, Any]) -> str:
 
 
 def _built(body: Mapping[str, Any]) -> Certificate:
-    given: dict[str, Any] = {k: v for k, v in body.items() if k != "schema"}
-    run = dict(given.pop("run"))
-    layers = tuple(LayerDigest(**{**entry, "shape": tuple(entry["shape"])}) for entry in run.pop("layers"))
-    predictions, faults = tuple(run.pop("predictions")), tuple(run.pop("faults", ()))
-    made = CertifiedRun(**run, layers=layers, predictions=predictions, faults=faults)
-    files = tuple(HashedFile(**entry) for entry in given.pop("files"))
-    lists: dict[str, Any] = {k: tuple(given.pop(k)) for k in ("passes", "bursts", "quantization", "pairs", "proofs", "not_checked")}
-    recorded = tuple(given.pop("recorded_proofs", ()))
-    return Certificate(**given, run=made, files=files, recorded_proofs=recorded, **lists)
+    certificate: Certificate = noun(Certificate, {k: v for k, v in body.items() if k != "schema"})
+    if missing := NEEDED - {f.role for f in certificate.files}:
+        raise ValueError(f"it names no {min(missing)}")
+    rows: list[tuple[Mapping[str, Any], Kinds]] = [(row, PAIR) for row in certificate.pairs]
+    rows += [(row, PROOF) for row in (*certificate.proofs, *certificate.recorded_proofs)]
+    for row, wanted in (*rows, *((row, FAULT) for row in certificate.run.faults)):
+        for key, kind in wanted.items():
+            if not isinstance(row[key], kind) or (kind is not bool and isinstance(row[key], bool)):
+                raise TypeError(f"{key!r} is {row[key]!r}"[:80])
+    return certificate

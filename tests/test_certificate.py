@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import dataclasses
 import json
 import os
@@ -23,7 +25,10 @@ from snndeploy.chip.network import ChipNetwork, Dense, Population, Projection, R
 from snndeploy.cli import commands
 from snndeploy.data import read
 from snndeploy.errors import ModelError, OptionError, ProfileError
+from snndeploy.faults import Fault
 from snndeploy.flow import certifying
+from snndeploy.inert import plain
+from snndeploy.report import as_json
 from snndeploy.report.as_json import pair
 from snndeploy.report.certificates import certificate_section, recheck_to_json, recheck_to_text
 from snndeploy.verdict import Pair, Proof, Verdict
@@ -236,6 +241,16 @@ def test_the_folder_may_move_and_the_data_lie_elsewhere(made, tmp_path):
     assert again("--certificate", str(moved / "c.json"), "--data", str(tmp_path / "elsewhere.npz")).exit_code == 0
 
 
+def test_files_may_have_any_name(made):
+    """Characters that nothing shows are written by their codes; the file is found all the same."""
+    odd = made.with_name("n\u200b\u3000.loihi2.onnx")
+    shutil.copy(made.with_name("n.loihi2.onnx"), odd)
+    out = made.with_name("odd.json")
+    sd.certify(sd.Certified(odd, Verdict(()), read(str(made.with_name("d.npz")))), out)
+    assert from_bytes(out.read_bytes(), "c").file("program").path == "n\\u200b\u3000.loihi2.onnx"
+    assert sd.recheck(out).holds
+
+
 def test_what_is_no_certificate_is_refused_in_words(made, tmp_path):
     newer = made.read_text().replace(f"certificate/{SCHEMA}", f"certificate/{SCHEMA + 1}")
     odd = made.read_text().replace(f"certificate/{SCHEMA}", "certificate/x")
@@ -256,16 +271,76 @@ def test_what_is_no_certificate_is_refused_in_words(made, tmp_path):
     assert again().exit_code == 2
 
 
-def test_entries_of_another_form_under_a_true_seal_are_refused(made):
-    certificate = from_bytes(made.read_bytes(), "c")
-    data = json.loads(made.read_bytes())
-    del data["seal"], data["run"]["layers"]
+def sealed(body):
+    """The bytes of a certificate with this content, under a seal that fits it."""
     from snndeploy import certificate as room
 
-    sealed = room._text({**data, "seal": room._seal(data)})
-    with pytest.raises(ModelError, match="not those of schema"):
-        from_bytes(sealed, "c")
-    assert certificate.file("nothing") is None
+    return room._text({**body, "seal": room._seal(body)})
+
+
+def unsealed(path):
+    """Its content, with every kind of row in it."""
+    body = json.loads(path.read_bytes())
+    del body["seal"]
+    proof = as_json.proofs([Proof("burst", "a", "equals the burst neuron", "proved")])
+    fault = as_json.faults([Fault("a", "silent", 1, 0, 0, (0,), 1.0, 0.0)])
+    return plain({**body, "proofs": proof, "recorded_proofs": proof, "run": {**body["run"], "faults": fault}})
+
+
+def places(value, path=()):
+    """The path to everything in it; of a list, to the first two."""
+    if path:
+        yield path
+    inside = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
+    for key, held in inside:
+        yield from places(held, (*path, key))
+
+
+def with_(body, path, value):
+    """A copy in which that stands there; nothing does for ``...``."""
+    changed = copy.deepcopy(body)
+    at = changed
+    for key in path[:-1]:
+        at = at[key]
+    if value is ...:
+        del at[path[-1]]
+    else:
+        at[path[-1]] = value
+    return changed
+
+
+def test_entries_of_another_form_under_a_true_seal_are_refused(made):
+    """Whatever is taken away or put in its place: refused in words, or looked at again in words; never another error."""
+    body, looked_at = unsealed(made), 0
+    assert from_bytes(sealed(body), "c").file("nothing") is None
+    for path in places(body):
+        for value in (..., None, "x", [], {}, 1.5, -(10**30), "\x1b[2J"):
+            made.write_bytes(sealed(with_(body, path, value)))
+            with contextlib.suppress(ModelError):
+                found = from_bytes(made.read_bytes(), "c")
+                looked_at += 1
+                if looked_at % 11 == 0:
+                    assert certificate_section(found)
+                    assert recheck_to_text(sd.recheck(made))
+    assert looked_at > 70
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        (("pairs", 0, "within_bound"), "within_bound"),
+        (("proofs", 0, "status"), "status"),
+        (("run", "layers"), "layers"),
+        (("run", "faults", 0, "kind"), "kind"),
+        (("files", 0), "names no program"),
+    ],
+)
+def test_what_a_sealed_certificate_lacks_is_named(made, path, words):
+    made.write_bytes(sealed(with_(unsealed(made), path, ...)))
+    refused = again("--certificate", str(made))
+    assert refused.exit_code == 2
+    assert words in " ".join(refused.output.split())
+    assert "not those of schema" in refused.output
 
 
 @pytest.mark.parametrize("name", ["n.loihi2.onnx", "c.txt", "d.npz"])

@@ -26,8 +26,8 @@ from snndeploy.chip.network import ChipNetwork, Dense, Population, Projection, R
 from snndeploy.errors import ProfileError
 from snndeploy.flow.recording import placed_as_made, read_record, write_recorded
 from snndeploy.hw import load_profile
+from snndeploy.inert import written
 from snndeploy.report.as_json import to_json
-from snndeploy.report.inert import written
 from snndeploy.report.provenance import LARGEST, Provenance, from_text, to_text
 from snndeploy.verdict import Divergence, Pair, Proof
 
@@ -251,6 +251,8 @@ def test_what_was_written_is_read_back_whatever_things_are_called(odd, tmp_path)
     assert record.made.model == f"my{written(odd)}net"
     assert not any(c in to_text(record.made) for c in "\t\x1b")
     assert placed_as_made(made.network, made.profile, record.made) == made.placement
+    sd.certify(sd.Certified(tmp_path / "net.loihi1.onnx", made.verdict, _samples()), tmp_path / "c.json")
+    assert sd.recheck(tmp_path / "c.json").holds
 
 
 def test_a_settled_layer_is_found_by_any_name(tmp_path):

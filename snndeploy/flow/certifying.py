@@ -26,6 +26,7 @@ from snndeploy.flow.recording import Record, read_record
 from snndeploy.flow.reporting import LAVA
 from snndeploy.flow.saved import Ran, chip_pair, open_file, profile_of, run_file, sibling
 from snndeploy.hw import load_profile, profile_names
+from snndeploy.inert import written
 from snndeploy.report.as_json import burst, faults, fidelity, pair, proofs, quantized
 from snndeploy.report.provenance import Provenance
 from snndeploy.report.report import QuantRow
@@ -75,13 +76,11 @@ def certify(what: Certified, out: str | Path) -> Certificate:
     writable(out)
     program, graph = _pair(what.path)
     network, content = read_chip(program)
-    if (profile := load_profile(str(what.profile)) if what.profile else profile_of(network)) is not None:
-        must_simulate(profile)
+    _must_run(what, network)
     ran = run_file(network, what.samples, None, what.encode, what.seed)
     record = read_record(program)
     shown = replace(what.verdict, pairs=(*what.verdict.every_pair, simulated(network, what.samples, what.encode, what.seed)),
                     recorded=(), model_only=network.model_only)  # fmt: skip
-    pairs = shown.pairs
     out.parent.mkdir(parents=True, exist_ok=True)
     files = [("program", program), *([("graph", graph)] if graph else []), ("data", _data(what, out)), *what.sources]
     certificate = Certificate(
@@ -94,15 +93,21 @@ def certify(what: Certified, out: str | Path) -> Certificate:
         files=(*(hashed(role, file, out.parent) for role, file in files), *_profile(what, network, out.parent)),
         run=_digested(ran, what),
         tools=versions(),
-        pairs=tuple(pair(p) for p in pairs),
+        pairs=tuple(pair(p) for p in shown.pairs),
         fidelity=fidelity(what.verdict.fidelity),
         proofs=tuple(proofs(what.verdict.proofs)),
         recorded_proofs=tuple(proofs(what.verdict.recorded_proofs)),
-        not_checked=tuple(_unchecked(what, pairs, record)),
+        not_checked=tuple(_unchecked(what, shown.pairs, record)),
         **_conversion(what.deployment, record.made),
     )
     _write(out, to_bytes(certificate))
     return certificate
+
+
+def _must_run(what: Certified, network: ChipNetwork) -> None:
+    profile = load_profile(str(what.profile)) if what.profile else profile_of(network)
+    if profile is not None:
+        must_simulate(profile)
 
 
 def _digested(ran: Ran, what: Certified) -> CertifiedRun:
@@ -182,7 +187,7 @@ def shipped_profile(chip: str) -> HashedFile:
 
 def input_digests(network: ChipNetwork, inputs: Mapping[str, NDArray[Any]]) -> dict[str, str]:
     """SHA-256 of the whole numbers that each HostInput sends, [T, B, *shape] as little-endian int64."""
-    return {name: _sha(np.asarray(values), "<i8") for name, values in inject(network, inputs).items()}
+    return {written(name): _sha(np.asarray(values), "<i8") for name, values in inject(network, inputs).items()}
 
 
 def layer_digests(trace: Trace) -> tuple[LayerDigest, ...]:
@@ -191,7 +196,9 @@ def layer_digests(trace: Trace) -> tuple[LayerDigest, ...]:
     for name, values in trace.outputs.items():
         kind, a = "<i1" if values.dtype.itemsize == 1 else "<i4", trace.activity[name]
         counts = int(a.spikes.sum()), a.wraps, a.saturations
-        made.append(LayerDigest(name, kind, tuple(map(int, values.shape[2:])), trace.shifts.get(name, 0), *counts, _sha(values, kind)))
+        made.append(
+            LayerDigest(written(name), kind, tuple(map(int, values.shape[2:])), trace.shifts.get(name, 0), *counts, _sha(values, kind))
+        )
     return tuple(made)
 
 

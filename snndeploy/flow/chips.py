@@ -15,6 +15,7 @@ from snndeploy.flow.choosing import integer_inputs, quantized
 from snndeploy.flow.feeding import Feed
 from snndeploy.flow.phased import run_phased
 from snndeploy.hw import Profile
+from snndeploy.inert import written
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input
 from snndeploy.ir.neurons.burst import Burst
@@ -28,7 +29,6 @@ from snndeploy.placement import Placement
 from snndeploy.quantize import Quantized, Settings
 from snndeploy.quantize.assemble import Ports, Timing, assemble_network
 from snndeploy.quantize.programmed import is_at_rest
-from snndeploy.report.inert import written
 from snndeploy.sim.host import run_hosted
 from snndeploy.sim.reference import run_reference
 from snndeploy.trace import Trace

@@ -7,18 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from snndeploy.certificate import Certificate, Check, HashedFile, LayerDigest, Recheck, from_bytes
+from snndeploy.certificate import NEEDED, Certificate, Check, HashedFile, LayerDigest, Recheck, from_bytes
 from snndeploy.chip.network import ChipNetwork
 from snndeploy.data import Samples, read
 from snndeploy.data.encoders import Encoding
 from snndeploy.errors import ModelError, SnnError
 from snndeploy.flow.certifying import SHIPPED, SIMULATED, hashed, input_digests, layer_digests, shipped_profile, simulated
 from snndeploy.flow.saved import Ran, only_priced, profile_of, run_file
+from snndeploy.inert import plain, written
 from snndeploy.report.as_json import faults, pair
 from snndeploy.verdict import Pair, Proof, Verdict
-
-NEEDED = ("program", "data")
-"""Files without which nothing can be run."""
 
 
 def recheck(path: str | Path, data: str | Path | None = None) -> Recheck:
@@ -60,11 +58,16 @@ def _found(f: HashedFile, certificate: Path, data: str | Path | None) -> Path | 
         return Path(f.path)
     places = [certificate.parent / f.path, certificate.parent / Path(f.path).name]
     places = [Path(data)] if f.role == "data" and data is not None else places
-    there = next((p for p in places if p.is_file()), None)
+    there = next((p for p in places if p.is_file()), None) or _so_written(Path(f.path).name, certificate.parent)
     if there is None and f.role in NEEDED:
         hint = "give --data FILE" if f.role == "data" else "put it beside the certificate"
         raise ModelError(str(certificate), f"{f.role}: {Path(f.path).name} is not there", hint)
     return there
+
+
+def _so_written(name: str, folder: Path) -> Path | None:
+    """The file of a name with characters that a certificate writes by their codes."""
+    return next((p for p in sorted(folder.iterdir()) if written(p.name) == name and p.is_file()), None) if "\\" in name else None
 
 
 def _hash(f: HashedFile, place: Path) -> Check:
@@ -136,7 +139,7 @@ def _compared(c: Certificate, ran: Ran) -> Iterator[Check]:
 
 def _faults(certified: Iterable[Mapping[str, Any]], now: Iterable[Mapping[str, Any]]) -> Iterator[Check]:
     """What left its register, again; nothing to say where nothing did. That a layer fell silent only the float network shows."""
-    was, found = [dict(f) for f in certified if f["kind"] != "silent"], [dict(f) for f in now]
+    was, found = [dict(f) for f in certified if f["kind"] != "silent"], plain(list(now))
     if was or found:
         said = "; ".join(f"{f['layer']}: {f['what']} {f['count']:,} times" for f in found) or "none"
         yield Check("faults", was == found, said)
@@ -156,7 +159,7 @@ def _layer(name: str, certified: LayerDigest | None, now: LayerDigest | None) ->
 
 def _simulators(c: Certificate, network: ChipNetwork, samples: Samples, encode: Encoding) -> Check:
     wanted = next((dict(p) for p in c.pairs if (p.get("a"), p.get("b")) == SIMULATED), {})
-    now = pair(simulated(network, samples, encode, c.run.seed))
+    now = plain(pair(simulated(network, samples, encode, c.run.seed)))
     if not c.grade:
         wanted["grade"] = now["grade"]  # schema 1 called this pair exact, whatever ran
     said = f"{now['different']:,} of {now['compared']:,} differ on {c.run.slow_samples} samples"

@@ -12,9 +12,9 @@ from snndeploy.flow.feeding import Feed
 from snndeploy.flow.making import data_used, making_of
 from snndeploy.flow.reporting import pass_rows, quant_rows, report_of, sources
 from snndeploy.hw import Profile
+from snndeploy.inert import written
 from snndeploy.place import place
 from snndeploy.placement import Placement
-from snndeploy.report.inert import written
 from snndeploy.report.provenance import Provenance, from_text, to_text
 from snndeploy.report.report import Report
 from snndeploy.verdict import Proof

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from snndeploy.report.inert import noun, plain
+from snndeploy.inert import noun, plain
 from snndeploy.report.report import BurstRow, LayerRow, Making, PassRow, QuantRow
 from snndeploy.verdict import Fidelity, Pair, Proof, RateCurve
 

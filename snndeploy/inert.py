@@ -48,6 +48,8 @@ def noun(kind: Any, value: Json) -> Any:
     Raises:
         ValueError, TypeError: another type, a field that is missing or unknown, text that moves a cursor.
     """
+    if kind is Any:
+        return _anything(value)
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return _either(inner, value)
@@ -60,6 +62,15 @@ def noun(kind: Any, value: Json) -> Any:
     if dataclasses.is_dataclass(kind):
         return _dataclass(kind, _held(dict, value))
     return _leaf(kind, value)
+
+
+def _anything(value: Json) -> Json:
+    """JSON values as they are, if all their text is text."""
+    if isinstance(value, dict):
+        return {_text(key): _anything(held) for key, held in value.items()}
+    if isinstance(value, list):
+        return [_anything(held) for held in value]
+    return _text(value) if isinstance(value, str) else value
 
 
 def _either(kinds: tuple[Any, ...], value: Json) -> Any:
