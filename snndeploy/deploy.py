@@ -196,10 +196,9 @@ def transfer(
     if not isinstance(network, ChipNetwork):
         raise ModelError(str(model), "is a float network: it has no integers yet", "sd.convert(model, data, chip=...) finds them")
     wishes = replace(wishes, chip=chip) if chip else wishes
-    made = transferring.transfer(network, as_samples(data), wishes, decode, name or _name(model))
-    if isinstance(model, ChipNetwork):
-        return made
-    return replace(transferring.remembering(made, read_record(Path(model))), files=making.files_of(model, made.samples))
+    record = Record() if isinstance(model, ChipNetwork) else read_record(Path(model))
+    made = transferring.transfer(network, as_samples(data), wishes, decode, name or _name(model), record)
+    return made if isinstance(model, ChipNetwork) else replace(made, files=making.files_of(model, made.samples))
 
 
 def save(deployment: Deployment | transferring.Transfer, stem: str | Path) -> tuple[Path, ...]:
@@ -255,7 +254,7 @@ def check(
         return checking.refused(refusal, profile.id)
     if isinstance(loaded, ChipNetwork):
         record = read_record(Path(model)) if isinstance(model, str | Path) else Record()
-        return transferring.checked(loaded, profile, wishes, record)
+        return transferring.onto(loaded, profile, wishes, record)[1]
     everything = stand_in(loaded) if samples is None else fed(samples, loaded, wishes, options)
     graph, _ = describe_inputs(loaded.graph, everything)
     seen = everything.first(wishes.calibration_samples)

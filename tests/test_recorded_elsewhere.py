@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from recorded_networks import artificial, loaded, real_samples, samples
 
 import snndeploy as sd
 from converters.onnx.plain import read_chip
+from snndeploy.flow import feeding, making, recording, reporting, transferring
 from snndeploy.flow.recording import read_record, write_recorded
 from snndeploy.flow.saved import AS_RECORDED, TO_SPIKING
+from snndeploy.place import place
 from snndeploy.report import to_html, verify_to_json, verify_to_text
 from snndeploy.report.as_json import to_json
 from snndeploy.report.proofs import PROVED_BEFORE
@@ -232,3 +235,42 @@ def test_old_comparisons_stand_apart_from_new_ones_that_are_equal(own):
     for page, row in ((sd.to_text(found), "\n  int64 definition"), (to_html(found), ">int64 definition<")):
         old, new = page.split(COMPARED_BEFORE)[1].split("Comparisons")
         assert (old.count(row), new.count(row)) == (1, 1)
+
+
+# ------------------------------------------------------------------------------------------------------- done once
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How often a function was called, by its name, wherever it stands."""
+    calls = Counter()
+
+    def count(function, *rooms):
+        def counting(*given, **more):
+            calls[function.__name__] += 1
+            return function(*given, **more)
+
+        for room in rooms:
+            monkeypatch.setattr(room, function.__name__, counting, raising=False)
+
+    count(place, recording, transferring)
+    count(making.source_file, making)
+    count(feeding._hashed, feeding)
+    count(reporting.chip_report, reporting, transferring)
+    return calls
+
+
+def test_a_transfer_is_placed_once_and_its_data_are_hashed_once(own, tmp_path, counted):
+    moved = sd.transfer(own, samples(), chip="loihi2")
+    sd.report(moved)
+    sd.save(moved, tmp_path / "moved")
+    assert (counted["place"], counted["_hashed"]) == (1, 1)
+    sd.check(own, None)
+    assert counted["place"] == 2
+
+
+def test_a_conversion_hashes_every_file_and_its_data_once_and_is_reported_once(own, tmp_path, counted):
+    np.savez(tmp_path / "d.npz", x=samples()[0], y=samples()[1])
+    body = json.loads(snn("convert", own.with_name("net.graph.onnx"), "--data", tmp_path / "d.npz", "-o", tmp_path / "m", "--json"))
+    assert [f["role"] for f in body["making"]["files"]] == ["model", "data"]
+    assert (counted["source_file"], counted["_hashed"], counted["chip_report"]) == (2, 1, 1)

@@ -38,7 +38,7 @@ from snndeploy.flow.making import files_of
 from snndeploy.flow.recording import read_record
 from snndeploy.flow.reporting import report_of, sources
 from snndeploy.flow.saved import chip_inputs
-from snndeploy.flow.transferring import checked, remembering
+from snndeploy.flow.transferring import onto, transfer
 from snndeploy.hw import load_profile, profile_names
 from snndeploy.ir.rectifier import Relu
 from snndeploy.placement import Placement
@@ -94,14 +94,15 @@ def convert(
             return
         loaded = with_decoding(noun, given["decode"])
         deployment = deploy.convert(loaded, samples, wishes, still_open(options), Path(stem).name, calibration=others)
-        deployment = replace(deployment, command=command_line(), files=files_of(model, samples, code_of(given)))
+        files = (*files_of(model, None, code_of(given)), *deployment.files)  # the data are among them
+        deployment = replace(deployment, command=command_line(), files=files)
         deployment = proved(deployment, prove_limit, prove_budget) if prove else deployment
         Path(stem).parent.mkdir(parents=True, exist_ok=True)
-        files = [str(path) for path in deploy.save(deployment, stem)]
-        files += written(certificate, files[1], deployment, samples, sources_of(model, given))
+        names = [str(path) for path in deploy.save(deployment, stem)]
+        names += written(certificate, names[1], deployment, samples, sources_of(model, given))
     found, rows = report_of(deployment), sources(loaded)
-    files += put(report, found)
-    _told(found, rows, files, as_json)
+    names += put(report, found)
+    _told(found, rows, names, as_json)
 
 
 @click.command(short_help="Would it fit? Every finding; writes nothing.")
@@ -141,7 +142,7 @@ def _checked(
     """What was read, as far as a placement; of a network that was saved, with what its file says was settled."""
     if isinstance(noun, ChipNetwork):
         refuse(("data", "decode", "calibration_samples"), INTEGERS)
-        return checked(noun, load_profile(wishes.chip), wishes, read_record(Path(model)))
+        return onto(noun, load_profile(wishes.chip), wishes, read_record(Path(model)))[1]
     return deploy.check(with_decoding(noun, given["decode"]), samples, wishes, still_open(options))
 
 
@@ -170,8 +171,9 @@ def _transfer(
     refuse(("max_drop", "calibration_samples"), INTEGERS)
     if calibration is not None:
         raise OptionError("--calibration", "is for the quantizer, and this file holds integers already", "leave it out")
-    made = deploy.transfer(network, samples, wishes, None, Path(stem).name, decode=decode)
-    made = replace(remembering(made, read_record(Path(model))), command=command_line(), files=files_of(model, made.samples))
+    assert samples is not None
+    made = transfer(network, samples, wishes, decode, Path(stem).name, read_record(Path(model)))
+    made = replace(made, command=command_line(), files=files_of(model, made.samples))
     Path(stem).parent.mkdir(parents=True, exist_ok=True)
     files = [str(path) for path in deploy.save(made, stem)]
     report = deploy.report(made)

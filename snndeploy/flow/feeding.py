@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from snndeploy.data import Encoding, Samples, decode, fit, over_time, predict
 from snndeploy.errors import DataError, OptionError
 from snndeploy.ir.graph import Emits, Graph, Node
 from snndeploy.ir.layers import Input, Output
+from snndeploy.report.report import DataUsed
 from snndeploy.trace import Trace
 
 
@@ -31,10 +34,25 @@ class Feed:
         """B."""
         return int(next(iter(self.inputs.values())).shape[1])
 
+    @cached_property
+    def used(self) -> DataUsed:
+        """What enters the network and its labels, by their SHA-256, taken once: whatever file or program they come from."""
+        return _hashed(self)
+
     def first(self, samples: int) -> Feed:
         """The first so many samples."""
         inputs = {name: values[:, :samples] for name, values in self.inputs.items()}
         return replace(self, inputs=inputs, labels=None if self.labels is None else self.labels[:samples])
+
+
+def _hashed(data: Feed) -> DataUsed:
+    total = hashlib.sha256(f"{data.steps}".encode())
+    for name, values in sorted(data.inputs.items()):
+        total.update(f"\n{name} {list(values.shape)}\n".encode())
+        for step in values:
+            total.update(np.ascontiguousarray(step, "<f8").tobytes())
+    labels = "" if data.labels is None else hashlib.sha256(np.ascontiguousarray(data.labels, "<i8").tobytes()).hexdigest()
+    return DataUsed(data.samples, data.steps, total.hexdigest(), labels)
 
 
 def feed(samples: Samples, shapes: Mapping[str, tuple[int, ...]], steps: int | None, encoding: Encoding, seed: int) -> Feed:

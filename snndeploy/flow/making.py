@@ -7,29 +7,16 @@ import platform
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from snndeploy.data import Samples
 from snndeploy.flow.feeding import Feed
-from snndeploy.report.report import DataUsed, Making, SourceFile
+from snndeploy.report.report import Making, SourceFile
 
 TOOLS = ("snndeploy", "numpy", "onnx", "onnxruntime", "torch", "z3-solver", "lava-nc", "h5py")
 
 
 def making_of(data: Feed, command: str, files: tuple[SourceFile, ...]) -> Making:
     """How a network was made that was judged on these data."""
-    return Making(command, versions(), files, data_used(data))
-
-
-def data_used(data: Feed) -> DataUsed:
-    """What enters the network and its labels, by their SHA-256: the same data, whatever file or program they come from."""
-    total = hashlib.sha256(f"{data.steps}".encode())
-    for name, values in sorted(data.inputs.items()):
-        total.update(f"\n{name} {list(values.shape)}\n".encode())
-        for step in values:
-            total.update(np.ascontiguousarray(step, "<f8").tobytes())
-    labels = "" if data.labels is None else hashlib.sha256(np.ascontiguousarray(data.labels, "<i8").tobytes()).hexdigest()
-    return DataUsed(data.samples, data.steps, total.hexdigest(), labels)
+    return Making(command, versions(), files, data.used)
 
 
 def files_of(model: Any, samples: Samples | None, code: Path | None = None) -> tuple[SourceFile, ...]:

@@ -9,8 +9,8 @@ from snndeploy.chip.network import ChipNetwork
 from snndeploy.flow.chips import settled, without_worst_case
 from snndeploy.flow.deployment import Deployment
 from snndeploy.flow.feeding import Feed
-from snndeploy.flow.making import data_used, making_of
-from snndeploy.flow.reporting import pass_rows, quant_rows, report_of, sources
+from snndeploy.flow.making import making_of
+from snndeploy.flow.reporting import pass_rows, quant_rows, shown_layers, sources
 from snndeploy.hw import Profile
 from snndeploy.inert import written
 from snndeploy.place import place
@@ -54,13 +54,12 @@ def write_recorded(network: ChipNetwork, path: Path, made: Provenance) -> None:
 
 def provenance_of(d: Deployment) -> Provenance:
     """What a chip network's file keeps of the deployment that made it."""
-    found = report_of(d)
     return Provenance(
         content="",
         model=d.name,
         making=making_of(d.data, d.command, d.files),
         layers=sources(d.loaded),
-        shown=tuple(row.name for row in found.layers),
+        shown=tuple(row.name for row in shown_layers(d)),
         passes=pass_rows(d),
         bursts=d.offers,
         quantization=quant_rows(d),
@@ -93,7 +92,7 @@ def placed_as_made(network: ChipNetwork, profile: Profile, made: Provenance | No
 
 def same_data(made: Provenance, data: Feed) -> bool:
     """True if what enters is what entered at the conversion, number for number, whatever the labels."""
-    return made.making.data is not None and made.making.data.sha256 == data_used(data).sha256
+    return made.making.data is not None and made.making.data.sha256 == data.used.sha256
 
 
 def beside(made: Provenance, data: Feed) -> tuple[str, ...]:

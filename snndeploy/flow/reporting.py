@@ -32,7 +32,7 @@ def report_of(d: Deployment) -> Report:
     base = chip_report(d.name, d.network, d.profile, d.placement, d.verdict, d.chip_trace, d.events, d.cost)
     return Report(
         **{name: getattr(base, name) for name in base.__dataclass_fields__} | {
-            "layers": _layers(d),
+            "layers": shown_layers(d),
             "passes": pass_rows(d),
             "bursts": d.offers,
             "quantization": quant_rows(d),
@@ -99,7 +99,8 @@ def _origin(source: converters.LayerSource, known: Sequence[FactRow]) -> tuple[s
     return "; ".join([f"{', '.join(origins)}: {source.was}" if origins else source.was, *words]), "ASSUMED" in origins
 
 
-def _layers(d: Deployment) -> tuple[LayerRow, ...]:
+def shown_layers(d: Deployment) -> tuple[LayerRow, ...]:
+    """The layers of the network as it was read that the report shows: those that are neurons still."""
     return tuple(row for row in sources(d.loaded) if row.name in neurons(d.graph))
 
 

@@ -20,7 +20,6 @@ from snndeploy.faults import Fault
 from snndeploy.flow.against_lava import lava_pair
 from snndeploy.flow.against_onnxruntime import integer_onnx_pair, onnx_pair
 from snndeploy.flow.feeding import Feed, chip_predictions, describe_inputs, feed, float_predictions, held
-from snndeploy.flow.making import data_used
 from snndeploy.flow.rates import in_words, refuse_artificial
 from snndeploy.flow.recording import Record, placed_as_made, read_record, repeated
 from snndeploy.flow.reporting import chip_report
@@ -233,7 +232,7 @@ def _near(original: Ran, ran: Ran, made: Provenance) -> tuple[Fidelity, tuple[st
     near, before = fidelity(original.predictions, ran.predictions, original.data.labels), made.fidelity
     if made.rates is None:
         return near, ()
-    if before is None or before.agreement is None or made.making.data != data_used(ran.data):
+    if before is None or before.agreement is None or made.making.data != ran.data.used:
         return near, (TO_SPIKING,)
     return replace(before, chip_accuracy=ran.accuracy), (AS_RECORDED,)
 

@@ -20,7 +20,6 @@ from snndeploy.flow.making import making_of
 from snndeploy.flow.recording import Record, beside, placed_as_made, repeated, same_data, write_recorded
 from snndeploy.flow.reporting import chip_report
 from snndeploy.hw import Profile, load_profile
-from snndeploy.place import place
 from snndeploy.placement import Placement
 from snndeploy.report.provenance import Provenance
 from snndeploy.report.report import Report, SourceFile
@@ -62,15 +61,20 @@ class Transfer:
         return self.verdict.faults
 
 
-def transfer(network: ChipNetwork, samples: Samples, wishes: Wishes, decode: str | None, name: str) -> Transfer:
+def transfer(
+    network: ChipNetwork, samples: Samples, wishes: Wishes, decode: str | None, name: str, record: Record | None = None
+) -> Transfer:
     """Place, run on all samples, hold the simulator against the plain int64 definition, price.
+
+    ``record`` is what the file that the network was read from keeps of its conversion.
 
     Raises:
         DoesNotFit: the blockers are named.  OptionError: a wish that integers cannot follow.
     """
     profile = load_profile(wishes.chip)
     must_simulate(profile)
-    moved, placement = onto(network, profile, wishes)
+    record = record or Record()
+    moved, placement = onto(network, profile, wishes, record)
     said = read_by(moved, decode)
     if not placement.fits:
         raise DoesNotFit(wishes.chip, placement.blockers, "snndeploy check lists every finding and writes nothing")
@@ -78,24 +82,18 @@ def transfer(network: ChipNetwork, samples: Samples, wishes: Wishes, decode: str
     trace = run_hosted(fed, data.inputs)
     pair = saved.chip_pair(fed, samples, wishes.encode, wishes.seed)
     events = count_events(fed, trace, placement)
-    verdict = Verdict((pair,), _right(fed, trace, data), model_only=network.model_only, faults=trace.faults)
-    notes = (*_moved(network, profile), *data.assumptions)
-    kept = replace(said, steps=data.steps)
-    return Transfer(name, kept, data, wishes, profile, placement, verdict, trace, events, estimate(events, profile), notes, samples)
+    told = record.made or Provenance("", "")
+    verdict = Verdict(
+        (pair,), _right(fed, trace, data), rates=told.rates, model_only=network.model_only, faults=trace.faults,
+        recorded=told.pairs, recorded_proofs=told.proofs,
+    )  # fmt: skip
+    notes = (*_moved(network, profile), *data.assumptions, *record.unread)
+    kept, cost = replace(said, steps=data.steps), estimate(events, profile)
+    return Transfer(name, kept, data, wishes, profile, placement, verdict, trace, events, cost, notes, samples, record.made)
 
 
-def remembering(made: Transfer, record: Record) -> Transfer:
-    """The transfer with what the file it was read from keeps of its conversion."""
-    notes = (*made.assumptions, *record.unread)
-    if record.made is None:
-        return replace(made, assumptions=notes)
-    verdict = replace(made.verdict, recorded=record.made.pairs, recorded_proofs=record.made.proofs, rates=record.made.rates)
-    placement = placed_as_made(made.network, made.profile, record.made)
-    return replace(made, verdict=verdict, origin=record.made, assumptions=notes, placement=placement)
-
-
-def onto(network: ChipNetwork, profile: Profile, wishes: Wishes) -> tuple[ChipNetwork, Placement]:
-    """The same integers, made for another chip, and where they sit there.
+def onto(network: ChipNetwork, profile: Profile, wishes: Wishes, record: Record) -> tuple[ChipNetwork, Placement]:
+    """The same integers, made for another chip, and where they sit there; warnings that their conversion settled do not come back.
 
     Raises:
         OptionError: ``--weight-bits``, ``--burst`` or ``--substitute``, which choose integers where there are only real numbers.
@@ -106,13 +104,7 @@ def onto(network: ChipNetwork, profile: Profile, wishes: Wishes) -> tuple[ChipNe
             raise OptionError(option, "chooses integers, and this file holds them already", "leave it out, or convert the float model")
     board = f"{profile.id}:{profile.board}" if profile.board else profile.id
     moved = replace(network, chip=board)
-    return moved, place(moved, profile)
-
-
-def checked(network: ChipNetwork, profile: Profile, wishes: Wishes, record: Record) -> Placement:
-    """Where the integers sit on that chip; warnings that their conversion has settled do not come back."""
-    moved, placement = onto(network, profile, wishes)
-    return placement if record.made is None else placed_as_made(moved, profile, record.made)
+    return moved, placed_as_made(moved, profile, record.made)
 
 
 def read_by(network: ChipNetwork, decode: str | None) -> ChipNetwork:
