@@ -12,7 +12,7 @@ import converters
 import snndeploy as sd
 from snndeploy.data import decode
 from snndeploy.errors import SnnError
-from snndeploy.flow.lowering import hold_against_original
+from snndeploy.flow.original import hold_against_original
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Input, Output
 from snndeploy.sim.reference import run_reference

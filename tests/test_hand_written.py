@@ -14,7 +14,7 @@ from hand_written import COMMONEST, STEPS, built, example, own_run, style  # noq
 from hand_written_judging import graph_run, judged  # noqa: E402
 
 import snndeploy as sd  # noqa: E402
-from snndeploy.flow.lowering import hold_against_original  # noqa: E402
+from snndeploy.flow.original import hold_against_original  # noqa: E402
 
 pytestmark = pytest.mark.slow
 SEEDS = 300 if os.environ.get("CI") else 60

@@ -18,7 +18,7 @@ from converters import Options  # noqa: E402
 from converters.pt import from_module  # noqa: E402
 from snndeploy import nn as ours  # noqa: E402
 from snndeploy.errors import SnnError  # noqa: E402
-from snndeploy.flow.lowering import hold_against_original  # noqa: E402
+from snndeploy.flow.original import hold_against_original  # noqa: E402
 from snndeploy.ir.layers import Output  # noqa: E402
 from snndeploy.sim.reference import run_reference  # noqa: E402
 

@@ -29,6 +29,7 @@ from snndeploy.hw import load_profile
 from snndeploy.inert import written
 from snndeploy.report.as_json import to_json
 from snndeploy.report.provenance import LARGEST, Provenance, from_text, to_text
+from snndeploy.report.report import BurstRow
 from snndeploy.verdict import Divergence, Pair, Proof
 
 pytest.importorskip("onnx")
@@ -125,9 +126,11 @@ def test_warnings_that_a_construction_settled_do_not_come_back(tmp_path):
     wide = Projection("fc", "in", "n.A", Dense(np.full((2, 4000), 254)))
     network = ChipNetwork("loihi2", populations, (wide,), Readout("n.A"), 4)
     x = np.zeros((2, 4, 4000))
-    for settled, wanted in (((), 1), (("n",), 0)):
+    taken = BurstRow("n", "lateral", 2, 8000, 0, 1.0, 0.0, chosen=True)
+    graded, refused = dataclasses.replace(taken, construction="graded"), dataclasses.replace(taken, chosen=False)
+    for bursts, wanted in (((), 1), ((graded, refused), 1), ((refused, taken), 0)):
         file = tmp_path / "net.loihi2.onnx"
-        write_recorded(network, file, Provenance("", "net", settled=settled))
+        write_recorded(network, file, Provenance("", "net", bursts=bursts))
         assert worst_cases(sd.report(file, x).placement) == wanted
         assert worst_cases(sd.check(file, None)) == wanted
         assert worst_cases(sd.transfer(file, x, chip="loihi2").placement) == wanted
@@ -190,7 +193,7 @@ def test_a_file_without_a_record_loads_and_says_less(deployments, tmp_path):
 DAMAGE = {
     "no JSON": lambda text: "{" + text,
     "cut off": lambda text: text[: len(text) // 2],
-    "another schema": lambda text: text.replace('"schema":1', '"schema":7'),
+    "another schema": lambda text: text.replace('"schema":2', '"schema":7'),
     "a changed number": lambda text: text.replace('"max_drop":0.5', '"max_drop":99.5'),
     "about another network": lambda text: to_text(dataclasses.replace(from_text(text, json.loads(text)["content"]), content="0" * 64)),
     "too long": lambda text: text + " " * LARGEST,
@@ -260,7 +263,7 @@ def test_a_settled_layer_is_found_by_any_name(tmp_path):
     wide = Projection("fc", "in", "a\tn.A", Dense(np.full((2, 4000), 254)))
     network = ChipNetwork("loihi2", populations, (wide,), Readout("a\tn.A"), 4)
     file, profile = tmp_path / "net.loihi2.onnx", load_profile("loihi2")
-    for changes, wanted in (({}, 1), ({"settled": ("a\tn",)}, 0)):
+    for changes, wanted in (({}, 1), ({"bursts": (BurstRow("a\tn", "lateral", 2, 8000, 0, 1.0, 0.0, chosen=True),)}, 0)):
         write_recorded(network, file, Provenance("", "net", **changes))
         assert worst_cases(placed_as_made(network, profile, read_record(file).made)) == wanted
 
@@ -268,9 +271,9 @@ def test_a_settled_layer_is_found_by_any_name(tmp_path):
 def test_a_record_holds_every_kind_of_row():
     pair = Pair("a", "b", 5, 1, Divergence("n", 1, 2, (3, 4), math.nan, 1.0, "why"), within_bound=1)
     proof = Proof("name", "layer", "statement", "proved", by="arithmetic on the deployed integers")
-    made = Provenance("c", "net", pairs=(pair,), proofs=(proof,), payloads={"n": 3}, settled=("n",))
+    made = Provenance("c", "net", pairs=(pair,), proofs=(proof,), payloads={"n": 3})
     back = from_text(to_text(made), "c")
-    assert (back.proofs, back.payloads, back.settled) == (made.proofs, made.payloads, made.settled)
+    assert (back.proofs, back.payloads) == (made.proofs, made.payloads)
     assert math.isnan(back.pairs[0].first.a)
     assert to_text(back) == to_text(made)
 

@@ -29,6 +29,7 @@ from snndeploy.placement import Placement
 from snndeploy.quantize import Quantized, Settings
 from snndeploy.quantize.assemble import Ports, Timing, assemble_network
 from snndeploy.quantize.programmed import is_at_rest
+from snndeploy.report.report import BurstRow
 from snndeploy.sim.host import run_hosted
 from snndeploy.sim.reference import run_reference
 from snndeploy.trace import Trace
@@ -145,7 +146,7 @@ def hold_lowered(built: Built, data: Feed) -> Pair | None:
     """
     before, after = built.quantized.graph, built.integer
     common = [n for n in neurons(before) if n in after.nodes]
-    if not any(o.chosen and o.construction != "graded" for o in built.lowered.offers) or not common:
+    if not any(o.decoupled for o in built.lowered.offers) or not common:
         return None
     inputs = integer_inputs(built.quantized, data)
     a = run_reference(before, with_constant(before, inputs), data.steps, record=common)
@@ -165,17 +166,12 @@ def without_proven(placement: Placement, built: Built) -> Placement:
 
     A decoupled neuron's forcing synapses exclude each other, which a sum of absolute weights cannot know.
     """
-    return without_worst_case(placement, settled(built))
+    return without_worst_case(placement, built.lowered.offers)
 
 
-def settled(built: Built) -> tuple[str, ...]:
-    """Layers whose worst case a construction's own conditions exclude."""
-    offers = built.lowered.offers
-    return tuple(dict.fromkeys(o.layer for o in offers if o.chosen and o.construction != "graded"))
-
-
-def without_worst_case(placement: Placement, layers: Iterable[str]) -> Placement:
-    """The placement without the worst-case warnings (L013) of these layers' populations."""
+def without_worst_case(placement: Placement, offers: Iterable[BurstRow]) -> Placement:
+    """The placement without the worst-case warnings (L013) of layers whose construction's own conditions exclude it."""
+    layers = {o.layer for o in offers if o.decoupled}
 
     def proven(where: str) -> bool:
         return any(written(where).startswith(f"{written(layer)}.") for layer in layers)

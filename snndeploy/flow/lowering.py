@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from snndeploy.errors import GraphError
 from snndeploy.flow.feeding import Feed
-from snndeploy.flow.original import hold_against_original as hold_against_original  # noqa: PLC0414 - where it was, for those who import it
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.layers import Output
 from snndeploy.ir.normal import check_normal_form

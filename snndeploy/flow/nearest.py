@@ -14,6 +14,7 @@ from snndeploy.ir.graph import Graph, Node
 from snndeploy.ir.paths import neurons
 from snndeploy.quantize.nearest import Nearest, nearest, needs_program
 from snndeploy.sim.reference import run_reference
+from snndeploy.trace import Trace
 from snndeploy.verdict import Fidelity
 from snndeploy.verify import fidelity
 
@@ -46,8 +47,7 @@ def substituted(graph: Graph, data: Feed, check_samples: int) -> Substituted:
     if not found:
         what = "changes nothing: a fixed core has every neuron of this network"
         raise NoEffect("--substitute", what, "leave it out")
-    swapped = _swapped(graph, found)
-    before, after = (run_reference(g, data.inputs, data.steps) for g in (graph, swapped))
+    swapped, before, after = _beside(graph, found, data)
     pair = replace(compare_spikes(graph, before, swapped, after), a="the model", b="its nearest neurons")
     did = f"{len(found)} layers of neurons became the nearest that a fixed core has"
     rates = {name: float(np.mean(before.outputs[name] != after.outputs[name])) for name in found}
@@ -58,6 +58,13 @@ def substituted(graph: Graph, data: Feed, check_samples: int) -> Substituted:
     )
     normal, passes = to_normal_form(swapped, data.first(check_samples))
     return Substituted(normal, (PassResult("nearest", did, True, pair), *passes), notes)
+
+
+def _beside(graph: Graph, found: dict[str, Nearest], data: Feed) -> tuple[Graph, Trace, Trace]:
+    """The graph with the nearest neurons in place of its own, and the runs of both; raises as ``_swapped``."""
+    swapped = _swapped(graph, found)
+    before, after = (run_reference(g, data.inputs, data.steps) for g in (graph, swapped))
+    return swapped, before, after
 
 
 def _swapped(graph: Graph, found: dict[str, Nearest]) -> Graph:
@@ -79,8 +86,7 @@ def with_nearest(graph: Graph, data: Feed) -> tuple[Graph, Fidelity] | None:
     found = substitutes(graph)
     if not found or any(near.neuron is None for near in found.values()):
         return None
-    swapped = _swapped(graph, found)
-    before, after = (run_reference(g, data.inputs, data.steps) for g in (graph, swapped))
+    swapped, before, after = _beside(graph, found, data)
     ours, theirs = float_predictions(graph, before, data.labels), float_predictions(swapped, after, data.labels)
     return swapped, fidelity(ours, theirs, data.labels, before, after, list(found))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from snndeploy.chip.network import ChipNetwork
-from snndeploy.flow.chips import settled, without_worst_case
+from snndeploy.flow.chips import without_worst_case
 from snndeploy.flow.deployment import Deployment
 from snndeploy.flow.feeding import Feed
 from snndeploy.flow.making import making_of
@@ -73,7 +73,6 @@ def provenance_of(d: Deployment) -> Provenance:
         not_checked=d.verdict.not_checked,
         max_drop=d.wishes.max_drop,
         payloads=d.built.payloads(),
-        settled=settled(d.built),
     )
 
 
@@ -87,7 +86,7 @@ def placed_as_made(network: ChipNetwork, profile: Profile, made: Provenance | No
     if made is None:
         return place(network, profile)
     known = {name: made.payloads[written(name)] for name in network.populations if written(name) in made.payloads}
-    return without_worst_case(place(network, profile, known), made.settled)
+    return without_worst_case(place(network, profile, known), made.bursts)
 
 
 def same_data(made: Provenance, data: Feed) -> bool:

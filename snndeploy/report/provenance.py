@@ -18,7 +18,8 @@ from snndeploy.inert import noun, plain
 from snndeploy.report.report import BurstRow, LayerRow, Making, PassRow, QuantRow
 from snndeploy.verdict import Fidelity, Pair, Proof, RateCurve
 
-SCHEMA = 1
+SCHEMA = 2
+"""1 named the layers whose worst case a construction excludes, which the chosen constructions say."""
 LARGEST = 16 * 2**20
 """Characters; what is longer is no record."""
 DAMAGED = (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError)
@@ -30,8 +31,8 @@ class Provenance:
 
     ``content`` is the digest of the chip network's integers; ``layers`` what was read of the model, of which the report shows
     those in ``shown``; ``about_data`` what was assumed of, or seen in, the conversion's own data; ``payloads`` the largest
-    payload each population was proven to send; ``settled`` the populations' layers whose worst case (L013) a
-    construction's own conditions exclude. Of integers that were put on a chip as they were, ``making`` is how that was done,
+    payload each population was proven to send; the chosen ones among ``bursts`` exclude their layers' worst case (L013).
+    Of integers that were put on a chip as they were, ``making`` is how that was done,
     and ``origin`` how they were made before.
     """
 
@@ -54,7 +55,6 @@ class Provenance:
     not_checked: tuple[str, ...] = ()
     max_drop: float = 0.5
     payloads: Mapping[str, int] = field(default_factory=dict)
-    settled: tuple[str, ...] = ()
 
 
 def to_text(made: Provenance) -> str:

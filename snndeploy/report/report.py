@@ -82,6 +82,11 @@ class BurstRow:
         """Events for each spike of the burst neuron; None where it never fired."""
         return self.spikes / self.true_spikes if self.true_spikes and self.spikes == self.spikes else None
 
+    @property
+    def decoupled(self) -> bool:
+        """True if it was taken, and puts plain neurons in the burst neuron's place."""
+        return self.chosen and self.construction != "graded"
+
 
 @dataclass(frozen=True)
 class QuantRow:
