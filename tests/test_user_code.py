@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from user_code_hard_kinds import HARD, HARD_REFUSES
+from user_code_hard_kinds import HARD, HARD_REFUSES, SAID
 from user_code_kinds import GIVES, REFUSES
 from user_code_scripts import Script
 
@@ -42,6 +43,13 @@ def written(folder, text):
     return contents(folder)
 
 
+def libraries_of(text):
+    """Skip what needs a library that is not here."""
+    for library in ("torch", "h5py", "safetensors"):
+        if f"import {library}" in text or f"from {library}" in text:
+            pytest.importorskip(library)
+
+
 def opened(name="f", **how):
     with session(ModelError, "test", **how) as code:
         found = code.value(code.file(Path("a.py")), name)
@@ -57,6 +65,7 @@ def here(tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", GIVES)
 def test_definitions_give_what_running_the_file_would(kind, here, capsys):
     wanted, text = GIVES[kind]
+    libraries_of(text)
     before = written(here, text)
     loaded, path, arguments = set(sys.modules), list(sys.path), list(sys.argv)
     given, left_out = opened(kind.rpartition(" -> ")[2] if " -> " in kind else "f")
@@ -72,9 +81,7 @@ def test_definitions_give_what_running_the_file_would(kind, here, capsys):
 @pytest.mark.parametrize("kind", REFUSES)
 def test_what_no_definition_gives_is_refused_with_its_line(kind, here, capsys):
     words, text = REFUSES[kind]
-    for library in ("torch", "h5py", "safetensors"):
-        if f"import {library}" in text or f"from {library}" in text:
-            pytest.importorskip(library)
+    libraries_of(text)
     before = written(here, text)
     with pytest.raises(ModelError) as refusal:
         opened(kind.rpartition(" -> ")[2] if " -> " in kind else "f")
@@ -82,6 +89,26 @@ def test_what_no_definition_gives_is_refused_with_its_line(kind, here, capsys):
     assert refusal.value.hint
     assert contents(here) == before
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("kind", SAID)
+def test_what_was_left_out_is_said(kind, here):
+    words, text = SAID[kind]
+    libraries_of(text)
+    before = written(here, text)
+    said = opened()[1]
+    assert [one for one in said if words in one]
+    assert len(said) == 1
+    assert contents(here) == before
+
+
+def test_what_is_drawn_afterwards_is_not_what_the_users_code_seeded(here):
+    (here / "a.py").write_text("import random\nrandom.seed(3)\nP = random.random()\ndef f(): return P\n", encoding="utf-8")
+    random.seed(7)
+    wanted = random.random()
+    random.seed(7)
+    assert opened()[0] == random.Random(3).random()
+    assert random.random() == wanted
 
 
 def test_the_kinds_are_those_that_python_runs(here):
@@ -96,7 +123,7 @@ def test_the_kinds_are_those_that_python_runs(here):
         asked = f"import a, json; x = a.{name}; x = x() if callable(x) else x; open('given.json', 'w').write(json.dumps(x))"
         if kind in ("builtin in loop", "circular top"):  # sum is called before the loop takes its name; and we are more patient
             continue
-        if any(word in text for word in ("Exit", "exit", "parse_args()", "nope", "raise ", "open(", "sys.argv")):
+        if any(word in text for word in ("Exit", "exit", "parse_args()", "nope", "raise ", "open(", "sys.argv", "numpy", "torch")):
             continue
         compared += 1
         known = {**os.environ, "PYTHONPATH": "."}

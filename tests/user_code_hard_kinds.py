@@ -167,7 +167,145 @@ from .. to here.
 """
 def f(): return 1
 '''),
+    "a list of classes": ([0.5, 0.5], """
+class A: th = 1.0
+class B: th = 1.0
+KINDS = [A, B]
+for kind in KINDS:
+    setattr(kind, 'th', .5)
+def f(): return [A.th, B.th]
+"""),
+    "another file's constant is set": ([8, 8, 8], """
+import conf
+conf.T = 8
+def f(): return [conf.T, conf.U, conf.g()]
+#: conf.py
+T = 4
+U = T * 2
+def g(): return T
+"""),
+    "another file's class is set": (0.5, """
+from net import Net
+import neu
+neu.LIF.th = .5
+def f(): return Net().th
+#: net.py
+from neu import LIF
+class Net:
+    def __init__(self): self.th = LIF.th
+#: neu.py
+class LIF:
+    th = 1.0
+"""),
+    "another file sets a third one's class": (0.5, """
+import patches
+from neu import LIF
+def f(): return LIF.th
+#: patches.py
+from neu import LIF
+LIF.th = 0.5
+open('x', 'w')
+#: neu.py
+class LIF:
+    th = 1.0
+"""),
+    "a function sets a default": ("torch.float64", """
+import torch
+def setup(): torch.set_default_dtype(torch.float64)
+setup()
+def f(): return str(torch.zeros(1).dtype)
+"""),
+    "numpy is seeded": ([2, 8, 4, 9, 1], """
+import numpy as np
+np.random.seed(0)
+PERM = np.random.permutation(10).tolist()
+def f(): return PERM[:5]
+"""),
+    "what is known is asked": (["B", True, 2, 3], """
+class A:
+    def __init__(self): self.k = type(self).__name__
+class B(A):
+    def __init__(self, mem=None):
+        super().__init__()
+        self.mem = 2 if mem is None else mem
+def f():
+    b = B()
+    match b.mem:
+        case 2: return [b.k, isinstance(b, A) and b.k is not None is not True, b.mem, 3]
+"""),
 }  # fmt: skip
+SAID = {
+    "a class's own setter": ("a.py:5 `Net.configure(8)`, which is given `Net`", """
+class Net:
+    T = 4
+    @classmethod
+    def configure(cls, T): cls.T = T
+Net.configure(8)
+def f(): return Net.T
+"""),
+    "another file's setter": ("`conf.setup(8)`, which is given `conf`", """
+import conf
+conf.setup(8)
+def f(): return conf.T
+#: conf.py
+T = 4
+def setup(t):
+    global T
+    T = t
+"""),
+    "a function of another file": ("`setup(8)`, which may change what its own file defines", """
+from conf import setup, get
+setup(8)
+def f(): return get()
+#: conf.py
+T = 4
+def setup(t):
+    global T
+    T = t
+def get(): return T
+"""),
+    "what another file has parsed is changed": ("`args.T = 8`, which is given `args`", """
+from conf import args
+args.T = 8
+def f(): return 1
+#: conf.py
+import argparse
+args = argparse.ArgumentParser().parse_args()
+"""),
+    "a default beside training": ("`main()`, which sets a default for all that follows", """
+import torch
+def main():
+    torch.set_default_dtype(torch.float64)
+    torch.save({}, 'net.pt')
+main()
+def f(): return str(torch.zeros(1).dtype)
+"""),
+    "a draw between": ("a.py:3 `X = rng.random(5)`, which draws from `rng` before line 4 does", """
+import numpy as np
+rng = np.random.default_rng(0)
+X = rng.random(5)
+MASK = rng.random(3)
+def f(): return MASK
+"""),
+    "weights drawn between": ("`net = Net()`, which draws from `torch` before line 8 does", """
+import torch
+torch.manual_seed(0)
+class Net(torch.nn.Module):
+    def __init__(self): self.fc = torch.nn.Linear(2, 2)
+net = Net()
+loss = torch.nn.MSELoss()
+device = torch.device('cpu')
+MASK = torch.rand(3)
+def f(): return MASK
+"""),
+    "another folder": ("`os.chdir('sub')`, which changes the folder", """
+import os
+os.chdir('sub')
+def f(): return 1
+#: sub/x.txt
+"""),
+}  # fmt: skip
+"""Kind -> what is said of what was left out, and the files."""
 HARD_REFUSES = {
     "a file beside a flag": ('a.py:2', """
 try:
@@ -176,6 +314,47 @@ try:
 except FileNotFoundError:
     FOUND = False
 def f(): return 1 if FOUND else 2
+"""),
+    "whether it is None": ("a.py:2: `ckpt = sys.argv[5]", """
+import sys
+ckpt = sys.argv[5] if len(sys.argv) > 5 else None
+def f(): return 1 if ckpt is not None else 2
+"""),
+    "whether what it was given is None": ('a.py:2', """
+import json
+CFG = json.load(open('c.json'))
+class Net:
+    def __init__(self, cfg=None): self.cfg = cfg
+    def k(self): return 2 if None is self.cfg else 3
+def f(): return Net(CFG).k()
+"""),
+    "what type it is": ('a.py:2', """
+import json
+CFG = json.load(open('c.json'))
+def f(): return CFG if isinstance(CFG, dict) else 4
+"""),
+    "what class it is of": ('a.py:2', """
+import json
+CFG = json.load(open('c.json'))
+def f(): return type(CFG).__name__
+"""),
+    "whether it can be called": ('a.py:2', """
+import json
+CFG = json.load(open('c.json'))
+def f(): return 1 if callable(CFG) else 2
+"""),
+    "which case it is": ('a.py:2', """
+import json
+CFG = json.load(open('c.json'))
+def f():
+    match CFG:
+        case {'T': T}: return T
+        case _: return 4
+"""),
+    "a key of a table": ('a.py:2', """
+import json
+KIND = json.load(open('c.json'))
+def f(): return {'a': 1}.get(KIND, 2)
 """),
     "a database": ('opens a database', """
 import sqlite3

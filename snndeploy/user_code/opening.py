@@ -14,7 +14,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+from snndeploy.user_code.asking import ASKED, asking, known
 from snndeploy.user_code.guards import nothing_but_definitions, unwatched
+from snndeploy.user_code.left_out import left_out
 from snndeploy.user_code.plan import BUILTINS, Plan, Public, planned
 from snndeploy.user_code.refused import RISK, Refused, Unknown, refusal_of
 from snndeploy.user_code.scopes import bound
@@ -34,6 +36,12 @@ class Opened(ModuleType):
         if book is not None:
             book.open([name])
         return super().__getattribute__(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        book = ModuleType.__getattribute__(self, "__dict__").get(BOOK)
+        if book is not None:
+            book.before_change(name)
+        super().__setattr__(name, value)
 
 
 class Keeper(Protocol):
@@ -60,17 +68,18 @@ class Book:
         self.plan: Plan = planned(tree, self._public())
         self.ran: set[int] = set()
         self.opened: set[str] = set()
+        self.users: frozenset[str] = frozenset()
         self.passed_over: list[tuple[Leaf, str]] = []
         self.flags = __future__.annotations.compiler_flag if self.plan.module.lazy_annotations else 0
-        self.space[BOOK] = self
+        self.space[BOOK], self.space[ASKED] = self, known
 
     def start(self) -> None:
         """Run what runs in any case: imports, ``sys.path``, what may register itself."""
         self._stand_in(self.plan.module.main_only, "is made only where the file is run as a program", self.plan.module.main_only)
         for leaf in self.plan.leaves:
             self._stand_in(leaf.own, "was not computed: no definition needs it", dict.fromkeys(leaf.own, leaf.line))
-        users = frozenset(name for leaf in self.plan.leaves if self._from_user(leaf) for name in leaf.own)
-        first = {leaf.index: leaf for leaf in self.plan.at_the_start(users)}
+        self.users = frozenset(name for leaf in self.plan.leaves if self._from_user(leaf) for name in leaf.own)
+        first = {leaf.index: leaf for leaf in self.plan.at_the_start(self.users)}
         loads = {index for index, leaf in first.items() if self._loads(leaf)}
         kept = self.plan.closure([], [leaf for index, leaf in first.items() if index not in loads])
         every = {**first, **{leaf.index: leaf for leaf in kept}}
@@ -83,6 +92,11 @@ class Book:
             self.opened.update(new)
             self._execute(self.plan.closure(new), set())
 
+    def before_change(self, name: str) -> None:
+        """Run what binds a name, and what reads it when it runs: another file is about to change what it holds."""
+        readers = [leaf for leaf in self.plan.leaves if name in leaf.reads.now and name in self.plan.names]
+        self.open([name, *(own for leaf in readers for own in sorted(leaf.own))])
+
     def value(self, name: str) -> Any:
         """What the name holds. Raises ``Refused`` where it was not computed, ``KeyError`` where it is unknown."""
         self.open([name])
@@ -93,8 +107,8 @@ class Book:
 
     def left_out(self) -> list[str]:
         """What did not run though it may have changed something that was made, a sentence each."""
-        found = [*self.plan.left_out(self.ran), *self.passed_over]
-        return [f"not run: {self.file.name}:{leaf.line} `{self._text(leaf.line)}`, which is given `{name}`" for leaf, name in found]
+        found = [*left_out(self.plan, self.ran, self.users), *self.passed_over]
+        return [f"not run: {self.file.name}:{leaf.line} `{self._text(leaf.line)}`, {why}" for leaf, why in found]
 
     # -- running -------------------------------------------------------------------------------------------------
 
@@ -136,7 +150,7 @@ class Book:
         assert isinstance(statement, ast.stmt)
         if any(_is_star(leaf) and leaf.own and not stars for leaf in new):
             return
-        code = compile(ast.Module([statement], []), str(self.file), "exec", self.flags, dont_inherit=True)
+        code = compile(ast.Module([asking(statement)], []), str(self.file), "exec", self.flags, dont_inherit=True)
         before = {name: self.space.get(name) for leaf in new for name in leaf.own}
         if self._guarded(lambda: exec(code, self.space), new):  # noqa: S102 - the user's definitions, asked for
             self._unbound(new, before)
@@ -185,8 +199,9 @@ class Book:
 
     def _poison(self, group: list[Leaf], why: Refused) -> None:
         for leaf in group:
-            if leaf.perhaps and not leaf.own:
-                self.passed_over += [(leaf, name) for name in sorted(leaf.perhaps)[:1]]
+            if not leaf.own:
+                given = sorted(leaf.perhaps | (leaf.changes & self.users))
+                self.passed_over += [(leaf, f"which is given `{name}`") for name in given[:1]]
             for name in (n for n in leaf.own | (leaf.changes - self.plan.imported) if not n.startswith("within ")):
                 self.space[name] = Unknown(why, self.keeper.heard)
 

@@ -10,18 +10,22 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from snndeploy.user_code.scopes import FUNCTIONS, at_once, bound, dotted, root
-from snndeploy.user_code.statements import FROM_ARGUMENTS, GLOBAL_SETTERS, MUTATORS, Leaf, Module, anywhere, called, changed, taken_apart
+from snndeploy.user_code.statements import (
+    DEFAULTS,
+    FROM_ARGUMENTS,
+    GLOBAL_SETTERS,
+    MUTATORS,
+    Leaf,
+    Module,
+    anywhere,
+    called,
+    changed,
+    taken_apart,
+)
 
 BY_NAME = frozenset(["globals", "eval", "exec", "vars", "locals"])
 """Who calls these may look names up that stand nowhere in the code."""
 BUILTINS = frozenset(dir(builtins))
-HARMLESS = frozenset(
-    [
-        *("print", "eval", "train", "to", "cuda", "cpu", "requires_grad_", "load_state_dict", "save", "step", "zero_grad"),
-        *("info", "debug", "warning", "close", "show", "format", "summary", "len", "str", "repr"),
-    ]
-)
-"""Calls whose absence changes nothing of what a definition is: weights come from the file, and it is put into eval mode."""
 Public = Callable[[ast.ImportFrom], frozenset[str] | None]
 """The names that ``from x import *`` gives where x is a file of the user's; None for an installed package."""
 
@@ -103,12 +107,18 @@ class Plan:
         return statement is leaf.node or statement is leaf.source
 
     def at_the_start(self, users: frozenset[str]) -> list[Leaf]:
-        """What runs in any case: imports, ``sys.path``, settings, and definitions that a decorator or base may register.
+        """What runs in any case: imports, settings, changes of other files, and what a decorator or base may register.
 
         ``users`` are the names that are imported from other files of the user's.
         """
-        wanted = (leaf for leaf in self.leaves if not leaf.reason and (_setting(leaf) or self._registers(leaf, users)))
+        wanted = (leaf for leaf in self.leaves if not leaf.reason and self._is_first(leaf, users))
         return [leaf for leaf in wanted if not (leaf.kind == "import" and self._has_its_turn(leaf))]
+
+    def _is_first(self, leaf: Leaf, users: frozenset[str]) -> bool:
+        if _setting(leaf) or self._registers(leaf, users):
+            return True
+        acts = leaf.kind in ("assignment", "call") and (leaf.changes & users or self.sets_defaults(leaf))
+        return bool(acts) and not self.why_not(leaf)
 
     def _has_its_turn(self, leaf: Leaf) -> bool:
         """Whether an import waits until it is needed: its name is bound elsewhere, too, or calls stand beside it in a ``try``."""
@@ -151,17 +161,11 @@ class Plan:
         """Global names that the functions called bind anew or change."""
         return frozenset(n for name in self._reached(calls) for node in self.functions[name] for n in _effects(node))
 
-    def left_out(self, ran: set[int]) -> Iterator[tuple[Leaf, str]]:
-        """Calls that did not run though they are given an object that was made, with its name: they may have changed it."""
-        made = {n for leaf in self.leaves if leaf.index in ran and leaf.kind == "assignment" for n in leaf.own}
-        for leaf in self.leaves:
-            call = leaf.node.value if isinstance(leaf.node, ast.Expr) else None
-            if leaf.index in ran or not isinstance(call, ast.Call) or dotted(call.func).rpartition(".")[2] in HARMLESS:
-                continue
-            given = [root(call.func) if isinstance(call.func, ast.Attribute) else "", *map(root, call.args)]
-            name = next((name for name in given if name in made), "")
-            if name:
-                yield leaf, name
+    def sets_defaults(self, leaf: Leaf) -> bool:
+        """Whether a leaf sets, by the functions of the module that it calls, what torch makes of all that follows."""
+        reached = (node for name in self._reached(leaf.calls) for node in self.functions[name])
+        calls = (n for node in reached for n in ast.walk(node) if isinstance(n, ast.Call))
+        return leaf.kind != "definition" and any(dotted(n.func).rpartition(".")[2] in DEFAULTS for n in calls)
 
 
 def planned(tree: ast.Module, public: Public) -> Plan:
@@ -229,10 +233,17 @@ def _aliases(node: ast.AST) -> Iterator[tuple[str, str]]:
         yield from ((source, name) for source in sources for name in bound([node.target]))
     if isinstance(node, ast.Assign):
         targets = sorted(bound(node.targets))
-        method = isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute)
-        source = root(node.value.func if method else node.value)  # type: ignore[attr-defined]
-        yield from ((source, name) for name in targets if source)
+        yield from ((source, name) for source in _sources(node.value) for name in targets)
         yield from ((a, b) for a in targets for b in targets if a != b and len(node.targets) > 1)
+
+
+def _sources(value: ast.expr) -> Iterator[str]:
+    """The names whose objects a value is, or is a part of, or holds."""
+    if isinstance(value, ast.List | ast.Tuple | ast.Set | ast.Dict):
+        yield from (n.id for n in ast.walk(value) if isinstance(n, ast.Name))
+    method = isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute)
+    source = root(value.func if method else value)  # type: ignore[attr-defined]
+    yield from [source] if source else []
 
 
 def _by_table(node: ast.AST) -> bool:

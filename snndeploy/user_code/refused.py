@@ -27,9 +27,6 @@ class Unknown:
             raise AttributeError(name)
         refuse(self)
 
-    def __hash__(self) -> int:
-        return id(self)
-
 
 def refusal_of(value: Unknown) -> Refused:
     """Why it was not computed."""
@@ -48,7 +45,7 @@ _USES = (
     *("index", "str", "bytes", "enter", "exit", "setattr", "delattr", "lt", "le", "gt", "ge", "eq"),
     *("ne", "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "floordiv", "rfloordiv", "mod"),
     *("rmod", "pow", "rpow", "matmul", "rmatmul", "and", "rand", "or", "ror", "xor", "rxor", "lshift"),
-    *("rlshift", "rshift", "rrshift", "neg", "pos", "abs", "invert", "round", "fspath", "format"),
+    *("rlshift", "rshift", "rrshift", "neg", "pos", "abs", "invert", "round", "fspath", "format", "hash"),
 )
 for _use in _USES:
     setattr(Unknown, f"__{_use}__", refuse)

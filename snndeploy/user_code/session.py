@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import os
+import random
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +16,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
+
+import numpy as np
 
 from snndeploy.errors import SnnError
 from snndeploy.user_code.folders import dotted_name, of_python, on_python_path
@@ -215,7 +218,7 @@ def session(kind: type[SnnError], where: str, *, whole: bool = False) -> Iterato
         kind: code of the user's needs what no definition gives, raises, or ends the program; file and line are said.
     """
     opened = Session(whole)
-    with _as_before(opened), redirect_stdout(sys.stderr), _default_dtype(), _in_words(opened, kind, where):
+    with _as_before(opened), redirect_stdout(sys.stderr), _default_dtype(), _own_draws(), _in_words(opened, kind, where):
         yield opened
 
 
@@ -299,6 +302,21 @@ def _default_dtype() -> Iterator[None]:
         setter = getattr(sys.modules.get("torch"), "set_default_dtype", None)
         if setter is not None and held is not None:
             setter(held)
+
+
+@contextmanager
+def _own_draws() -> Iterator[None]:
+    """A seed that the user's code sets is for what it draws: who draws afterwards goes on where he was."""
+    torch, python = sys.modules.get("torch"), random.getstate()
+    numpy = np.random.get_state()  # noqa: NPY002 - it is what the code of users may seed
+    drawn = torch.get_rng_state() if torch is not None else None
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+        if torch is not None:
+            torch.set_rng_state(drawn)
 
 
 @contextmanager

@@ -24,7 +24,8 @@ MUTATORS = frozenset(
 """Methods that change the object they are called on, and whose calls at module level are part of its definition."""
 SETTERS = frozenset(["setattr", "delattr", "set_step_mode", "set_backend", "next", "shuffle"])
 """Functions that change their first argument: their calls are part of its definition, too."""
-GLOBAL_SETTERS = frozenset(["set_default_dtype", "set_default_tensor_type", "set_default_device", "filterwarnings", "simplefilter"])
+DEFAULTS = frozenset(["set_default_dtype", "set_default_tensor_type", "set_default_device"])
+GLOBAL_SETTERS = DEFAULTS | {"filterwarnings", "simplefilter"}
 """Settings that what is defined afterwards depends on."""
 ARGUMENTS = frozenset(["parse_args", "parse_known_args", "parse_intermixed_args", "parse_known_intermixed_args"])
 REASONS = {
