@@ -15,8 +15,8 @@ from torch import nn  # noqa: E402
 import snndeploy as sd  # noqa: E402
 from converters import Options  # noqa: E402
 from converters.pt import from_module, load, probing  # noqa: E402
-from converters.pt.blackbox import Heard  # noqa: E402
 from converters.pt.finding import identify  # noqa: E402
+from converters.pt.hearing import Heard  # noqa: E402
 from snndeploy import nn as nn_of_ours  # noqa: E402
 from snndeploy.errors import OptionError, Unsupported  # noqa: E402
 from snndeploy.ir.neurons.li import LI  # noqa: E402

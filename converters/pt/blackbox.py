@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-import inspect
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
@@ -14,10 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from converters.pt.hearing import Heard
 from converters.pt.keeping import keep
 from converters.pt.precision import NAMES, Watched, Widened, coarser
-from converters.pt.recording import quiet, tensors_in
-from converters.pt.trees import Path, mapped
+from converters.pt.recording import quiet
+from converters.pt.restoring import copy_of, own_hooks
+from converters.pt.trees import Path, fits, mapped
 from snndeploy.arrays import Floats, Shape
 from snndeploy.errors import Unsupported
 
@@ -30,15 +30,6 @@ RANDOM = "gives two different answers for the same input: it is random, or keeps
 
 class CannotRun(Unsupported):
     """The module's own code fails on other inputs than the trial run's: it is tied to their number of steps, say."""
-
-
-@dataclass(frozen=True, eq=False)
-class Heard:
-    """The first call of a module in a trial run: its input, and the state that was handed to it behind that."""
-
-    given: Tensor
-    state: tuple[Any, ...]
-    words: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,21 +55,30 @@ class Box:
 
     def run(self, given: Floats) -> Floats:
         """What it gives for [T, B, *shape], from a fresh start."""
-        return self.again(copy.deepcopy(self.module), given)
+        return self.again(copy_of(self.module), given)
 
-    def again(self, part: nn.Module, given: Floats) -> Floats:
-        """The same from the state that ``part`` is in."""
+    def again(self, part: nn.Module, given: Floats, counted: bool = False) -> Floats:
+        """The same from the state that ``part`` is in; ``counted``: with settings that change from step to step."""
         with alone(self.dtype, self.seed), Widened() if self.casts and self.dtype == torch.float64 else nullcontext():
             x = torch.from_numpy(np.array(given, order="C")).to(self.dtype)
             if self.lead != "B":
                 out = self._call(part, x if self.lead == "TB" else x.transpose(0, 1), self._start(x[0]))[0]
                 return numbers(out if self.lead == "TB" else out.transpose(0, 1))
             state, steps = self._start(x[0]), []
-            for now in x:
+            for k, now in enumerate(x):
                 outs, rest = self._call(part, now, state)
                 steps.append(numbers(outs))
-                state = rest if state else ()
+                # what does not come back is a setting, handed over at every step
+                own = self.heard.counted(k + 1) if counted else state
+                state = (*rest, *own[len(rest) :])
             return np.stack(steps)
+
+    def hands_back(self) -> bool:
+        """Whether a state that is handed to it comes back."""
+        with alone(self.dtype, self.seed):
+            x = torch.zeros((2, *self.shape), dtype=self.dtype)
+            x = x if self.lead == "B" else x[None] if self.lead == "TB" else x[:, None]
+            return bool(self._call(copy_of(self.module), x, self._start(x[0] if self.lead != "B" else x))[1])
 
     def rounded(self, given: Floats) -> Floats:
         """Inputs as its own type holds them."""
@@ -104,7 +104,11 @@ class Box:
         except Exception as error:  # noqa: BLE001 - the user's own code, on other inputs than it was written for
             kind = type(part).__name__
             raise CannotRun(kind, f"it does not run on inputs of its own ({error})", HINT.format(kind=kind)) from None
-        return (result[0], tuple(result[1:])[: len(state)]) if isinstance(result, tuple | list) else (result, ())
+        if not isinstance(result, tuple | list):
+            return result, ()
+        rest = tuple(result[1:])[: len(state)]
+        back = all(not self.heard.setting(i) and fits(state[i], value) for i, value in enumerate(rest))
+        return result[0], rest if back else ()
 
     def _start(self, x: Tensor) -> tuple[Any, ...]:
         return tuple(_like(state, self.heard.given, x) for state in self.heard.state)
@@ -151,10 +155,12 @@ def box(module: nn.Module, heard: Heard, where: str, dtype: torch.dtype = torch.
     hint = HINT.format(kind=type(module).__name__)
     with by_itself(where, hint):
         with alone(dtype):
-            part = copy.deepcopy(module).eval().to(dtype)
+            part = copy_of(module).eval().to(dtype)
             keep(part)
+        part = _unhooked(part, heard, dtype)
         lead = _lead(part, heard, where, hint, dtype)
         shape = tuple(heard.given.shape[1 if lead == "B" else 2 :])
+        _check_settings(Box(part, shape, lead, heard, dtype), where)
         asked = _smaller(Box(part, shape, lead, heard, dtype))
         trial = np.random.default_rng(3).normal(0.5, 1.0, (3, 2, *asked.shape))
         return replace(asked, casts=dtype == torch.float64 and asked.watched(trial) != NAMES[dtype])
@@ -175,6 +181,35 @@ def by_itself(where: str, hint: str) -> Iterator[None]:
 def repeats(asked: Box, given: Floats) -> bool:
     """Whether the same inputs give the same spikes whatever the random generators say."""
     return bool(np.array_equal(asked.run(given), replace(asked, seed=asked.seed + 1).run(given)))
+
+
+def _unhooked(part: nn.Module, heard: Heard, dtype: torch.dtype) -> nn.Module:
+    """A copy without the user's own hooks, which may write a list with every call, where they change nothing of a run."""
+    plain = copy_of(part)
+    found = [(hooks, key) for hooks, key, _ in own_hooks(plain)]
+    for hooks, key in found:
+        del hooks[key]
+    if not found:
+        return part
+    given = np.random.default_rng(5).normal(0.3, 1.0, (3, *heard.given.shape))
+    whole = tuple(heard.given.shape[1:])
+    with_, without = (Box(one, whole, "B", heard, dtype) for one in (part, plain))
+    return plain if all(np.array_equal(with_.run(given * k), without.run(given * k)) for k in SCALES) else part
+
+
+def _check_settings(asked: Box, where: str) -> None:
+    """Raise ``Unsupported`` for a number that is another at every step and that the answers change with."""
+    if asked.lead != "B" or not any(_same_not(asked.heard.counted(k), asked.heard.state) for k in (1, 2)):
+        return
+    for scale in SCALES:
+        x = np.random.default_rng(6).normal(0.3 * scale, scale, (40, 2, *asked.shape))
+        if not np.array_equal(asked.run(x), asked.again(copy_of(asked.module), x, counted=True)):
+            what = "is handed another number at every step, and its answers change with it"
+            raise Unsupported(where, what, "let the neuron count its steps by itself, or hand it what stays the same")
+
+
+def _same_not(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
+    return any(isinstance(y, bool | int | float | str) and x != y for x, y in zip(a, b, strict=True))
 
 
 def _lead(part: nn.Module, heard: Heard, where: str, hint: str, dtype: torch.dtype) -> Lead:
@@ -210,11 +245,21 @@ def _smaller(whole: Box) -> Box:
     small = (whole.shape[0], *(1 for _ in whole.shape[1:]))
     axes = len(whole.heard.given.shape) - len(whole.shape)
     given = whole.heard.given.detach()[(slice(None),) * (axes + 1) + (slice(0, 1),) * (len(whole.shape) - 1)]
-    less = Box(whole.module, small, whole.lead, Heard(given, _cut(whole.heard.state, whole.heard.given, given), whole.heard.words))
+    heard = replace(whole.heard, given=given, state=_cut(whole.heard.state, whole.heard.given, given))
+    less = Box(whole.module, small, whole.lead, heard, whole.dtype)
     try:
-        return less if less.run(np.zeros((2, 3, *small))).shape == (2, 3, *small) else whole
+        return less if all(_alone_alike(whole, less, scale) for scale in (*SCALES, 64.0, 1024.0)) else whole
     except (CannotRun, RuntimeError, TypeError, ValueError, IndexError):
         return whole
+
+
+def _alone_alike(whole: Box, less: Box, scale: float) -> bool:
+    """Whether every place, run by itself, gives what it gives among the others."""
+    x = np.random.default_rng(4).normal(0.3 * scale, scale, (20, 2, *whole.shape))
+    lanes = np.moveaxis(x.reshape(20, 2, whole.shape[0], -1), -1, 2)
+    single = less.run(lanes.reshape(20, -1, *less.shape))
+    together = np.moveaxis(single.reshape(lanes.shape), 2, -1).reshape(x.shape)
+    return bool(np.array_equal(whole.run(x), together))
 
 
 def _cut(state: Any, given: Tensor, small: Tensor) -> Any:
@@ -223,41 +268,3 @@ def _cut(state: Any, given: Tensor, small: Tensor) -> Any:
         return torch.zeros_like(small) if isinstance(value, Tensor) and value.shape == given.shape else value
 
     return mapped(state, end)
-
-
-@contextmanager
-def listening(parts: Mapping[str, nn.Module]) -> Iterator[dict[str, Heard]]:
-    """While inside, the first call of every part is noted, if it gives the shape that it gets."""
-    heard: dict[str, Heard] = {}
-    handles = [part.register_forward_hook(_hook(heard, path), with_kwargs=True) for path, part in parts.items()]
-    try:
-        yield heard
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _hook(heard: dict[str, Heard], path: str) -> Any:
-    def note(part: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
-        first = next(tensors_in(result), None)
-        fits = bool(args) and isinstance(args[0], Tensor) and first is not None and first.shape == args[0].shape
-        if fits and args[0].ndim > 1 and args[0].is_floating_point():
-            now = Heard(args[0].detach().clone(), (*args[1:], *kwargs.values()), tuple(kwargs))
-            before = heard.setdefault(path, now)
-            if not before.state and now.state:
-                # called without a state at its first step only: its own default stands for it then
-                defaults = _defaults(part)
-                begin = tuple(defaults[1 : len(args)]) + tuple(_default(part, word) for word in kwargs)
-                heard[path] = Heard(before.given, begin, tuple(kwargs)) if len(begin) == len(now.state) else before
-
-    return note
-
-
-def _defaults(part: nn.Module) -> list[Any]:
-    """What the arguments of a module are where they are not given."""
-    return [None if p.default is p.empty else p.default for p in inspect.signature(part.forward).parameters.values()]
-
-
-def _default(part: nn.Module, word: str) -> Any:
-    parameter = inspect.signature(part.forward).parameters.get(word)
-    return None if parameter is None or parameter.default is parameter.empty else parameter.default

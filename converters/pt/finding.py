@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,12 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from converters.pt import libraries
-from converters.pt.blackbox import HINT, RANDOM, Box, Heard, Lead, box, by_itself, numbers, repeats
+from converters.pt.blackbox import HINT, RANDOM, Box, Lead, box, by_itself, numbers, repeats
 from converters.pt.fitting import FAR, RUNGS, Response, candidates, compact, respond, scaled
+from converters.pt.hearing import Heard
 from converters.pt.keeping import resets_of
 from converters.pt.naming import Named
 from converters.pt.neuron import Neuron
 from converters.pt.replaying import judged
+from converters.pt.restoring import copy_of
 from converters.pt.trials import STEPS, Trial, compare, forgets, inputs
 from snndeploy.arrays import Floats
 from snndeploy.errors import SnnError, Unsupported
@@ -28,12 +29,16 @@ FEW = 20_000
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a module is, how it takes time, how sure that is, in words, and the smallest input that fires."""
+    """What a module is, how it takes time, how sure that is, in words, and the smallest input that fires.
+
+    ``functional``: its state goes through the caller's hands, as what it is given comes back.
+    """
 
     neuron: Neuron
     lead: Lead
     said: str
     start: Floats
+    functional: bool
 
 
 def spikes(part: nn.Module, heard: Heard) -> bool:
@@ -42,7 +47,7 @@ def spikes(part: nn.Module, heard: Heard) -> bool:
     whole = tuple(heard.given.shape)
     seen: set[float] = set()
     try:
-        asked = Box(copy.deepcopy(part).eval().double(), whole[1:], "B", heard)
+        asked = Box(copy_of(part).eval().double(), whole[1:], "B", heard)
         for scale in (1.0, 30.0, 1000.0):
             y = asked.run(rng.normal(0.5 * scale, scale, (1, *whole)))
             seen |= set(np.unique(y).tolist())
@@ -67,7 +72,8 @@ def recognized(part: nn.Module, heard: Heard, before: Found, where: str) -> int:
     try:
         with by_itself(where, ""):
             asked = box(part, heard, where)
-            fits = asked.lead == before.lead and np.broadcast_shapes(before.start.shape, asked.shape) == asked.shape
+            same = (asked.lead, asked.hands_back()) == (before.lead, before.functional)
+            fits = same and np.broadcast_shapes(before.start.shape, asked.shape) == asked.shape
             trial = compare(asked, before.neuron, before.start, FEW) if fits else None
     except (SnnError, ValueError):
         return 0
@@ -86,7 +92,7 @@ def _identified(asked: Box, part: nn.Module, where: str, hint: str) -> Found:
             trial = compare(asked, meant, start)
         if not trial.different:
             said = f"{trial}{_checked(asked, meant, start, where, hint, part)}"
-            return Found(meant, asked.lead, said, compact(start))
+            return Found(meant, asked.lead, said, compact(start), asked.hands_back())
         if trial.first is not None and (worst is None or trial.different < worst[0]):
             worst = trial.different, f"the nearest, a {type(meant.node).__name__}, differs at {trial.first}"
     given = next(x for name, x in inputs(asked, response.starts[0], FEW, plain=False) if name == "random")
@@ -119,7 +125,7 @@ def _gain(asked: Box, start: Floats) -> Floats | None:
 
 
 def _potentials(asked: Box, x: Floats) -> dict[str, Floats]:
-    part = copy.deepcopy(asked.module)
+    part = copy_of(asked.module)
     asked.again(part, x[None, None])
     held: dict[str, Any] = {f"{p}.{n}": v for p, m in part.named_modules() for n, v in (*vars(m).items(), *m._buffers.items())}
     return {n: numbers(v)[0] for n, v in held.items() if isinstance(v, Tensor) and v.shape == (1, *asked.shape)}
@@ -136,7 +142,7 @@ def _checked(asked: Box, meant: Neuron, start: Floats, where: str, hint: str, pa
     own = next((t.dtype for t in (*part.parameters(), *part.buffers()) if t.is_floating_point()), torch.float32)
     if own == torch.float64:
         return ""
-    narrow = replace(asked, module=copy.deepcopy(asked.module).to(own), dtype=own)
+    narrow = replace(asked, module=copy_of(asked.module).to(own), dtype=own)
     given = narrow.rounded(given)
     theirs, arithmetic = narrow.run(given), narrow.arithmetic(given)
     found = judged(meant, given, theirs, 1, lambda: arithmetic)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from torch import nn
 
-from converters.pt.blackbox import Box, Heard, box, by_itself
+from converters.pt.blackbox import Box, box, by_itself
 from converters.pt.finding import FEW, Found
 from converters.pt.fitting import nice
+from converters.pt.hearing import Heard
 from converters.pt.neuron import Neuron
 from converters.pt.replaying import replay
 from converters.pt.trials import STEPS, inputs
@@ -33,7 +34,7 @@ def leaks(part: nn.Module, heard: Heard, where: str) -> Found | None:
     if off:
         return None
     said = f"0 of {compared:,} differ by more than rounding ({ROUNDING:g} of the largest)"
-    return Found(meant, asked.lead, said, np.ones(()))
+    return Found(meant, asked.lead, said, np.ones(()), asked.hands_back())
 
 
 def _integrator(asked: Box) -> Neuron | None:

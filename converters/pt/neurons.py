@@ -124,9 +124,16 @@ def _remembers(builder: Builder, place: Place, node: Node) -> bool:
     own = [state == before.outs[len(before.outs) - words :] for before, state in zip(calls, handed[1:], strict=False)]
     fresh = [_is_zero(builder, state) for state in handed[1:]]
     if all(own) or all(fresh):
-        return all(own)
+        # zeros that a neuron with a state of its own is handed are a setting of it
+        return all(own) or _keeps_its_own(place)
     what = "is given a state that is not the one it returned at the step before"
     raise Unsupported(str(place.call), what, "hand each neuron its own state back: spk, mem = lif(x, mem)")
+
+
+def _keeps_its_own(place: Place) -> bool:
+    """Whether a neuron was found by running it, and keeps its state itself."""
+    library = libraries.library_of(place.call.module)
+    return library is not None and library.name == "probed" and not library.passes_state
 
 
 def _check_lost(builder: Builder, place: Place) -> None:

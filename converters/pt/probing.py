@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -11,9 +10,10 @@ from typing import Any
 from torch import nn
 
 from converters.pt import libraries, stating, torch_nn
-from converters.pt.blackbox import Heard, alone, listening
+from converters.pt.blackbox import alone
 from converters.pt.calling import Calling, call
 from converters.pt.finding import Found, check_named, identify, recognized, spikes
+from converters.pt.hearing import Heard, listening
 from converters.pt.keeping import alike
 from converters.pt.layers import entry, kind
 from converters.pt.leaking import leaks
@@ -22,7 +22,7 @@ from converters.pt.naming import Named, adopt
 from converters.pt.neuron import Library, Neuron, NeuronClass, Settings
 from converters.pt.obstacles import each, meant, together
 from converters.pt.recording import record
-from converters.pt.restoring import kept
+from converters.pt.restoring import copy_of, kept
 from snndeploy.arrays import Shape
 from snndeploy.errors import SnnError, Unsupported
 
@@ -53,7 +53,7 @@ def probed(module: nn.Module, calling: Calling, named: Mapping[str, Named]) -> I
                 found = _tried(part, how, where, met, wrong, path)
                 if found is not None:
                     done.append(path)
-                    _stand_in(part, found, bool(how.state), undo)
+                    _stand_in(part, found, undo)
         if wrong:
             raise _all(module, calling, wrong)
         notes += [str(one) for one in met]
@@ -110,7 +110,7 @@ def _met(part: nn.Module, how: Heard, where: str, met: list[Met]) -> Found | Non
             return one.found
     found = _found(part, how, where) if spikes(part, how) else leaks(part, how, where)
     if found is not None:
-        met.append(Met(copy.deepcopy(part), found))
+        met.append(Met(copy_of(part), found))
     return found
 
 
@@ -122,12 +122,12 @@ def _found(part: nn.Module, how: Heard, where: str) -> Found:
         raise Unsupported(where, f"{changed[0]}, and {why.what}" if changed else why.what, why.hint) from None
 
 
-def _stand_in(part: nn.Module, found: Found, functional: bool, undo: ExitStack) -> None:
+def _stand_in(part: nn.Module, found: Found, undo: ExitStack) -> None:
     def build(_: Settings, __: Shape) -> Neuron:
         return replace(found.neuron, origin="probed")
 
-    library = Library("probed", {}, takes=lambda _: TAKES[found.lead], passes_state=functional)
-    adopt(part, library, NeuronClass(build), undo, keeps=not functional)
+    library = Library("probed", {}, takes=lambda _: TAKES[found.lead], passes_state=found.functional)
+    adopt(part, library, NeuronClass(build), undo, keeps=not found.functional)
 
 
 def _heard(module: nn.Module, calling: Calling, named: Mapping[str, Named]) -> Mapping[str, Heard]:
@@ -142,11 +142,13 @@ def _heard(module: nn.Module, calling: Calling, named: Mapping[str, Named]) -> M
         module.eval()
         before: Any = None
         try:
-            for step in range(2 if calling.carried else 1):
+            # the second step says which of what a part is handed is a setting
+            for step in range(2):
                 data = {name: x.clone() for name, x in calling.inputs.items()}
                 before = call(module, calling.arguments(data, before, not step))
         except Exception:  # noqa: BLE001 - the user's own code; tracing runs it again and says what is wrong
-            return {}
+            if not (step and heard) or calling.carried:
+                return {}
     return {path: heard[path] for path in parts if path in heard}
 
 

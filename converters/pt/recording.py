@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -175,7 +176,7 @@ class Recorder(TorchFunctionMode):
         if self.leaf(module) is not None:
             first = next(tensors_in((args, kwargs)), None)
             fresh = id(module) not in self._seen and first is not None
-            packed = None if self._pending else self.pack((args, kwargs))
+            packed = None if self._pending else self.pack((args, _in_order(module, kwargs)))
             self._watch_memory(module, packed)
             self._pending.append((module, packed, numbers(first) if fresh and first is not None else None))
             self._seen.add(id(module))
@@ -313,6 +314,12 @@ def _watched(part: nn.Module, recorder: Recorder) -> Callable[[], None]:
         forget()
 
     return watched
+
+
+def _in_order(module: nn.Module, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments by name in the order of forward's parameters: the input first."""
+    order = list(inspect.signature(module.forward).parameters) if len(kwargs) > 1 else []
+    return dict(sorted(kwargs.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
 
 
 def owned_tensors(module: nn.Module) -> Iterator[Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, MutableMapping
@@ -53,24 +54,36 @@ def untouched(module: nn.Module) -> Iterator[list[str]]:
             step()
 
 
-def _snapshot(module: nn.Module, weights: bool) -> list[Undo]:
-    """What puts everything back, to be called last first; numbers in parameters only with ``weights``."""
-    undo: list[Undo] = []
+def copy_of(module: nn.Module) -> nn.Module:
+    """A copy that shares nothing; of a tensor that a graph of gradients made, which torch does not copy, its numbers."""
+    memo: dict[int, Any] = {}
+    for tensor in _reached(module):
+        if isinstance(tensor, Tensor) and not tensor.is_leaf:
+            memo[id(tensor)] = tensor.detach().clone()
+    return copy.deepcopy(module, memo)
+
+
+def _reached(module: nn.Module) -> Iterator[Any]:
+    """Everything inside a module that could be put back, each once; tensors among it."""
     seen: set[int] = set()
     waiting: list[Any] = [module]
     while waiting:
         now = waiting.pop()
-        if id(now) in seen:
-            continue
-        seen.add(id(now))
-        if isinstance(now, Tensor):
-            if weights or not isinstance(now, nn.Parameter):
-                undo.append(_tensor_back(now))
-            continue
-        back, inside = _container(now)
-        waiting += inside
-        if back is not None:
-            undo.append(back)
+        if id(now) not in seen:
+            seen.add(id(now))
+            waiting += [] if isinstance(now, Tensor) else _container(now)[1]
+            yield now
+
+
+def _snapshot(module: nn.Module, weights: bool) -> list[Undo]:
+    """What puts everything back, to be called last first; numbers in parameters only with ``weights``."""
+    undo: list[Undo] = []
+    for now in _reached(module):
+        if not isinstance(now, Tensor):
+            back = _container(now)[0]
+            undo += [] if back is None else [back]
+        elif weights or not isinstance(now, nn.Parameter):
+            undo.append(_tensor_back(now))
     return undo
 
 
@@ -149,14 +162,19 @@ def _modes(module: nn.Module) -> Iterator[str]:
         )
 
 
-def _hooks(module: nn.Module) -> Iterator[str]:
-    """The user's own hooks: they run in every trial run, and what they collect is theirs."""
-    found = []
+def own_hooks(module: nn.Module) -> Iterator[tuple[MutableMapping[int, Any], int, str]]:
+    """The user's own hooks: the dict that holds each, its key there, and what people call it."""
     for path, part in module.named_modules():
-        for hook in (*part._forward_pre_hooks.values(), *part._forward_hooks.values()):
-            home = str(getattr(hook, "__module__", ""))
-            if not home.startswith("torch."):
-                found.append(f"{getattr(hook, '__name__', type(hook).__name__)} of {path or 'the model'}")
+        held: tuple[MutableMapping[int, Any], ...] = (part._forward_pre_hooks, part._forward_hooks)
+        for hooks in held:
+            for key, hook in list(hooks.items()):
+                if not str(getattr(hook, "__module__", "")).startswith("torch."):
+                    yield hooks, key, f"{getattr(hook, '__name__', type(hook).__name__)} of {path or 'the model'}"
+
+
+def _hooks(module: nn.Module) -> Iterator[str]:
+    """The user's own hooks: they run in every trial run of the model, and what they collect is theirs."""
+    found = [words for _, _, words in own_hooks(module)]
     if found:
         yield f"hooks of your own ran in the trial runs as in every run of the model: {', '.join(found)}"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from converters.pt.blackbox import Box
 from converters.pt.neuron import Neuron
 from converters.pt.replaying import judged, replay
+from converters.pt.restoring import copy_of
 from snndeploy.arrays import Floats
 from snndeploy.ir.following import Mask
 
@@ -113,7 +113,7 @@ def _first(kind: str, given: Floats, theirs: Floats, ours: Floats, wrong: Mask) 
 def forgets(box: Box, given: Floats, methods: Sequence[str]) -> str | None:
     """The reset method that does not bring back the first answer, if there is one."""
     for name in methods:
-        part = copy.deepcopy(box.module)
+        part = copy_of(box.module)
         before = box.again(part, given)
         getattr(part, name)()
         if not np.array_equal(before, box.again(part, given)):
