@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import snn
-from recorded_networks import loaded, samples
+from recorded_networks import artificial, loaded, real_samples, samples
 
 import converters
 import snndeploy as sd
@@ -23,10 +23,12 @@ from converters.onnx.plain import read_provenance
 from snndeploy import certificate
 from snndeploy.chip.models import HostInput, Lif
 from snndeploy.chip.network import ChipNetwork, Dense, Population, Projection, Readout
+from snndeploy.cli.terminal import write
 from snndeploy.errors import ProfileError
 from snndeploy.flow.recording import placed_as_made, read_record, write_recorded
 from snndeploy.hw import load_profile
 from snndeploy.inert import written
+from snndeploy.report import to_html
 from snndeploy.report.as_json import to_json
 from snndeploy.report.provenance import LARGEST, Provenance, from_text, to_text
 from snndeploy.report.report import BurstRow
@@ -72,6 +74,16 @@ def test_every_verb_says_what_convert_said(name, deployments, agreement, tmp_pat
 def test_and_the_same_without_labels(agreement, tmp_path):
     made = sd.convert(loaded("GLIF"), samples(labelled=False), chip="loihi2")
     assert list(agreement.disagreements(made, samples(labelled=False), tmp_path)) == []
+
+
+def test_and_of_an_artificial_network_and_of_one_that_was_moved(agreement, deployments, tmp_path):
+    made = sd.convert(artificial(), real_samples(), chip="loihi2", options=sd.Options(relu="if"))
+    assert list(agreement.disagreements(made, real_samples(), tmp_path)) == []
+    file, moving = sd.save(deployments["LIF on loihi1"], tmp_path / "lif")[1], tmp_path / "moved"
+    moving.mkdir()
+    for data in (samples(), samples(seed=1)):
+        moved = sd.transfer(file, data, chip="loihi2")
+        assert list(agreement.disagreements(moved, data, moving)) == []
 
 
 def test_the_agreement_would_see_what_is_lost(deployments, agreement, tmp_path, monkeypatch):
@@ -256,6 +268,14 @@ def test_what_was_written_is_read_back_whatever_things_are_called(odd, tmp_path)
     assert placed_as_made(made.network, made.profile, record.made) == made.placement
     sd.certify(sd.Certified(tmp_path / "net.loihi1.onnx", made.verdict, _samples()), tmp_path / "c.json")
     assert sd.recheck(tmp_path / "c.json").holds
+
+
+def test_a_page_names_a_model_whose_name_is_no_text(deployments, tmp_path):
+    """As Python spells a file's name of bytes that are no UTF-8."""
+    made = dataclasses.replace(deployments["LIF on loihi1"], name="n\udcff")
+    write(tmp_path / "page.html", to_html(sd.report(made)))
+    assert "n\\udcff on " in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert read_record(sd.save(made, tmp_path / "net")[1]).made.model == "n\\udcff"
 
 
 def test_a_settled_layer_is_found_by_any_name(tmp_path):

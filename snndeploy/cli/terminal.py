@@ -26,7 +26,11 @@ def working(message: str) -> Iterator[None]:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file at once or not at all; its folder is made. Raises ``OSError``."""
+    """Write a file at once or not at all; its folder is made. Bytes of a file's name that are no text stand by their codes.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as spare:
-        spare.write_text(text, encoding="utf-8")
+        spare.write_text(text, encoding="utf-8", errors="backslashreplace")
