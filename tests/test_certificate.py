@@ -254,6 +254,9 @@ def test_files_may_have_any_name(made):
 def test_what_is_no_certificate_is_refused_in_words(made, tmp_path):
     newer = made.read_text().replace(f"certificate/{SCHEMA}", f"certificate/{SCHEMA + 1}")
     odd = made.read_text().replace(f"certificate/{SCHEMA}", "certificate/x")
+    for inner in ("1e999", "[" * 940 + "]" * 940, "[" * 990 + "]" * 990, '"\\ud800"'):
+        with pytest.raises(ModelError, match="changed"):
+            from_bytes(made.read_text().replace('"ties": 0', f'"ties": {inner}').encode(), "c")
     cases = {"missing": None, "newer": newer, "odd": odd, "text": "hello", "list": "[]", "nan": '{"schema": NaN}', "deep": "[" * 100_000}
     said = {}
     for name, content in cases.items():
