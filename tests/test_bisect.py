@@ -278,6 +278,18 @@ def sources(*folders):
     return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py")) if path.name not in ("codes.py", "causes.py")]
 
 
+def test_a_sample_beyond_those_that_are_run_together_is_called_by_its_number():
+    nodes = {"x": Input((3,)), "fc": Linear(np.eye(3)), "lif": LIF(frozen(0.5), threshold=frozen(1.0)), "y": Output()}
+    edges = tuple(Edge(a, b) for a, b in itertools.pairwise(nodes))
+    other = Graph({**nodes, "lif": LIF(frozen(0.5), threshold=frozen(1.1))}, edges)
+    x = np.zeros((4, 70, 3))
+    x[1, 68, 2] = 1.05
+    found = bisect(Side("a", Graph(nodes, edges)), Side("b", other), Feed({"x": x}, None, 4))
+    first = found.bisection.first
+    assert (first.layer, first.step, first.sample, first.neuron) == ("lif", 1, 68, (2,))
+    assert found.reduced.inputs["x"].shape == (4, 1, 3)
+
+
 def test_every_rule_in_the_source_is_explained():
     found = {code for path in sources("snndeploy", "converters") for code in re.findall(r"\b[LE]\d{3}\b", path.read_text(encoding="utf-8"))}
     assert "L005" in found

@@ -12,7 +12,7 @@ import pytest
 from snndeploy.arrays import frozen
 from snndeploy.chip.models import NEVER_FIRES, HostInput, Lif
 from snndeploy.chip.network import ChipNetwork, Conv, Dense, Population, Projection, Readout, Sparse, loihi_weights
-from snndeploy.flow.divergence.bisecting import bisect
+from snndeploy.flow.divergence.bisecting import CHUNK, bisect
 from snndeploy.flow.divergence.sides import Side
 from snndeploy.flow.feeding import Feed
 from snndeploy.ir import layers as ir
@@ -294,6 +294,17 @@ def joined(parts):
 def test_state_left_over_from_the_sample_before():
     found = bisect(Side("a", SOUND), Side("b", SOUND, stale), DATA)
     assert named(found) == ("rec", "stale-state")
+    first = found.bisection.first.sample
+
+    def later(network, inputs, **how):
+        silent = not any(values.any() for values in inputs.values())
+        return run_chip(network, inputs, exact=True, **how) if silent else stale(network, inputs, **how)
+
+    x = np.concatenate([np.zeros((T, CHUNK, 2, 4, 4)), DATA.inputs["x"]], axis=1)
+    found = bisect(Side("a", SOUND), Side("b", SOUND, later), Feed({"x": x}, None, T))
+    assert named(found) == ("rec", "stale-state")
+    assert found.bisection.first.sample == first + CHUNK
+    assert f"sample {first + CHUNK} alone is equal" in found.bisection.suspects[0].words
 
 
 # ---- float graphs

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -256,6 +257,31 @@ def test_verify_holds_every_executor_that_is_there(folder):
     assert "Exactness: Exact." in snn("verify", "out/net.graph.onnx", "--data", "data.npz")
 
 
+def test_data_of_code_are_made_once_and_those_that_were_verified_are_certified(folder):
+    """A factory that gives other samples each time: the certificate holds those that the verdict is about."""
+    text = "import numpy as np\ndef made():\n    with open('made.txt', 'a') as file:\n        file.write('x')\n"
+    Path("made.py").write_text(text + "    with np.load('data.npz') as file:\n        return file['x'][:4]\n", encoding="utf-8")
+    snn("convert", "net.graph.onnx", "--data", "data.npz", "-o", "own")
+    snn("verify", "own.loihi2.onnx", "--data", "made.py:made", "--certificate", "own.json")
+    assert Path("made.txt").read_text(encoding="utf-8") == "x"
+
+
+def test_two_outputs_are_two_files(folder):
+    """Neither is there yet, and one would be written over the other."""
+    how = ["--data", "data.npz", "--certificate", "a.json", "--report", "./a.json"]
+    said = CliRunner().invoke(commands, ["convert", "net.graph.onnx", *how])
+    assert said.exit_code == 2
+    assert "./a.json is the certificate itself" in said.stderr
+    assert not Path("a.json").exists()
+
+
+def test_much_that_a_library_prints_takes_no_time(folder, monkeypatch):
+    monkeypatch.setattr("snndeploy.deploy.show", lambda *_: print('{"a": 1}\nloading\n' * 30_000) or "text")  # noqa: T201
+    began = time.perf_counter()
+    assert as_json("show", "net.graph.onnx")["text"] == "text"
+    assert time.perf_counter() - began < 5
+
+
 def test_verify_says_what_was_not_checked(folder, monkeypatch):
     monkeypatch.setenv("SNNDEPLOY_LAVA_PYTHON", "nowhere")
     Path("alone.loihi2.onnx").write_bytes(Path("out/net.loihi2.onnx").read_bytes())
@@ -328,6 +354,15 @@ def test_events_are_binned_where_data_are_read(events):
     graph = as_json("run", "camera.graph.onnx", "--data", "events.npz", "--bin-us", 50, "--timesteps", 4)
     assert graph["steps"] == 4
     assert any("lie after step 4" in line for line in graph["assumptions"])
+
+
+def test_a_model_whose_input_cuts_the_events_is_read_once(events, monkeypatch):
+    reads, read = [], deploy.read
+    monkeypatch.setattr(deploy, "read", lambda model, *how: reads.append(model) or read(model, *how))
+    for command in (["convert", "-o", "again", "--max-drop", 100], ["check"]):
+        snn(*command, "camera.graph.onnx", "--data", "events.npz", "--bin-us", 100)
+        assert reads.count("camera.graph.onnx") == 1
+        reads.clear()
 
 
 def test_the_camera_is_as_large_as_the_networks_input(events):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 
@@ -46,6 +46,7 @@ from snndeploy.report import check_to_json, check_to_text
 from snndeploy.report.conversion import conversion_to_json, conversion_to_text, graph_to_json, graph_to_text
 from snndeploy.report.report import LayerRow, Report
 
+Read: TypeAlias = "Callable[[converters.Options], converters.Loaded | ChipNetwork]"
 NEEDS_RATES = "--relu if chooses thresholds by what the rectifiers give on samples"
 INTEGERS = "changes nothing of a network that is integers already"
 NO_CHIP = "changes nothing of the float graph that --chip none writes"
@@ -73,7 +74,7 @@ def convert(
     With --chip none only the first, for which no data is needed. A MODEL of integers (.net, or a chip network of ours)
     is put on the chip as it is, and only the second is written.
     """
-    options, stem = options_of(given), stem_of(model, output)
+    options, stem, read = options_of(given), stem_of(model, output), _once(model)
     evident(certificate, prove, given)
     kind_of("--report", report, model=model, data=given["data"], certificate=certificate)
     if given["chip"] == "none":
@@ -82,12 +83,12 @@ def convert(
         return
     wishes, profile = wishes_of(given, max_drop), load_profile(given["chip"])
     writable(model, stem, (f"{stem}.graph.onnx", f"{stem}.{profile.id}.onnx"))
-    shape = options.input_shape or _entering(model, given, options)
+    shape = options.input_shape or _entering(read, given, options)
     samples = samples_of(given, NEEDS_DATA, shape)
     others = None if calibration is None else samples_of({**given, "data": calibration, "samples": None}, shape=shape)
     options = with_time(model, samples, options)
     with working(f"{Path(model).name} to {profile.name}"):
-        noun = deploy.read(model, None, options)
+        noun = read(options)
         if isinstance(noun, ChipNetwork):
             only_converted(certificate, prove)
             _transfer(model, noun, samples, wishes, stem, given["decode"], calibration, report, as_json)
@@ -116,12 +117,12 @@ def check(model: str, *, as_json: bool, **given: Any) -> None:
 
     Without --data the model's own trial run on random spikes stands in, where it has one: with --arch, not for bare weights.
     """
-    options, wishes = options_of(given), wishes_of(given)
-    samples = samples_of(given, shape=options.input_shape or _entering(model, given, options))
+    options, wishes, read = options_of(given), wishes_of(given), _once(model)
+    samples = samples_of(given, shape=options.input_shape or _entering(read, given, options))
     with working(f"checking {Path(model).name}"):
         noun: converters.Loaded | ChipNetwork | None = None
         try:
-            noun = deploy.read(model, None, with_time(model, samples, options))
+            noun = read(with_time(model, samples, options))
         except Unsupported as refusal:
             placement = refused(refusal, load_profile(given["chip"]).id)
         if noun is not None:
@@ -190,11 +191,23 @@ def _told(found: Report, rows: Sequence[LayerRow], files: list[str], as_json: bo
     finish(found.ok)
 
 
-def _entering(model: str, given: Mapping[str, Any], options: converters.Options) -> tuple[int, ...] | None:
+def _once(model: str) -> Read:
+    """What reads the model; by the same options once: its code, which may be run, is run once."""
+    held: list[tuple[converters.Options, converters.Loaded | ChipNetwork]] = []
+
+    def read(options: converters.Options) -> converters.Loaded | ChipNetwork:
+        if not held or held[0][0] != options:
+            held[:] = [(options, deploy.read(model, None, options))]
+        return held[0][1]
+
+    return read
+
+
+def _entering(read: Read, given: Mapping[str, Any], options: converters.Options) -> tuple[int, ...] | None:
     """One input's shape as the model says it, where events must be cut to it."""
     if given["sensor"] is not None or (given["bin_us"], given["frames"]) == (None, None):
         return None
-    noun = deploy.read(model, None, options)
+    noun = read(options)
     shapes = chip_inputs(noun) if isinstance(noun, ChipNetwork) else deploy.input_shapes(noun.graph)
     return next(iter(shapes.values()), None)
 

@@ -68,9 +68,10 @@ def _printed(command: Callable[[], None], given: Mapping[str, Any], as_json: boo
         except click.exceptions.Exit as leaving:
             ended = leaving
     lines = held.getvalue().splitlines(keepends=True)
-    ours = [line for line in lines if not as_json or _is_object(line)]
-    click.echo("".join(ours[-1:] if as_json else ours), nl=False)
-    click.echo("".join(line for line in lines if line not in ours), nl=False, err=True)
+    ours = [not as_json or _is_object(line) for line in lines]
+    said = [line for line, own in zip(lines, ours, strict=True) if own]
+    click.echo("".join(said[-1:] if as_json else said), nl=False)
+    click.echo("".join(line for line, own in zip(lines, ours, strict=True) if not own), nl=False, err=True)
     return ended
 
 
@@ -89,14 +90,19 @@ def _files(given: Mapping[str, Any]) -> list[Path]:
 
 
 def keep(output: str | None, option: str = "-o", /, **read: str | None) -> None:
-    """Refuse an output that is one of the files read, by any name or link; ``read`` holds them by what they are.
+    """Refuse an output that is another file read or written, by any name or link; ``read`` holds those by what they are.
 
     Raises:
         OptionError: it would be overwritten.
     """
     for role, name in read.items():
-        if output is not None and name is not None and Path(output).exists() and Path(name).exists() and Path(output).samefile(name):
+        if output is not None and name is not None and _same(Path(output), Path(name)):
             raise OptionError(option, f"{output} is the {role} itself, which is never overwritten", f"choose another name: {option} ...")
+
+
+def _same(a: Path, b: Path) -> bool:
+    """Whether two names are, or will be, one file's."""
+    return a.resolve() == b.resolve() or (a.exists() and b.exists() and a.samefile(b))
 
 
 def finish(fine: bool) -> None:

@@ -108,16 +108,18 @@ def verify(
         refuse(
             ("against", "max_drop"), "is about a run, and --prove without --data runs nothing", "add --data samples.npz, or leave it out"
         )
-    verdict, wished = (Verdict((), not_checked=(UNRUN,)), max_drop) if only_proofs else _verified(file, against, given)
+    samples = None if only_proofs else _samples(file, given)
+    unrun = Verdict((), not_checked=(UNRUN,)), max_drop
+    verdict, wished = unrun if samples is None else _verified(file, samples, against, given)
     allowed = max_drop if was_given("max_drop") else wished
     if not only_proofs and (verdict.fidelity is None or verdict.fidelity.drop is None):
         refuse(("max_drop",), UNKNOWN_DROP)
     if prove:
         with working(f"proving {Path(file).name}"):
             verdict = proved_file(verdict, Path(file), prove_limit, prove_budget, file_options_of(given))
-    if certificate is not None:
+    if certificate is not None and samples is not None:
         with working(f"certifying {Path(file).name}"):
-            certify(Certified(Path(file), verdict, _samples(file, given), encoding(given["encode"]), given["seed"]), certificate)
+            certify(Certified(Path(file), verdict, samples, encoding(given["encode"]), given["seed"]), certificate)
     if as_json:
         click.echo(json.dumps({**verify_to_json(file, verdict), "certificate": certificate}, allow_nan=False))
     else:
@@ -125,10 +127,9 @@ def verify(
     finish(verdict.proved if only_proofs else verdict.as_wished(allowed))
 
 
-def _verified(file: str, against: str | None, given: Mapping[str, Any]) -> tuple[Verdict, float]:
+def _verified(file: str, samples: Samples, against: str | None, given: Mapping[str, Any]) -> tuple[Verdict, float]:
     """The executors held against each other on samples, and the points of accuracy that may be lost by the file's own record."""
-    samples, steps = _samples(file, given), given["timesteps"]
-    wanted, absent = _executors(against)
+    (wanted, absent), steps = _executors(against), given["timesteps"]
     with working(f"verifying {Path(file).name}"):
         pair = open_pair(file, file_options_of(given), steps)
         verdict = verify_file(pair, samples, wanted, steps, encoding(given["encode"]), given["seed"])

@@ -37,23 +37,31 @@ def bisect(a: Side, b: Side, data: Feed, *, shrinking: bool = True) -> Found:
     input is shrunk.
     """
     compared = 0
-    s: Sides | None = None
-    for hidden in (False, True):
-        for chunk in _chunks(data) if not hidden else iter(()):
-            s = run_both(a, b, chunk)
-            compared += sum(unequal(s, layer).size for layer in s.layers)
-            if parting(s, hidden=False):
-                return _found(s, compared, hidden=False, shrinking=shrinking)
+    for start, chunk in _chunks(data):
+        s = run_both(a, b, chunk)
+        compared += sum(unequal(s, layer).size for layer in s.layers)
+        if parting(s, hidden=False):
+            return _of_all(_found(s, compared, hidden=False, shrinking=shrinking), start)
     first = run_both(a, b, data.first(CHUNK))
     if not first.mixed and parting(first, hidden=True):
         return _found(first, compared, hidden=True, shrinking=shrinking)
     return Found(_readouts(Bisection(a.name, b.name, compared, 0, mixed=first.mixed), a, b))
 
 
-def _chunks(data: Feed) -> Iterator[Feed]:
+def _chunks(data: Feed) -> Iterator[tuple[int, Feed]]:
+    """Samples that are run together, with how many are before them."""
     for start in range(0, data.samples, CHUNK):
         inputs = {n: v[:, start : start + CHUNK] for n, v in data.inputs.items()}
-        yield replace(data, inputs=inputs, labels=None)
+        yield start, replace(data, inputs=inputs, labels=None)
+
+
+def _of_all(found: Found, start: int) -> Found:
+    """What was found in samples of which the first is number ``start``: their numbers are those of all."""
+    made, first = found.bisection, found.bisection.first
+    if first is None or not start:
+        return found
+    suspects = tuple(_stale_at(first.sample + start) if s.cause == "stale-state" else s for s in made.suspects)
+    return replace(found, bisection=replace(made, first=replace(first, sample=first.sample + start), suspects=suspects))
 
 
 def _readouts(equal: Bisection, a: Side, b: Side) -> Bisection:
@@ -102,6 +110,10 @@ def _stale(s: Sides, sample: int, hidden: bool) -> Suspect | None:
     one = replace(s.data, inputs={n: v[:, sample : sample + 1] for n, v in s.data.inputs.items()}, labels=None)
     if parting(run_both(s.a, s.b, one), hidden):
         return None
+    return _stale_at(sample)
+
+
+def _stale_at(sample: int) -> Suspect:
     return Suspect("stale-state", f"sample {sample} alone is equal; after the samples before it, it is not", "output")
 
 
