@@ -1,5 +1,6 @@
 # make demo    the whole job on a shipped burst network and real handwriting
 # make test    every check, on the Python of `python3`
+# make test-whole    the whole lengths of what make test samples: all images, all recordings, more seeds
 # make test-pythons    a sample of the tests on the other supported Pythons
 # Each makes .venv if there is none, installs the project there (editable, tested versions), and runs.
 
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c const
 # Two test processes of one thread each are faster on two cores than two of two.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check test-pythons clean
+.PHONY: demo test check test-whole test-pythons clean
 
 demo: .venv/installed-demo
 	$(BIN)/snndeploy demo
@@ -24,6 +25,9 @@ check: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term --cov-fail-under=95
+
+test-whole: .venv/installed-dev
+	$(BIN)/pytest -n $(WORKERS) -m whole
 
 test-pythons:
 	WORKERS=$(WORKERS) .ci/test-pythons

@@ -44,6 +44,13 @@ def netx() -> ModuleType:
     return netx_benchmark()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests run lines that others measure, on more models: coverage would make them half as slow again."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.no_cover)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Count, also across worker processes, the tests that used the shared data and were not skipped."""
     if report.when == "call" and not report.skipped and ("shared", "used") in report.user_properties:

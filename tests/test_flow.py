@@ -324,7 +324,7 @@ def test_one_sample_of_one_step(family, carries):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.whole) for seed in range(4, 12))])
 @pytest.mark.parametrize("family", [*DENSE, *IMAGES])
 def test_many_networks(family, seed):
     rng = np.random.default_rng([seed, 5])

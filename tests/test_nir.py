@@ -680,6 +680,7 @@ def test_nmnist_first_recordings(shared, key):
 
 
 @pytest.mark.slow
+@pytest.mark.whole
 @pytest.mark.parametrize("key", READINGS)
 def test_nmnist_all_recordings(shared, key):
     """Accuracy and spikes a layer; at most 3 of 100 recordings differ by a few spikes, where float32 rounds over a threshold."""

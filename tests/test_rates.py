@@ -200,6 +200,7 @@ def test_the_foreign_cnn_at_32_steps(shared):
 
 
 @pytest.mark.slow
+@pytest.mark.whole
 def test_the_foreign_cnn_on_all_images(shared):
     calibration, _ = mnist(shared, 128)
     own, converted = accuracies(shared, *mnist(shared, 10_000), 32, calibration)
