@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial, reduce
-from operator import add
+from functools import partial
 
 import numpy as np
 
 from snndeploy.arrays import Floats
 from snndeploy.ir.following import Followed, Mask, follow
-from snndeploy.ir.graph import Edge, Graph
+from snndeploy.ir.graph import Graph
+from snndeploy.ir.paths import at_ports
 from snndeploy.ir.spread import ARITHMETICS, Arithmetic, Spread, given
 
 MOST = 1 << 20
@@ -60,7 +60,7 @@ def hold(
         now = {name: given(values[t if len(values) > 1 else 0], kind) for name, values in inputs.items()}
         for name in graph.order:
             if name not in now:
-                step, ports = partial(_stepped, graph, name), _ports(graph, name, now, past)
+                step, ports = partial(_stepped, graph, name), at_ports(graph, name, now, past)
                 way = told[name][t] if name in told else None
                 other = turned[name][t] if turned and name in turned else None
                 done = follow(step, ports, states[name], way, kind, other)
@@ -99,13 +99,6 @@ def _start(graph: Graph, name: str, batch: int, kind: Arithmetic) -> dict[str, S
     source = next((edge.source for edge in graph.into(name) if edge.port == 0), None)
     words = {} if source is None else graph.nodes[name].initial_state(graph.shapes[source])
     return {word: given(np.broadcast_to(value, (batch, *value.shape)), kind) for word, value in words.items()}
-
-
-def _ports(graph: Graph, name: str, now: Mapping[str, Spread], past: Mapping[Edge, list[Spread]]) -> tuple[Spread, ...]:
-    ports: dict[int, list[Spread]] = {}
-    for edge in graph.into(name):
-        ports.setdefault(edge.port, []).append(past[edge][0] if edge.delay else now[edge.source])
-    return tuple(reduce(add, ports[port]) for port in sorted(ports))
 
 
 def _stacked(series: list[Spread], kind: Arithmetic) -> Spread:

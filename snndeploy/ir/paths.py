@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
+from typing import TypeVar
 
 import numpy as np
 
 from snndeploy.arrays import Floats, Shape
 from snndeploy.errors import GraphError
-from snndeploy.ir.graph import Graph, Node, bind, parameters
+from snndeploy.ir.graph import Edge, Graph, Node, bind, parameters
 from snndeploy.ir.layers import Conv, Input, Linear, Output, Reshape, Scale
 from snndeploy.ir.neurons.host import HostCurrent
 from snndeploy.ir.on_numpy import NUMPY
 from snndeploy.ir.sparse import Sparse
+
+Value = TypeVar("Value")
+"""What stands for a series of values: an array, or a value with the bound of its rounding."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,14 @@ class Path:
         if len(found) != 1 or not isinstance(graph.nodes[found[0]], Linear | Conv | Sparse | Scale):
             raise GraphError(" -> ".join((self.source, *self.nodes)), "is not one synapse", "the graph is not in normal form")
         return found[0]
+
+
+def at_ports(graph: Graph, name: str, now: Mapping[str, Value], past: Mapping[Edge, list[Value]]) -> tuple[Value, ...]:
+    """What enters each port of a node in one step: the sum over its edges, of the delayed ones from ``past``, oldest first."""
+    ports: dict[int, list[Value]] = {}
+    for edge in graph.into(name):
+        ports.setdefault(edge.port, []).append(past[edge][0] if edge.delay else now[edge.source])
+    return tuple(reduce(add, ports[port]) for port in sorted(ports))
 
 
 def moves(node: Node) -> bool:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
 
 import numpy as np
 
@@ -15,6 +13,7 @@ from snndeploy.errors import DataError, OptionError, did_you_mean
 from snndeploy.ir.graph import Edge, Graph, State
 from snndeploy.ir.layers import Input, Output
 from snndeploy.ir.on_numpy import NUMPY
+from snndeploy.ir.paths import at_ports
 from snndeploy.ir.xp import Array, Namespace
 from snndeploy.sim.feed import Port, at, sizes
 from snndeploy.sim.record import SpikeCount
@@ -52,18 +51,11 @@ def stepper(
         states = dict(states)
         for name in graph.order:
             if name not in values:
-                inputs[name] = _ports(graph, name, outputs, past)
+                inputs[name] = at_ports(graph, name, outputs, past)
                 outputs[name], states[name] = graph.nodes[name].step(inputs[name], states[name], xp)
         for edge, ring in past.items():
             past[edge] = [*ring[1:], outputs[edge.source]]
         yield Step(inputs, outputs, states)
-
-
-def _ports(graph: Graph, name: str, outputs: Mapping[str, Array], past: Mapping[Edge, list[Array]]) -> tuple[Array, ...]:
-    ports: dict[int, list[Array]] = {}
-    for edge in graph.into(name):
-        ports.setdefault(edge.port, []).append(past[edge][0] if edge.delay else outputs[edge.source])
-    return tuple(reduce(add, ports[port]) for port in sorted(ports))
 
 
 def initial_states(graph: Graph, batch: int) -> dict[str, dict[str, Floats]]:
