@@ -233,6 +233,43 @@ def f():
     match b.mem:
         case 2: return [b.k, isinstance(b, A) and b.k is not None is not True, b.mem, 3]
 """),
+    "a package's function of its module's name": (3, """
+from pkg import net
+def f(): return net()
+#: pkg/__init__.py
+from .net import net
+#: pkg/net.py
+def net(): return 3
+"""),
+    "modules that register themselves": (["A", "B"], """
+from registry import R
+import models.a
+import models.b
+def f(): return sorted(R)
+#: registry.py
+R = {}
+def reg(c):
+    R[c.__name__] = c
+    return c
+#: models/__init__.py
+#: models/a.py
+from registry import reg
+@reg
+class A: pass
+#: models/b.py
+from registry import reg
+@reg
+class B: pass
+"""),
+    "tried one after the other": ("json", """
+for mod in ('nope_a', 'json', 'nope_b'):
+    try:
+        M = __import__(mod)
+        break
+    except ImportError:
+        M = None
+def f(): return M.__name__
+"""),
 }  # fmt: skip
 SAID = {
     "a class's own setter": ("a.py:5 `Net.configure(8)`, which is given `Net`", """
@@ -297,6 +334,20 @@ loss = torch.nn.MSELoss()
 device = torch.device('cpu')
 MASK = torch.rand(3)
 def f(): return MASK
+"""),
+    "a training in a try": ("`train(net)`, which is given `net`", """
+class Net: k = 1
+net = Net()
+def train(n):
+    open('x', 'w')
+    n.k = 2
+try:
+    for epoch in range(2):
+        train(net)
+        best = epoch
+except KeyboardInterrupt:
+    print('x')
+def f(): return net.k
 """),
     "another folder": ("`os.chdir('sub')`, which changes the folder", """
 import os

@@ -39,7 +39,8 @@ class Opened(ModuleType):
 
     def __setattr__(self, name: str, value: Any) -> None:
         book = ModuleType.__getattribute__(self, "__dict__").get(BOOK)
-        if book is not None:
+        inside = isinstance(value, ModuleType) and value.__name__ == f"{super().__getattribute__('__name__')}.{name}"
+        if book is not None and not inside:  # Python itself puts a package's modules into it
             book.before_change(name)
         super().__setattr__(name, value)
 
@@ -199,10 +200,10 @@ class Book:
 
     def _poison(self, group: list[Leaf], why: Refused) -> None:
         for leaf in group:
-            if not leaf.own:
+            if not leaf.binds:
                 given = sorted(leaf.perhaps | (leaf.changes & self.users))
                 self.passed_over += [(leaf, f"which is given `{name}`") for name in given[:1]]
-            for name in (n for n in leaf.own | (leaf.changes - self.plan.imported) if not n.startswith("within ")):
+            for name in leaf.binds | (leaf.changes - self.plan.imported):
                 self.space[name] = Unknown(why, self.keeper.heard)
 
     def _unbound(self, group: list[Leaf], before: dict[str, Any]) -> None:

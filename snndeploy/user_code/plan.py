@@ -55,7 +55,7 @@ class Plan:
     @cached_property
     def names(self) -> frozenset[str]:
         """Every name of the module."""
-        return frozenset(n for leaf in self.leaves for n in leaf.own if not n.startswith("within "))
+        return frozenset(n for leaf in self.leaves for n in leaf.binds)
 
     @cached_property
     def functions(self) -> Mapping[str, list[ast.AST]]:
@@ -123,7 +123,7 @@ class Plan:
     def _has_its_turn(self, leaf: Leaf) -> bool:
         """Whether an import waits until it is needed: its name is bound elsewhere, too, or calls stand beside it in a ``try``."""
         beside = [other for name in leaf.own for other in self.by_name.get(name, ()) if name in other.own]
-        return any(other.kind == "call" or other.top != leaf.top for other in beside)
+        return any(other.kind == "call" or (other.top != leaf.top and other.gives != leaf.gives) for other in beside)
 
     def _registers(self, leaf: Leaf, users: frozenset[str]) -> bool:
         if leaf.kind != "definition":

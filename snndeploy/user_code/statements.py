@@ -65,6 +65,19 @@ class Leaf:
     reason: str = ""
     source: ast.Import | ast.ImportFrom | None = None
 
+    @property
+    def binds(self) -> frozenset[str]:
+        """Of ``own`` the names, without the marks of the blocks that it is a part of."""
+        return frozenset(name for name in self.own if not name.startswith("within "))
+
+    @property
+    def gives(self) -> tuple[object, ...]:
+        """What an import binds its name to: two that give the same do not come between one another."""
+        if not isinstance(self.node, ast.alias):
+            return (self.index,)
+        whole = self.node.name if self.node.asname else self.node.name.partition(".")[0]
+        return (self.source.module, self.source.level, self.node.name) if isinstance(self.source, ast.ImportFrom) else (whole,)
+
 
 @dataclass(frozen=True, eq=False)
 class _Around:
