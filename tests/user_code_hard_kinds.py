@@ -349,6 +349,13 @@ except KeyboardInterrupt:
     print('x')
 def f(): return net.k
 """),
+    "another folder, by a function": ("`go()`, which changes the folder", """
+import os
+def go(): os.chdir('sub')
+go()
+def f(): return 1
+#: sub/x.txt
+"""),
     "another folder": ("`os.chdir('sub')`, which changes the folder", """
 import os
 os.chdir('sub')

@@ -47,7 +47,7 @@ def _may_change(leaf: Leaf, plan: Plan, made: Collection[str], users: Collection
         return "which sets a default for all that follows"
     if not isinstance(call, ast.Call) or dotted(call.func).rpartition(".")[2] in HARMLESS:
         return ""
-    if dotted(call.func) == "os.chdir":
+    if "chdir" in plan.calls_inside(leaf) | {dotted(call.func).rpartition(".")[2]}:
         return "which changes the folder that names of files are looked up in"
     given = [root(call.func) if isinstance(call.func, ast.Attribute) else "", *map(root, call.args)]
     name = next((name for name in given if name in made), "")

@@ -161,11 +161,15 @@ class Plan:
         """Global names that the functions called bind anew or change."""
         return frozenset(n for name in self._reached(calls) for node in self.functions[name] for n in _effects(node))
 
-    def sets_defaults(self, leaf: Leaf) -> bool:
-        """Whether a leaf sets, by the functions of the module that it calls, what torch makes of all that follows."""
+    def calls_inside(self, leaf: Leaf) -> frozenset[str]:
+        """What the functions of the module call that a leaf calls: the last words of their names."""
         reached = (node for name in self._reached(leaf.calls) for node in self.functions[name])
         calls = (n for node in reached for n in ast.walk(node) if isinstance(n, ast.Call))
-        return leaf.kind != "definition" and any(dotted(n.func).rpartition(".")[2] in DEFAULTS for n in calls)
+        return frozenset(dotted(n.func).rpartition(".")[2] for n in calls)
+
+    def sets_defaults(self, leaf: Leaf) -> bool:
+        """Whether a leaf sets, by the functions that it calls, what torch makes of all that follows."""
+        return leaf.kind in ("assignment", "call") and bool(self.calls_inside(leaf) & DEFAULTS)
 
 
 def planned(tree: ast.Module, public: Public) -> Plan:
