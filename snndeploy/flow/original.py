@@ -12,6 +12,7 @@ import converters
 from snndeploy.arrays import Floats
 from snndeploy.data import decode
 from snndeploy.flow import turning
+from snndeploy.flow.resolving import unseen
 from snndeploy.ir.following import Mask
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.held import Held, hold
@@ -39,7 +40,13 @@ def hold_against_originals(loaded: converters.Loaded) -> Originals:
     """The graph against every run of the original model that there is: see the two functions below."""
     held = [_in_float64(loaded), _in_own_type(loaded)]
     pairs = tuple(pair for pair, _ in held if pair is not None)
-    return Originals(pairs, tuple(said for _, said in held if said))
+    said = [words for _, words in held] + ([_hidden(loaded.graph, loaded.witness)] if pairs and loaded.witness else [])
+    return Originals(pairs, tuple(words for words in said if words))
+
+
+def _hidden(graph: Graph, witness: converters.Witness) -> str:
+    told = {node: series for node, series in witness.told.items() if node in graph.nodes}
+    return unseen(graph, witness, told, "original model")
 
 
 def hold_against_original(loaded: converters.Loaded) -> Pair | None:

@@ -22,6 +22,8 @@ from snndeploy.arrays import Floats
 
 SPELLINGS = 4
 """So many roundings, of values as large as any operand, stand for one of the graph's: (x - v) / tau has three."""
+ALONE = 1.5
+"""Fewer terms than that are one: a sum of one is that one."""
 SPARE = 3
 """Bits that an exact result must leave, so that the terms of another spelling fit as well."""
 
@@ -142,12 +144,44 @@ def quotient(a: Spread, b: Spread) -> Spread:
 
 
 def dot(product: Callable[[Floats, Floats], Floats], x: Spread, w: Spread, terms: int) -> Spread:
-    """Sums of at most ``terms`` products in any order; exact where whole multiples of one power of two fit the mantissa."""
+    """Sums of at most ``terms`` products in any order; exact where whole multiples of one power of two fit the mantissa.
+
+    In the narrower types those terms count that are not 0, for adding 0 rounds nothing: of n it is n - 1 sums, one more for
+    what is added to them, and one for the products where those round. In any order so many unit roundoffs bound it, of the
+    sum of absolute values (Jeannerod and Rump, theorem 4.1), and, but for 1 / (1 - n u), of the largest partial sum: that
+    of all that is positive, or of all that is negative.
+
+    Source: C.-P. Jeannerod, S. M. Rump, "Improved Error Bounds for Inner Products in Floating-Point Arithmetic", SIAM J.
+    Matrix Anal. Appl. 34 (2013).
+    """
     value, sizes = product(x.value, w.value), product(np.abs(x.value), np.abs(w.value))
     carried = product(np.abs(x.value) + x.error, np.abs(w.value) + w.error) - sizes if x.error.any() or w.error.any() else np.zeros(())
     low = _bottom(x.value[x.value != 0]).min(initial=2000) + _bottom(w.value[w.value != 0]).min(initial=2000)
-    whole = 2.0 ** float(min(low + x.kind.bits - 1, 1000))
-    return rounded(value, np.maximum(carried + np.zeros_like(value), 0.0), sizes * (terms + 1) / SPELLINGS, sizes <= whole, x.kind)
+    exact = sizes <= 2.0 ** float(min(low + x.kind.bits - 1, 1000))
+    size: Floats = sizes * (terms + 1)
+    if x.kind.name != "float64":
+        met, whole = product(_there(x), _there(w)), _whole(x, w)
+        size, exact = _added(value, sizes, met, x.kind) + (0.0 if whole else sizes), exact | (whole & (met < ALONE))
+    return rounded(value, np.maximum(carried + np.zeros_like(value), 0.0), size / SPELLINGS, exact, x.kind)
+
+
+def _added(value: Floats, sizes: Floats, met: Floats, kind: Arithmetic) -> Floats:
+    """What so many terms of these absolute values, that add up to ``value``, may be off in any order, in unit roundoffs."""
+    share = met * 2.0**-kind.bits
+    with np.errstate(divide="ignore"):
+        largest = np.where(share < 1, (sizes + np.abs(value)) / 2 / np.maximum(1 - share, 0), np.inf)
+    return np.asarray(np.where(met > 0, met * np.minimum(sizes, largest), 0.0))
+
+
+def _there(a: Spread) -> Floats:
+    """1 where a number may be another than 0."""
+    return np.asarray((a.value != 0) | (a.error != 0), dtype=np.float64)
+
+
+def _whole(x: Spread, w: Spread) -> bool:
+    """Whether no product of theirs rounds."""
+    wide, other = (int(_width(a.value).max(initial=0)) for a in (x, w))
+    return wide <= 1 or other <= 1 or wide + other <= x.kind.bits
 
 
 def _top(values: Floats) -> NDArray[np.int64]:
