@@ -161,21 +161,27 @@ def test_random_modules_give_what_running_them_gives(here):
 def test_a_neighbour_on_the_path_is_opened_like_one_beside_it(tmp_path, monkeypatch):
     """PYTHONPATH is the user's: what lies there is no installed package, unless it lies where packages are installed."""
     loud = "open('ran.txt', 'w').write('x')\n"
-    files = {"here/a.py": "from near import T\nfrom far import U\ndef f(): return T + U\n", "src/near.py": f"{loud}T = 5\n"}
+    text = "from near import T\nfrom far import U\nimport sinabs\ndef f(): return T + U + sinabs.V\n"
+    files = {"here/a.py": text, "src/near.py": f"{loud}T = 5\n"}
+    files["src/sinabs/__init__.py"] = "import os\nV = 7\nos.environ['NEAR_RAN'] = 'yes'\n"  # a checkout of a library
     files["lib/site-packages/far.py"] = "import os\nos.environ['FAR_RAN'] = 'yes'\nU = 6\n"
     for name, body in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(body, encoding="utf-8")
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("FAR_RAN", "no")
+    monkeypatch.setenv("NEAR_RAN", "no")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "sinabs"]:
+        monkeypatch.delitem(sys.modules, name)
     folders = [str(tmp_path / "src"), str(tmp_path / "lib" / "site-packages")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(folders))
     for folder in folders:
         monkeypatch.syspath_prepend(folder)
     monkeypatch.delitem(sys.modules, "far", raising=False)
-    assert opened() == (11, ())
+    assert opened() == (18, ())
+    sys.modules.pop("sinabs")
     assert not (tmp_path / "here" / "ran.txt").exists()
-    assert os.environ["FAR_RAN"] == "yes"
+    assert os.environ["FAR_RAN"] == os.environ["NEAR_RAN"] == "yes"
     sys.modules.pop("far", None)
 
 

@@ -8,6 +8,19 @@ import sys
 import tokenize
 from pathlib import Path
 
+LIBRARIES = frozenset(
+    [
+        *("snntorch", "spikingjelly", "norse", "sinabs", "lava", "braincog", "bindsnet", "slayerSNN", "nir", "nirtorch", "tonic"),
+        *("torch", "torchvision", "timm", "brevitas", "snndeploy", "converters"),
+    ]
+)
+"""Packages that are nobody's own code: a checkout of one, beside the user's files or on PYTHONPATH, is imported as it is."""
+
+
+def is_checkout(file: Path) -> bool:
+    """Whether a package's file is that of a library, checked out instead of installed."""
+    return file.name == "__init__.py" and file.parent.name in LIBRARIES
+
 
 def on_python_path() -> list[Path]:
     """The folders that the user put on Python's path (``PYTHONPATH``), in its order; none that packages are installed in."""

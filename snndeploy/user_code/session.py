@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from snndeploy.errors import SnnError
-from snndeploy.user_code.folders import dotted_name, of_python, on_python_path
+from snndeploy.user_code.folders import dotted_name, is_checkout, of_python, on_python_path
 from snndeploy.user_code.opening import Book, Opened, failed, public_names
 from snndeploy.user_code.refused import Refused, Unknown, refusal_of
 
@@ -141,7 +141,8 @@ class Session:
         for folder in folders:
             for file in (folder / last / "__init__.py", folder / f"{last}.py"):
                 if file.is_file():
-                    return None if path is None and self._installed(last, file) else file.resolve()
+                    foreign = path is None and (is_checkout(file) or self._installed(last, file))
+                    return None if foreign else file.resolve()
         return None
 
     def _installed(self, name: str, file: Path) -> bool:
