@@ -71,12 +71,13 @@ def _traced(tracing: Any, module: Any, calling: Any, options: Options) -> Loaded
     """The module traced; an error says too which tensors of an earlier run the module holds."""
     held = _part("restoring").left_over(module)
     try:
-        return tracing.trace_module(module, calling, options.timesteps, options.dt)  # type: ignore[no-any-return]
+        loaded: Loaded = tracing.trace_module(module, calling, options.timesteps, options.dt)
     except (ModelError, Unsupported) as error:
         if not held:
             raise
         what = f"{error.what}; {', '.join(held[:3])} may hold the state of an earlier run"
         raise type(error)(error.where, what, f"reset the model before it is read; or: {error.hint}") from error
+    return _with_notes(loaded, tuple(_part("longer").starts(module, calling, held)))
 
 
 def load(path: Path, options: Options) -> Loaded:

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from converters.pt.hearing import Heard
+from converters.pt.holding import copy_of
 from converters.pt.keeping import keep
 from converters.pt.precision import NAMES, Watched, Widened, coarser
 from converters.pt.recording import quiet
-from converters.pt.restoring import copy_of, own_hooks
+from converters.pt.restoring import own_hooks
 from converters.pt.trees import Path, fits, mapped
 from snndeploy.arrays import Floats, Shape
 from snndeploy.errors import Unsupported

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from converters.pt.trees import Path, at, copied, flat, mapped
+from converters.pt.holding import copy_of
+from converters.pt.trees import Path, at, flat, mapped
 from snndeploy.errors import ModelError
 
 
@@ -58,6 +59,7 @@ class Calling:
         begins: every other argument as it is at the first step: states, settings.
         missing: parameters without a default that the example does not give; they are tried with None.
         carried: the states, each fed back from step to step.
+        series: data that are others at every step, in place of ``inputs``, for so many steps.
         unmatched: why this cannot be a loop over steps: an argument that looks like a state and does not come back.
     """
 
@@ -66,11 +68,17 @@ class Calling:
     missing: tuple[str, ...] = ()
     carried: tuple[Carried, ...] = ()
     unmatched: tuple[tuple[str, str, str], ...] = ()
+    series: tuple[Mapping[str, Tensor], ...] = ()
+
+    def at(self, step: int) -> dict[str, Tensor]:
+        """The data that enter at a step, on memory of their own."""
+        data = self.series[step] if self.series else self.inputs
+        return {name: x.clone() for name, x in data.items()}
 
     def arguments(self, data: Mapping[str, Tensor], before: Any = None, first: bool = True) -> dict[str, Any]:
         """What a step is given: new data, and the first values or what the step before returned."""
         fed = {} if first else {state.name: state.next(before) for state in self.carried}
-        return {**{name: copied(value) for name, value in self.begins.items()}, **fed, **data}
+        return {**{name: mapped(value, lambda _, end: _own(end)) for name, value in self.begins.items()}, **fed, **data}
 
     def outputs(self, result: Any) -> Any:
         """What a step returns without the states: None in their place, unless nothing else is left."""
@@ -96,7 +104,8 @@ class Calling:
         """The same in a float type."""
         begins = {name: mapped(value, lambda _, end: _typed(end, dtype)) for name, value in self.begins.items()}
         data = {name: _typed(x, dtype) for name, x in self.inputs.items()}
-        return replace(self, inputs=data, begins=begins)
+        series = tuple({name: _typed(x, dtype) for name, x in now.items()} for now in self.series)
+        return replace(self, inputs=data, begins=begins, series=series)
 
     def repeated(self, axis: int) -> Calling | None:
         """With every sample twice, where ``axis`` of all data has one; None where it has more."""
@@ -105,6 +114,16 @@ class Calling:
         data = {name: x.repeat_interleave(2, axis) for name, x in self.inputs.items()}
         twice = {n: mapped(v, lambda _, end: _twice(end)) for n, v in self.begins.items()}
         return replace(self, inputs=data, begins=twice)
+
+
+def _own(end: Any) -> Any:
+    """The same value on memory of its own; what cannot be copied as it is."""
+    if isinstance(end, Tensor):
+        return end.detach().clone()
+    try:
+        return copy_of(end)
+    except Exception:  # noqa: BLE001 - an object of the user's own may refuse
+        return end
 
 
 def _typed(end: Any, dtype: torch.dtype) -> Any:
@@ -132,6 +151,12 @@ def call(module: nn.Module, arguments: Mapping[str, Any]) -> Any:
             bound[name] = rest.pop(name)
     whole = inspect.BoundArguments(signature, bound)
     return module(*whole.args, **whole.kwargs, **rest)
+
+
+def in_order(module: nn.Module, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments by name in the order of forward's parameters: the input first."""
+    order = list(inspect.signature(module.forward).parameters) if len(kwargs) > 1 else []
+    return dict(sorted(kwargs.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
 
 
 def given(module: nn.Module, x: object) -> dict[str, Any]:

@@ -8,7 +8,7 @@ the first returned, makes use of it, and returns values of the same form.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from converters.pt import libraries
 from converters.pt.blackbox import alone
 from converters.pt.calling import Calling, Carried, Slot, call, data_tensor, given, state_tensor
-from converters.pt.matching import STATE, candidates, keywords, ways
+from converters.pt.matching import SETTING, STATE, candidates, keywords, like_a_setting, ways
 from converters.pt.recording import tensors_in
 from converters.pt.restoring import kept, reset
 from converters.pt.trees import branches, fits, flat, mapped
@@ -62,7 +62,7 @@ def _silent(module: nn.Module, example: Mapping[str, Any]) -> tuple[dict[str, An
             optional |= {key: None for key in keywords(module, name) if key not in example}
         elif p.default is p.empty:
             missing.append(name)
-        elif _may_be(p.default):
+        elif _may_be(p.default) and SETTING.fullmatch(name) is None:
             optional[name] = p.default
     return optional, tuple(missing)
 
@@ -124,15 +124,14 @@ class _Watch(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def stepped(module: nn.Module, calling: Calling, steps: int) -> Iterator[Any]:
+def stepped(module: nn.Module, calling: Calling, steps: int) -> Generator[Any, None, None]:
     """What a module returns, step after step from before its first; it raises what the user's code raises."""
     before: Any = None
     with kept(module), alone(calling.dtype):
         module.eval()
         reset(module)
         for step in range(steps):
-            data = {name: x.clone() for name, x in calling.inputs.items()}
-            before = call(module, calling.arguments(data, before, not step))
+            before = call(module, calling.arguments(calling.at(step), before, not step))
             yield before
 
 
@@ -155,8 +154,7 @@ def _holds(module: nn.Module, calling: Calling, optional: Mapping[str, Any]) -> 
         reset(module)
         try:
             for step in range(3):
-                data = {name: x.clone() for name, x in calling.inputs.items()}
-                arguments = calling.arguments(data, results[-1] if step else None, not step)
+                arguments = calling.arguments(calling.at(step), results[-1] if step else None, not step)
                 fed = [s for s in calling.carried if s.name in optional]
                 ends = {id(t) for s in fed for t in tensors_in(arguments.get(s.name))}
                 with _Watch(ends) as watch:
@@ -200,7 +198,7 @@ def _rest(module: nn.Module, calling: Calling, result: Any, optional: Mapping[st
             why.append((name, what, f"give it in the example, (x, {name}), or a default"))
         elif name not in done and _zero_state(name, value):
             why.append((name, LOST, f"return its next value beside the output: return out, {name}"))
-    names = [n for n in optional if n not in done] if branches(result) is None else []
+    names = [n for n in optional if n not in done and not like_a_setting(n)] if branches(result) is None else []
     for name in names:
         state = Carried(name, Slot(()), "result")
         fed = Calling(calling.inputs, {**calling.begins, name: optional[name]}, calling.missing, (state,))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from converters.pt.blackbox import alone
 from converters.pt.calling import Calling, call
+from converters.pt.matching import like_a_setting
 from converters.pt.neuron import shown
 from converters.pt.restoring import kept, reset
 from converters.pt.trees import flat
@@ -61,7 +62,10 @@ def _may_count(name: str, value: Any) -> bool:
     if isinstance(value, bool):
         return value and FIRST.fullmatch(name) is not None
     named = COUNTER.fullmatch(name) is not None
-    return (isinstance(value, int) and (value == 0 or (value == 1 and named))) or (value == 0 and isinstance(value, float) and named)
+    perhaps = named or not like_a_setting(name)
+    return (isinstance(value, int) and ((value == 0 and perhaps) or (value == 1 and named))) or (
+        value == 0 and isinstance(value, float) and named
+    )
 
 
 def _counts(module: nn.Module, calling: Calling, name: str, value: Any) -> bool:

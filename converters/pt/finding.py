@@ -14,11 +14,11 @@ from converters.pt import libraries
 from converters.pt.blackbox import HINT, RANDOM, Box, Lead, box, by_itself, numbers, repeats
 from converters.pt.fitting import FAR, RUNGS, Response, candidates, compact, respond, scaled
 from converters.pt.hearing import Heard
+from converters.pt.holding import copy_of
 from converters.pt.keeping import resets_of
 from converters.pt.naming import Named
 from converters.pt.neuron import Neuron
 from converters.pt.replaying import judged
-from converters.pt.restoring import copy_of
 from converters.pt.trials import STEPS, Trial, compare, forgets, inputs
 from snndeploy.arrays import Floats
 from snndeploy.errors import SnnError, Unsupported

@@ -7,7 +7,7 @@ import inspect
 import itertools
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +22,31 @@ STATE = re.compile(r"(?i).*(state|mem|hid|carry|cache|prev|last|syn|spk|spike|vo
 """Names by which people call a state; they decide nothing where the results do."""
 COUNTERS = re.compile(r"(?i)t|i|k|n|idx|index|epoch|.*step.*|.*time.*|.*count.*")
 """What people call a number that is one more at every step."""
+SETTING = re.compile(
+    r"(?i)(return|output|get|use|with|is|do)_.*"
+    r"|(?!.*(state|mem|hid)).*(skip|bias|noise|mask|residual|shortcut|label|target|task|cond|mode|flag).*"
+)
+"""What people call a setting, or a second summand, that is no state though a result would take its place."""
+EARLIER = re.compile(r"(?i).*(before|prior|past|feed|recur|(?<!h)old|buf|hist|acc|pot|init|start|carried|own).*")
+"""Other words for what was there at the step before."""
 MANY = 6
 """Of more arguments than this only all, two or one are taken for states."""
 MOST = 20
 """More ways than this are not tried."""
+
+
+def like_a_setting(name: str) -> bool:
+    """Whether nothing in an argument's name says that it is a state or counts steps: a word, and none of theirs."""
+    known = any(names.fullmatch(name) for names in (STATE, COUNTERS, EARLIER))
+    return SETTING.fullmatch(name) is not None or (len(name) > 2 and not known)
+
+
+def at_default(parameters: Mapping[str, inspect.Parameter], given: Collection[str]) -> Iterator[str]:
+    """What is said of arguments that stay what they are by default, and could be what a loop hands back."""
+    for name, p in parameters.items():
+        unsaid = p.default is None or (isinstance(p.default, int | float) and not isinstance(p.default, bool) and p.default == 0)
+        if name not in given and unsaid and like_a_setting(name):
+            yield f"ASSUMED: forward's argument {name!r} stays {p.default!r} at every step (what the example gives outranks that)"
 
 
 @dataclass(frozen=True, eq=False)

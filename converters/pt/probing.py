@@ -14,6 +14,7 @@ from converters.pt.blackbox import alone
 from converters.pt.calling import Calling, call
 from converters.pt.finding import Found, check_named, identify, recognized, spikes
 from converters.pt.hearing import Heard, listening
+from converters.pt.holding import copy_of
 from converters.pt.keeping import alike
 from converters.pt.layers import entry, kind
 from converters.pt.leaking import leaks
@@ -22,7 +23,7 @@ from converters.pt.naming import Named, adopt
 from converters.pt.neuron import Library, Neuron, NeuronClass, Settings
 from converters.pt.obstacles import each, meant, together
 from converters.pt.recording import record
-from converters.pt.restoring import copy_of, kept
+from converters.pt.restoring import kept
 from snndeploy.arrays import Shape
 from snndeploy.errors import SnnError, Unsupported
 
@@ -144,8 +145,7 @@ def _heard(module: nn.Module, calling: Calling, named: Mapping[str, Named]) -> M
         try:
             # the second step says which of what a part is handed is a setting
             for step in range(2):
-                data = {name: x.clone() for name, x in calling.inputs.items()}
-                before = call(module, calling.arguments(data, before, not step))
+                before = call(module, calling.arguments(calling.at(step), before, not step))
         except Exception:  # noqa: BLE001 - the user's own code; tracing runs it again and says what is wrong
             if not (step and heard) or calling.carried:
                 return {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from converters.pt.calling import Calling, call
+from converters.pt.calling import Calling, call, in_order
 from converters.pt.libraries import memory
 from converters.pt.places import raised_at, user_frames
 from converters.pt.precision import coarser
@@ -176,7 +175,7 @@ class Recorder(TorchFunctionMode):
         if self.leaf(module) is not None:
             first = next(tensors_in((args, kwargs)), None)
             fresh = id(module) not in self._seen and first is not None
-            packed = None if self._pending else self.pack((args, _in_order(module, kwargs)))
+            packed = None if self._pending else self.pack((args, in_order(module, kwargs)))
             self._watch_memory(module, packed)
             self._pending.append((module, packed, numbers(first) if fresh and first is not None else None))
             self._seen.add(id(module))
@@ -204,7 +203,7 @@ class Recorder(TorchFunctionMode):
         """A library's neuron that finds another memory than it left, and is given none, was reset on the way."""
         left = self._memory.get(id(module), ())
         handed = packed is not None and len(list(refs(packed))) > 1
-        if not handed and any(a is not b for a, b in zip(left, memory(module), strict=False)):
+        if not handed and any(_another(a, b) for a, b in zip(left, memory(module), strict=False)):
             self.reset_inside = True
 
     def reset_called(self, module: nn.Module) -> None:
@@ -266,7 +265,7 @@ def quiet() -> Iterator[None]:
 
 
 def _run(module: nn.Module, recorder: Recorder, step: int, calling: Calling, before: Any) -> Any:
-    fresh = {name: tensor.clone() for name, tensor in calling.inputs.items()}
+    fresh = calling.at(step)
     arguments = calling.arguments(fresh, before, not step)
     for name, tensor in fresh.items():
         recorder.inputs[recorder.enter_value(tensor)] = (name if len(fresh) > 1 else "input", step)
@@ -316,10 +315,10 @@ def _watched(part: nn.Module, recorder: Recorder) -> Callable[[], None]:
     return watched
 
 
-def _in_order(module: nn.Module, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments by name in the order of forward's parameters: the input first."""
-    order = list(inspect.signature(module.forward).parameters) if len(kwargs) > 1 else []
-    return dict(sorted(kwargs.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
+def _another(left: Any, found: Any) -> bool:
+    """Whether an attribute holds something else: a number of the same value, written again, is the same."""
+    numbers_ = isinstance(left, bool | int | float | str) and type(left) is type(found)
+    return left is not found and not (numbers_ and left == found)
 
 
 def owned_tensors(module: nn.Module) -> Iterator[Tensor]:

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import copy
 import random
-from collections import deque
-from collections.abc import Callable, Hashable, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from converters.pt.holding import snapshot
 from converters.pt.keeping import resets_of
 from converters.pt.libraries import forget, library_of
 from converters.pt.snndeploy_nn import states_itself
-from converters.pt.trees import branches
-
-Undo = Callable[[], None]
 
 
 @contextmanager
 def kept(module: nn.Module) -> Iterator[None]:
     """Afterwards attributes (the mode and hidden states among them) and buffers are as before, changes in place among it."""
-    undo = _snapshot(module, weights=False)
+    undo = snapshot(module, weights=False)
     try:
         yield
     finally:
@@ -39,7 +36,7 @@ def untouched(module: nn.Module) -> Iterator[list[str]]:
     What is said: which parts of a model in train mode do something else in eval mode, and which hooks of the user's ran.
     """
     said = [*_modes(module), *_hooks(module)]
-    undo = _snapshot(module, weights=True)
+    undo = snapshot(module, weights=True)
     usual, grad = torch.get_default_dtype(), torch.is_grad_enabled()
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the user's
     try:
@@ -54,105 +51,14 @@ def untouched(module: nn.Module) -> Iterator[list[str]]:
             step()
 
 
-def copy_of(module: nn.Module) -> nn.Module:
-    """A copy that shares nothing; of a tensor that a graph of gradients made, which torch does not copy, its numbers."""
-    memo: dict[int, Any] = {}
-    for tensor in _reached(module):
-        if isinstance(tensor, Tensor) and not tensor.is_leaf:
-            memo[id(tensor)] = tensor.detach().clone()
-    return copy.deepcopy(module, memo)
-
-
-def _reached(module: nn.Module) -> Iterator[Any]:
-    """Everything inside a module that could be put back, each once; tensors among it."""
-    seen: set[int] = set()
-    waiting: list[Any] = [module]
-    while waiting:
-        now = waiting.pop()
-        if id(now) not in seen:
-            seen.add(id(now))
-            waiting += [] if isinstance(now, Tensor) else _container(now)[1]
-            yield now
-
-
-def _snapshot(module: nn.Module, weights: bool) -> list[Undo]:
-    """What puts everything back, to be called last first; numbers in parameters only with ``weights``."""
-    undo: list[Undo] = []
-    for now in _reached(module):
-        if not isinstance(now, Tensor):
-            back = _container(now)[0]
-            undo += [] if back is None else [back]
-        elif weights or not isinstance(now, nn.Parameter):
-            undo.append(_tensor_back(now))
-    return undo
-
-
-def _container(now: Any) -> tuple[Undo | None, list[Any]]:
-    """What puts the contents of a module, dict, list, set or data class back, and what is inside it."""
-    if isinstance(now, nn.Module):
-        forward = getattr(type(now), "forward", None)
-        defaults = [getattr(forward, name, None) for name in ("__defaults__", "__kwdefaults__")]
-        return _mapping_back(vars(now)), [*vars(now).values(), *defaults]
-    if isinstance(now, MutableMapping):
-        return _mapping_back(now), list(now.values())
-    if isinstance(now, list | set | deque):
-        return _items_back(now), list(now)
-    found = branches(now)
-    if found is None or isinstance(now, tuple):
-        return None, list((found or {}).values())
-    return _fields_back(now, found), list(found.values())
-
-
-def _fields_back(now: Any, saved: dict[Hashable, Any]) -> Undo:
-    def back() -> None:
-        for name, value in saved.items():
-            object.__setattr__(now, str(name), value)
-
-    return back
-
-
-def _mapping_back(now: MutableMapping[Any, Any]) -> Undo:
-    saved = dict(now)
-
-    def back() -> None:
-        if list(now) != list(saved) or any(now[key] is not value for key, value in saved.items()):
-            now.clear()
-            now.update(saved)
-
-    return back
-
-
-def _items_back(now: list[Any] | set[Any] | deque[Any]) -> Undo:
-    saved = list(now)
-
-    def back() -> None:
-        if len(now) != len(saved) or any(a is not b for a, b in zip(now, saved, strict=True)):
-            now.clear()
-            now.update(saved) if isinstance(now, set) else now.extend(saved)
-
-    return back
-
-
-def _tensor_back(tensor: Tensor) -> Undo:
-    if torch.nn.parameter.is_lazy(tensor) or tensor.layout != torch.strided:
-        return lambda: None
-    data = tensor.data
-    value = data.clone()
-
-    def back() -> None:
-        if tensor.data.data_ptr() != data.data_ptr() or tensor.dtype != data.dtype or tensor.shape != data.shape:
-            tensor.data = data
-        if not torch.equal(data, value):
-            data.copy_(value)
-
-    return back
-
-
 def _modes(module: nn.Module) -> Iterator[str]:
     """What eval mode changes of a model that was given in train mode."""
     training = {path or "the model": part for path, part in module.named_modules() if part.training}
     off = [path for path, part in training.items() if "dropout" in type(part).__name__.lower() and getattr(part, "p", True)]
     still = [path for path, part in training.items() if getattr(part, "running_mean", None) is not None]
+    asks = [path for path, part in training.items() if _asks(part)]
+    if asks:
+        yield f"the model was in train mode and is read in eval mode: the code of {', '.join(asks)} asks which it is, and may do otherwise"
     if off:
         yield f"the model was in train mode and is read in eval mode: nothing is dropped in {', '.join(off)}"
     if still:
@@ -160,6 +66,22 @@ def _modes(module: nn.Module) -> Iterator[str]:
             f"the model was in train mode and is read in eval mode: {', '.join(still)} normalize by what training "
             "averaged, not by the batch"
         )
+
+
+def _asks(part: nn.Module) -> bool:
+    """Whether code of the user's own reads ``self.training``, in forward or in another method of the class."""
+    kinds = [kind for kind in type(part).__mro__ if not kind.__module__.startswith("torch.")]
+    methods = [value for kind in kinds for value in vars(kind).values() if isinstance(value, FunctionType)]
+    ours = library_of(part) is not None or states_itself(part)
+    return not ours and any("training" in code.co_names for method in methods for code in _codes(method.__code__))
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """A function's code, and that of the functions and comprehensions inside it."""
+    yield code
+    for inside in code.co_consts:
+        if isinstance(inside, CodeType):
+            yield from _codes(inside)
 
 
 def own_hooks(module: nn.Module) -> Iterator[tuple[MutableMapping[int, Any], int, str]]:

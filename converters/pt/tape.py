@@ -6,7 +6,9 @@ tensor changed in place is a new value. Calls refer to values by ``Ref``, never 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -133,3 +135,14 @@ def plain(tree: Any) -> Hashable:
     if isinstance(tree, slice):
         return ("slice", tree.start, tree.stop, tree.step)
     return tree if isinstance(tree, Hashable) else repr(tree)
+
+
+@contextmanager
+def deep(tape: Tape) -> Iterator[None]:
+    """The builder calls itself from layer to layer, some six frames each; a deep network needs more than Python's 1,000."""
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(usual, min(usual + 10 * len(tape.calls), 50_000)))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(usual)

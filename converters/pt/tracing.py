@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
+import inspect
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -21,9 +21,12 @@ from converters.pt.calling import Calling
 from converters.pt.counting import carried, check_loop
 from converters.pt.deriving import derive
 from converters.pt.drives import most_telling
+from converters.pt.finite import check_finite
 from converters.pt.functions import HANDLERS, NO_NODE, unsupported
 from converters.pt.layers import entry, kind, qualified
 from converters.pt.levels import settle
+from converters.pt.longer import parting
+from converters.pt.matching import STATE, at_default
 from converters.pt.obstacles import obstacles, of_calls
 from converters.pt.precision import Widened
 from converters.pt.readout import Result, outputs
@@ -33,7 +36,7 @@ from converters.pt.saying import Place, as_code
 from converters.pt.slices import View
 from converters.pt.stating import facts
 from converters.pt.streams import Builder
-from converters.pt.tape import Tape
+from converters.pt.tape import Tape, deep
 from converters.pt.telling import telling
 from converters.pt.tie_notes import with_ties
 from converters.pt.timing import longest
@@ -119,6 +122,7 @@ def _traced(
             for reading in readings(tape, module, given, timesteps):
                 try:
                     loaded = build(reading, module, timesteps, dt)
+                    loaded, reading = _at_length(loaded, reading, module, timesteps, dt)
                     break
                 except (Unsupported, GraphError) as error:
                     errors.append(_of_its_state(error, reading))
@@ -130,6 +134,27 @@ def _traced(
                 raise
             raise told from None
     return with_own(loaded, reading, module, calling, timesteps, dt) if wide else with_ties(loaded, loaded.witness)
+
+
+def _at_length(loaded: Loaded, reading: Reading, module: nn.Module, timesteps: int | None, dt: float | None) -> tuple[Loaded, Reading]:
+    """The same, where a longer run on other data gives what the graph gives; else what a recording of that run says.
+
+    Raises ``Unsupported`` naming the step that computes something else.
+    """
+    if not reading.outside or loaded.witness is None:
+        return loaded, reading
+    apart = parting(loaded.graph, loaded.witness.outputs, module, reading.calling, timesteps, longest(module))
+    if apart is None:
+        return loaded, reading
+    try:
+        tape = record(module, apart, len(apart.series), kind, of_calls)
+    except ModelError as why:
+        hint = f"a call is one step, and {len(apart.series)} steps were tried: say for how many it is made (--timesteps)"
+        raise Unsupported(why.where, why.what, hint) from None
+    if tape.reset_inside:
+        raise Unsupported("the forward pass", "resets a neuron between its steps", "reset once, before the first step")
+    again = replace(reading, tape=tape, steps=len(apart.series), calling=apart)
+    return build(again, module, timesteps, dt), again
 
 
 def with_own(loaded: Loaded, reading: Reading, module: nn.Module, calling: Calling, timesteps: int | None, dt: float | None) -> Loaded:
@@ -150,21 +175,15 @@ def with_own(loaded: Loaded, reading: Reading, module: nn.Module, calling: Calli
 def _of_its_state(error: SnnError, reading: Reading) -> SnnError:
     """An error about a function, where the function may be what a model does to the state that it hands back."""
     names = " and ".join(repr(state.name) for state in reading.calling.carried)
-    if not (names and reading.outside and NO_NODE in error.what):
+    if names and reading.outside and NO_NODE not in error.what:
+        unnamed = [f"{s.name!r} was taken for a state ({s.words})" for s in reading.calling.carried if not STATE.fullmatch(s.name)]
+        told = f"{error.what}; forward's argument {' and '.join(unnamed)}"
+        return type(error)(error.where, told, error.hint) if unnamed and type(error) is Unsupported else error
+    if not (names and reading.outside):
         return error
     what = f"{error.what}; forward computes with the state that it hands on in {names} itself"
     hint = "put the neuron's lines into a module of its own, forward(x, state) -> (spikes, state), and call it here"
     return type(error)(error.where, what, hint)
-
-
-def check_finite(module: nn.Module) -> None:
-    """Raise ``ModelError`` naming the first parameter or buffer that has NaN or infinite values."""
-    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-        if torch.nn.parameter.is_lazy(tensor):
-            raise ModelError(name, "has no size yet (a lazy layer that never ran)", "run the model once, or load its weights")
-        bad = int((~torch.isfinite(tensor)).sum()) if tensor.is_floating_point() else 0
-        if bad:
-            raise ModelError(name, f"has {bad} NaN or infinite values of {tensor.numel()}", "the training diverged, or the file is damaged")
 
 
 def readings(tape: Tape, module: nn.Module, calling: Calling, timesteps: int | None) -> Iterator[Reading]:
@@ -276,21 +295,12 @@ def _facts(builder: Builder, handle: int, node: Node) -> tuple[Fact, ...]:
     return (place,) if meant is None else (place, *facts(replace(meant, node=node), meant.asked, meant.origin))
 
 
-@contextmanager
-def deep(tape: Tape) -> Iterator[None]:
-    """The builder calls itself from layer to layer, some six frames each; a deep network needs more than Python's 1,000."""
-    usual = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(usual, min(usual + 10 * len(tape.calls), 50_000)))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(usual)
-
-
 def _notes(reading: Reading, module: nn.Module, used: set[str], steps: int | None) -> Iterator[str]:
     if reading.outside:
         yield "one call of the model is taken as one step; its state is kept from step to step (--timesteps says how many)"
         yield from carried(reading.calling)
+        handed = {*reading.calling.inputs, *reading.calling.begins}
+        yield from at_default(inspect.signature(module.forward).parameters, handed)
     elif reading.layout != "B":
         order = f"[{', '.join((*LEADS[reading.layout], '...', *LAST.get(reading.layout, ())))}]".replace("TB", "T * B").replace(
             "BT", "B * T"

@@ -68,11 +68,6 @@ def mapped(tree: Any, change: Callable[[Path, Any], Any], path: Path = ()) -> An
     return made
 
 
-def copied(tree: Any) -> Any:
-    """The same values on memory of their own."""
-    return mapped(tree, lambda _, end: end.detach().clone() if isinstance(end, Tensor) else end)
-
-
 def fits(before: Any, after: Any) -> bool:
     """Whether what stands at one step can take the place of what stood there before.
 

@@ -10,9 +10,9 @@ from functools import partial
 import numpy as np
 
 from converters.pt.blackbox import Box
+from converters.pt.holding import copy_of
 from converters.pt.neuron import Neuron
 from converters.pt.replaying import judged, replay
-from converters.pt.restoring import copy_of
 from snndeploy.arrays import Floats
 from snndeploy.ir.following import Mask
 
