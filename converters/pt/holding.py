@@ -19,11 +19,11 @@ from converters.pt.trees import branches
 
 Held = TypeVar("Held")
 Undo = Callable[[], None]
-FOREIGN = (sys.stdlib_module_names | {"torch", "numpy", "torchvision", "lightning", "pytorch_lightning", "datasets", "converters"}) - {
-    "types",
-    "argparse",
-    "__main__",
-}
+LIBRARIES = {"snntorch", "spikingjelly", "norse", "sinabs", "braincog", "lava"}
+"""Their classes list every neuron that was ever made; the tables say what their neurons keep."""
+FOREIGN = (
+    sys.stdlib_module_names | LIBRARIES | {"torch", "numpy", "torchvision", "lightning", "pytorch_lightning", "datasets", "converters"}
+) - {"types", "argparse", "__main__"}
 """Packages whose objects keep no state of a user's network, and may hold a whole data set."""
 
 
