@@ -68,7 +68,8 @@ def choose(graph: Graph, layer: Layer, settings: Settings, payloads: Mapping[str
     if best[0] > (False, 0):
         best = min([best, *tried(at_ties(layer, best[2], settings), best[0])], key=lambda found: found[0])
     wider = (_on_threshold(layer, replace(best[2], scale=s, crowded=True), settings) for s in roomier(layer.swing, best[2].scale))
-    best = next((found for found in tried(wider) if within(layer.swing, found[2].scale) and as_good(found[0], best[0])), best)
+    roomy = (found for found in tried(wider) if within(layer.swing, found[2].scale) and as_good(found[0], best[0]))
+    best = min(roomy, key=lambda found: found[0], default=best)
     return best[1], _describe(graph, layer, *best, settings, payloads)
 
 
