@@ -122,6 +122,8 @@ CASES = (
     Case(PT + "recording.py:_run", NET.replace("--input-shape 12", "--input-shape 11"), drop="--input-shape", add="--input-shape 12"),
     Case(PT + "tracing.py:readings", f"{NET} --timesteps 7", drop="--timesteps"),
     Case(PT + "naming.py:entry", f"{NET} --neuron 'lif1: tau=2.0'", drop="--neuron", add="--neuron 'lif1: LIF(tau=2.0)'"),
+    Case(PT + "tracing.py:_at_length", "convert short.pth --arch net.py:Short --input-shape 12 --chip none -o o --timesteps 20",
+         drop="--timesteps", add="--timesteps 10"),
     Case(PT + "blackbox.py:HINT", BARE.format("own.pth") + " --arch net.py:Own --input-shape 12",
          add="--neuron-class 'Twice: LIF(tau=2.0)'"),
     # -- NIR -------------------------------------------------------------------------------------------------
