@@ -101,6 +101,14 @@ def deliver(nodes: Mapping[str, Node], path: Path, values: Floats, *, magnitude:
     return values
 
 
+def delivered(nodes: Mapping[str, Node], path: Path, values: Floats, *, magnitude: bool = False, constant: bool = True) -> Floats:
+    """``deliver`` over steps, [T, B, *source shape] and the path's delay; one step where the source sends the same in all."""
+    late = np.concatenate([np.zeros_like(values[: path.delay]), values])[: len(values)] if path.delay else values
+    late = late[:1] if late.strides[0] == 0 else late
+    flat = deliver(nodes, path, late.reshape(-1, *late.shape[2:]), magnitude=magnitude, constant=constant)
+    return flat.reshape(*late.shape[:2], *flat.shape[1:])
+
+
 def loudest(nodes: Mapping[str, Node], path: Path, shape: Shape, payload: float) -> Floats:
     """The most that ``payload`` from every neuron of a source of this shape can become: with |weights|, [*shape at the end].
 

@@ -20,7 +20,7 @@ from snndeploy.ir.neurons.integer import IntegerNeuron
 from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.on_grid import GridNeuron
 from snndeploy.ir.on_numpy import NUMPY
-from snndeploy.ir.paths import deliver, loudest
+from snndeploy.ir.paths import delivered, loudest
 from snndeploy.ir.sparse import Sparse
 from snndeploy.quantize.fixed_point import TooFine
 from snndeploy.quantize.layer import Layer
@@ -275,13 +275,8 @@ def _sums(nodes: Mapping[str, Node], layer: Layer, some: slice) -> Floats:
     """The synaptic sum [T, B, *shape] at every step when the sources send what the float network sent."""
     total: Floats = np.zeros(())
     for s in layer.synapses:
-        values = layer.sources[s.path.source][:, some]
-        late = np.concatenate([np.zeros_like(values[: s.path.delay]), values])[: len(values)] if s.path.delay else values
-        late = late[:1] if late.strides[0] == 0 else late
-        flat = deliver(nodes, s.path, late.reshape(-1, *late.shape[2:]))
-        if s.host:
-            flat = nodes[s.host].step((flat,), {}, NUMPY)[0]
-        total = total + flat.reshape(*late.shape[:2], *flat.shape[1:])
+        arrives = delivered(nodes, s.path, layer.sources[s.path.source][:, some])
+        total = total + (nodes[s.host].step((arrives,), {}, NUMPY)[0] if s.host else arrives)
     return np.broadcast_to(total, (len(layer.wanted), *total.shape[1:]))
 
 

@@ -18,7 +18,7 @@ from snndeploy.ir.neurons.li import LI
 from snndeploy.ir.neurons.lif import LIF
 from snndeploy.ir.neurons.on_grid import GridNeuron
 from snndeploy.ir.on_numpy import NUMPY
-from snndeploy.ir.paths import deliver
+from snndeploy.ir.paths import delivered
 from snndeploy.ir.sparse import Sparse
 from snndeploy.quantize.algebra import simplified, with_input
 from snndeploy.quantize.fixed_point import Precision, TooFine, fixed_point, room
@@ -104,11 +104,10 @@ def real_sums(graph: Graph, synapses: tuple[Synapse, ...], sources: dict[str, Fl
         node = graph.nodes[s.name]
         assert isinstance(node, Linear | Conv | Sparse | Scale), "a path has one synapse"
         real = Scale(s.weights) if isinstance(node, Scale) else replace(node, weight=s.weights, bias=None)
-        values = sources[s.path.source]
-        late = np.concatenate([np.zeros_like(values[: s.path.delay]), values])[: len(values)] if s.path.delay else values
-        flat = deliver({**graph.nodes, s.name: real}, s.path, late.reshape(-1, *late.shape[2:]), magnitude=magnitude, constant=False)
-        total = total + flat.reshape(*late.shape[:2], *flat.shape[1:])
-    return total
+        nodes = {**graph.nodes, s.name: real}
+        total = total + delivered(nodes, s.path, sources[s.path.source], magnitude=magnitude, constant=False)
+    steps = max(len(sources[s.path.source]) for s in synapses)
+    return np.broadcast_to(total, (steps, *total.shape[1:]))
 
 
 def payload_unit(sent: Floats) -> float:

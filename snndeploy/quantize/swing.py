@@ -11,7 +11,7 @@ from snndeploy.arrays import Floats
 from snndeploy.ir.graph import Graph
 from snndeploy.ir.neurons.decoupling import U_LIMIT
 from snndeploy.ir.on_numpy import NUMPY
-from snndeploy.ir.paths import deliver, paths_into
+from snndeploy.ir.paths import delivered, paths_into
 
 MARGIN = 1.25
 """Data to come may swing further than what was seen by a quarter."""
@@ -56,12 +56,7 @@ def swing(graph: Graph, name: str, reference: Mapping[str, Floats]) -> float:
 
 def _entering(graph: Graph, name: str, reference: Mapping[str, Floats]) -> Floats:
     """[T, B, *shape] what enters the neuron; constants included."""
-    total: Floats = np.zeros(())
-    steps = max(len(reference[p.source]) for p in paths_into(graph, name))
-    for path in paths_into(graph, name):
-        values = reference[path.source]
-        once = values[:1] if values.strides[0] == 0 and not path.delay else values
-        late = np.concatenate([np.zeros_like(once[: path.delay]), once])[: len(once)] if path.delay else once
-        flat = deliver(graph.nodes, path, late.reshape(-1, *late.shape[2:]))
-        total = total + flat.reshape(*late.shape[:2], *flat.shape[1:])
+    paths = paths_into(graph, name)
+    steps = max(len(reference[path.source]) for path in paths)
+    total = sum((delivered(graph.nodes, path, reference[path.source]) for path in paths), start=np.zeros(()))
     return np.broadcast_to(total, (steps, *total.shape[1:]))
