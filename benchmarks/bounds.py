@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import records
 from numpy.typing import NDArray
 
 from snndeploy.arrays import frozen
@@ -241,12 +241,9 @@ def main() -> None:
     asked.add_argument("--from", type=int, default=0, dest="start")
     asked.add_argument("--to", type=Path, default=Path("bounds.jsonl"))
     given = asked.parse_args()
-    done = {json.loads(line)["seed"] for line in given.to.read_text().splitlines()} if given.to.exists() else set()
-    with given.to.open("a") as file:
-        for seed in range(given.start, given.start + given.seeds):
-            if seed not in done:
-                print(json.dumps(judged(seed)), file=file, flush=True)
-    lines = [json.loads(line) for line in given.to.read_text().splitlines()]
+    for _ in records.lines(given.to, range(given.start, given.start + given.seeds), judged):
+        pass
+    lines = list(records.read(given.to).values())
     for kind in sorted({line["type"] for line in lines}):
         for steps in STEPS:
             some = [line for line in lines if (line["type"], line["steps"]) == (kind, steps)]

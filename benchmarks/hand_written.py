@@ -9,11 +9,13 @@ version, every module that converted there and does not now is listed.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import warnings
 from collections import Counter
 from pathlib import Path
+from typing import Any
+
+import records
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -32,28 +34,16 @@ def main() -> None:
     asked.add_argument("--before", type=Path)
     given = asked.parse_args()
     warnings.simplefilter("ignore")
-    done = read(given.record)
-    with given.record.open("a", encoding="utf-8") as record:
-        for seed in range(given.seeds):
-            if seed not in done:
-                made = style(seed)
-                outcome = judged(made)
-                done[seed] = {"seed": seed, "words": made.words, "kind": outcome.kind, "why": outcome.why}
-                record.write(json.dumps(done[seed]) + "\n")
-                record.flush()
-    show(done, read(given.before) if given.before else {})
+    for _ in records.lines(given.record, range(given.seeds), run):
+        pass
+    show(records.read(given.record), records.read(given.before) if given.before else {})
 
 
-def read(path: Path) -> dict[int, dict[str, str]]:
-    """A record by seed; a last line that was cut short is left out."""
-    found: dict[int, dict[str, str]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        found[entry["seed"]] = entry
-    return found
+def run(seed: int) -> dict[str, Any]:
+    """What became of a seed's module."""
+    made = style(seed)
+    outcome = judged(made)
+    return {"words": made.words, "kind": outcome.kind, "why": outcome.why}
 
 
 def show(done: dict[int, dict[str, str]], before: dict[int, dict[str, str]]) -> None:

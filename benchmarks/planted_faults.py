@@ -9,10 +9,13 @@ that a layer cannot have, are counted apart.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import Counter
+from itertools import count
 from pathlib import Path
+from typing import Any
+
+import records
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -28,21 +31,18 @@ def main() -> None:
     asked.add_argument("--faults", type=int, default=1000)
     asked.add_argument("--record", type=Path, default=Path("planted_faults.jsonl"))
     given = asked.parse_args()
-    done = {}
-    if given.record.is_file():
-        done = {e["seed"]: e for e in map(json.loads, given.record.read_text(encoding="utf-8").splitlines())}
-    counted = sum(e["kind"] in COUNTED for e in done.values())
-    seed = 0
-    with given.record.open("a", encoding="utf-8") as record:
-        while counted < given.faults:
-            if seed not in done:
-                kind, fault, said = outcome(seed)
-                done[seed] = {"seed": seed, "kind": kind, "fault": fault, "said": said}
-                record.write(json.dumps(done[seed]) + "\n")
-                record.flush()
-                counted += kind in COUNTED
-            seed += 1
-    show(list(done.values()))
+    counted = 0
+    for entry in records.lines(given.record, count(), planted):
+        counted += entry["kind"] in COUNTED
+        if counted >= given.faults:
+            break
+    show(list(records.read(given.record).values()))
+
+
+def planted(seed: int) -> dict[str, Any]:
+    """What became of a seed's fault."""
+    kind, fault, said = outcome(seed)
+    return {"kind": kind, "fault": fault, "said": said}
 
 
 def show(entries: list[dict[str, str]]) -> None:
@@ -50,8 +50,8 @@ def show(entries: list[dict[str, str]]) -> None:
     kinds = Counter(e["kind"] for e in entries)
     counted = sum(kinds[kind] for kind in COUNTED)
     print(f"{counted} faults that show: {kinds['right']} named rightly ({kinds['right'] / counted:.2%});", dict(kinds))
-    for (fault, kind), count in sorted(Counter((e["fault"], e["kind"]) for e in entries if e["fault"]).items()):
-        print(f"  {fault}: {kind} {count}")
+    for (fault, kind), times in sorted(Counter((e["fault"], e["kind"]) for e in entries if e["fault"]).items()):
+        print(f"  {fault}: {kind} {times}")
     for entry in entries:
         if entry["kind"] in COUNTED[1:]:
             print("  ", entry)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 import warnings
 from collections import Counter
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import records
 import torch
 from torch import Tensor, nn
 
@@ -235,12 +235,9 @@ def main() -> None:
     asked.add_argument("--from", type=int, default=0, dest="start")
     asked.add_argument("--to", type=Path, default=Path("ties.jsonl"))
     given = asked.parse_args()
-    done = {json.loads(line)["seed"] for line in given.to.read_text().splitlines()} if given.to.exists() else set()
-    with given.to.open("a") as file:
-        for seed in range(given.start, given.start + given.seeds):
-            if seed not in done:
-                print(json.dumps(judged(seed)), file=file, flush=True)
-    lines = [json.loads(line) for line in given.to.read_text().splitlines()]
+    for _ in records.lines(given.to, range(given.start, given.start + given.seeds), judged):
+        pass
+    lines = list(records.read(given.to).values())
     print(Counter(line["said"] for line in lines))
     print("refused:", Counter(line["why"].partition(": ")[2][:60] for line in lines if line["said"] == "refused"))
     print("faults:", sum(line.get("faults", 0) for line in lines), "hidden:", sum(len(line.get("hidden", ())) for line in lines))

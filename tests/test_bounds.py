@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-import sys
-from pathlib import Path
 
+import bounds
 import numpy as np
 import pytest
 
@@ -16,13 +14,6 @@ from snndeploy.ir.graph import Edge
 from snndeploy.ir.layers import Output
 from snndeploy.ir.on_numpy import NUMPY
 from snndeploy.ir.spread import ARITHMETICS, dot, given
-
-spec = importlib.util.spec_from_file_location("bounds_cases", Path(__file__).resolve().parents[1] / "benchmarks/bounds.py")
-assert spec is not None
-assert spec.loader is not None
-bounds = importlib.util.module_from_spec(spec)
-sys.modules[spec.name] = bounds
-spec.loader.exec_module(bounds)
 
 
 @pytest.mark.parametrize("seed", [30, 65, 94, 142, 157, 244, 252, 352, 389])

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import itertools
 import math
-import sys
-from pathlib import Path
 
+import energy_cases
 import numpy as np
 import pytest
 from hypothesis import given
@@ -26,13 +24,6 @@ from snndeploy.place import place
 from snndeploy.placement import Core, Placement, Reach, Slice
 from snndeploy.sim.chip import run_chip
 from snndeploy.trace import Activity, Trace
-
-spec = importlib.util.spec_from_file_location("energy_cases", Path(__file__).resolve().parents[1] / "benchmarks/energy_cases.py")
-assert spec is not None
-assert spec.loader is not None
-energy_cases = importlib.util.module_from_spec(spec)
-sys.modules[spec.name] = energy_cases
-spec.loader.exec_module(energy_cases)
 
 LOIHI1, LOIHI2 = load_profile("loihi1"), load_profile("loihi2")
 LIF = Lif(du=np.array(4095), dv=np.array(0), vth=np.array(10))
