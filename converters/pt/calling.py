@@ -59,7 +59,7 @@ class Calling:
         begins: every other argument as it is at the first step: states, settings.
         missing: parameters without a default that the example does not give; they are tried with None.
         carried: the states, each fed back from step to step.
-        series: data that are others at every step, in place of ``inputs``, for so many steps.
+        series: data (and numbers) that are others at every step, in place of ``inputs``, for so many steps.
         unmatched: why this cannot be a loop over steps: an argument that looks like a state and does not come back.
     """
 
@@ -68,14 +68,14 @@ class Calling:
     missing: tuple[str, ...] = ()
     carried: tuple[Carried, ...] = ()
     unmatched: tuple[tuple[str, str, str], ...] = ()
-    series: tuple[Mapping[str, Tensor], ...] = ()
+    series: tuple[Mapping[str, Any], ...] = ()
 
-    def at(self, step: int) -> dict[str, Tensor]:
+    def at(self, step: int) -> dict[str, Any]:
         """The data that enter at a step, on memory of their own."""
         data = self.series[step] if self.series else self.inputs
-        return {name: x.clone() for name, x in data.items()}
+        return {name: _own(x) for name, x in data.items()}
 
-    def arguments(self, data: Mapping[str, Tensor], before: Any = None, first: bool = True) -> dict[str, Any]:
+    def arguments(self, data: Mapping[str, Any], before: Any = None, first: bool = True) -> dict[str, Any]:
         """What a step is given: new data, and the first values or what the step before returned."""
         fed = {} if first else {state.name: state.next(before) for state in self.carried}
         return {**{name: mapped(value, lambda _, end: _own(end)) for name, value in self.begins.items()}, **fed, **data}

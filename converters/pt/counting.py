@@ -5,16 +5,16 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from converters.pt.blackbox import alone
-from converters.pt.calling import Calling, call
+from converters.pt.calling import Calling
+from converters.pt.carrying import stepped
 from converters.pt.matching import like_a_setting
 from converters.pt.neuron import shown
-from converters.pt.restoring import kept, reset
 from converters.pt.trees import flat
 from snndeploy.errors import Unsupported
 
@@ -77,19 +77,15 @@ def _counts(module: nn.Module, calling: Calling, name: str, value: Any) -> bool:
 
 def _run(module: nn.Module, calling: Calling, numbers: Mapping[str, list[Any]]) -> list[list[Any]] | None:
     """What comes out, as bytes; None where a step fails."""
-    found, before = [], None
-    with kept(module), alone(calling.dtype):
-        module.eval()
-        reset(module)
-        generator = torch.Generator().manual_seed(0)
-        try:
-            for step in range(STEPS):
-                data = {n: _random(x, generator) for n, x in calling.inputs.items()}
-                own = {n: values[step] for n, values in numbers.items()}
-                before = call(module, {**calling.arguments(data, before, not step), **own})
-                found.append([e.numpy().tobytes() for _, e in flat(before) if isinstance(e, Tensor)])
-        except Exception:  # noqa: BLE001 - the user's own code, given another number than it was written for
-            return None
+    generator = torch.Generator().manual_seed(0)
+    data = [{n: _random(x, generator) for n, x in calling.inputs.items()} for _ in range(STEPS)]
+    series = tuple({**now, **{n: values[step] for n, values in numbers.items()}} for step, now in enumerate(data))
+    found = []
+    try:
+        for result in stepped(module, replace(calling, series=series), STEPS):
+            found.append([e.numpy().tobytes() for _, e in flat(result) if isinstance(e, Tensor)])  # noqa: PERF401 - before the next step
+    except Exception:  # noqa: BLE001 - the user's own code, given another number than it was written for
+        return None
     return found
 
 
